@@ -1,0 +1,17 @@
+//! Ids, offsets, epochs, topic names and error codes: the values that every layer speaks of.
+//!
+//! Architecture invariant: this crate does no IO, knows no time and no randomness, and depends on
+//! nothing of ours.
+
+mod error_code;
+mod ids;
+mod topic;
+
+pub use error_code::ErrorCode;
+pub use ids::{BrokerId, ClusterId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
+pub use ids::{NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP};
+pub use topic::{CONSUMER_OFFSETS_TOPIC, MAX_TOPIC_NAME_LEN, TRANSACTION_STATE_TOPIC};
+pub use topic::{
+    InvalidId, InvalidTopicName, PartitionIndex, TopicId, TopicName, TopicPartition,
+    is_internal_topic,
+};

@@ -1,0 +1,256 @@
+//! Topic names and ids.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The number of a partition in its topic, from 0.
+pub type PartitionIndex = i32;
+
+/// The longest topic name, in bytes. With `-` and a partition number it must stay a file name.
+pub const MAX_TOPIC_NAME_LEN: usize = 249;
+/// The internal topic that holds groups and their committed offsets.
+pub const CONSUMER_OFFSETS_TOPIC: &str = "__consumer_offsets";
+/// The internal topic that holds the state of transactions.
+pub const TRANSACTION_STATE_TOPIC: &str = "__transaction_state";
+
+/// Whether Kafka treats the topic as internal: clients may read it but not create or write it.
+#[must_use]
+pub fn is_internal_topic(name: &str) -> bool {
+    matches!(name, CONSUMER_OFFSETS_TOPIC | TRANSACTION_STATE_TOPIC)
+}
+
+/// A legal topic name: 1 to 249 characters of `a-z A-Z 0-9 . _ -`, and neither `.` nor `..`.
+///
+/// Cloning is cheap; the text is shared.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicName(Arc<str>);
+
+/// Why a topic name is refused; the texts are the ones Kafka's clients show.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidTopicName {
+    /// The name has no characters.
+    #[error("Topic name is invalid: the empty string is not allowed")]
+    Empty,
+    /// The name is `.` or `..`, which are folders.
+    #[error("Topic name is invalid: '{0}' is not allowed")]
+    Reserved(String),
+    /// The name is longer than [`MAX_TOPIC_NAME_LEN`].
+    #[error("Topic name is invalid: the length of '{0}' is longer than the max allowed length 249")]
+    TooLong(String),
+    /// The name has a character outside the alphabet.
+    #[error(
+        "Topic name is invalid: '{0}' contains one or more characters other than ASCII \
+         alphanumerics, '.', '_' and '-'"
+    )]
+    Alphabet(String),
+}
+
+impl TopicName {
+    /// Checks and takes a name.
+    pub fn new(name: &str) -> Result<Self, InvalidTopicName> {
+        if name.is_empty() {
+            return Err(InvalidTopicName::Empty);
+        }
+        if name == "." || name == ".." {
+            return Err(InvalidTopicName::Reserved(name.to_owned()));
+        }
+        if name.len() > MAX_TOPIC_NAME_LEN {
+            return Err(InvalidTopicName::TooLong(name.to_owned()));
+        }
+        if !name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        {
+            return Err(InvalidTopicName::Alphabet(name.to_owned()));
+        }
+        Ok(TopicName(name.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Two names collide when they differ only in `.` and `_`: metric names fold these together,
+    /// so Kafka refuses the second one.
+    #[must_use]
+    pub fn collides_with(&self, other: &TopicName) -> bool {
+        self.0.len() == other.0.len()
+            && self
+                .0
+                .bytes()
+                .zip(other.0.bytes())
+                .all(|(a, b)| fold(a) == fold(b))
+    }
+}
+
+fn fold(b: u8) -> u8 {
+    if b == b'.' { b'_' } else { b }
+}
+
+impl FromStr for TopicName {
+    type Err = InvalidTopicName;
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        TopicName::new(name)
+    }
+}
+
+impl Borrow<str> for TopicName {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for TopicName {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A topic's identity (KIP-516): 16 bytes, printed as URL-safe base64 without padding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct TopicId(pub [u8; 16]);
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+impl TopicId {
+    /// "No id": all zeros.
+    pub const ZERO: TopicId = TopicId([0; 16]);
+
+    /// Makes a version 4 UUID of 16 random bytes, or `None` when its text would begin with `-`,
+    /// which Kafka avoids because command lines would take it for a flag. Try again with others.
+    #[must_use]
+    pub fn from_random(mut bytes: [u8; 16]) -> Option<Self> {
+        bytes[6] = (bytes[6] & 0x0f) | 0x40;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        let id = TopicId(bytes);
+        (!id.to_string().starts_with('-')).then_some(id)
+    }
+
+    /// Whether this is [`TopicId::ZERO`].
+    #[must_use]
+    pub fn is_zero(&self) -> bool {
+        *self == TopicId::ZERO
+    }
+}
+
+impl fmt::Display for TopicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = u128::from_be_bytes(self.0);
+        // 128 bits are 21 sextets and 2 bits; the last character carries these 2 bits on top.
+        let mut text = [0u8; 22];
+        for (i, slot) in text.iter_mut().enumerate() {
+            let sextet = if i < 21 {
+                (value >> (122 - 6 * i)) & 63
+            } else {
+                (value & 3) << 4
+            };
+            *slot = ALPHABET[sextet as usize];
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+/// The text is not 22 characters of URL-safe base64.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("'{0}' is not an id: 22 characters of URL-safe base64 are expected")]
+pub struct InvalidId(String);
+
+impl FromStr for TopicId {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let bad = || InvalidId(text.to_owned());
+        if text.len() != 22 {
+            return Err(bad());
+        }
+        let mut value = 0u128;
+        for (i, b) in text.bytes().enumerate() {
+            let sextet = ALPHABET.iter().position(|&a| a == b).ok_or_else(bad)? as u128;
+            value = if i < 21 {
+                (value << 6) | sextet
+            } else {
+                (value << 2) | (sextet >> 4)
+            };
+        }
+        Ok(TopicId(value.to_be_bytes()))
+    }
+}
+
+/// One partition of one topic, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TopicPartition {
+    /// The topic.
+    pub topic: TopicName,
+    /// The partition's number.
+    pub partition: PartitionIndex,
+}
+
+impl TopicPartition {
+    /// Names a partition.
+    #[must_use]
+    pub fn new(topic: TopicName, partition: PartitionIndex) -> Self {
+        TopicPartition { topic, partition }
+    }
+}
+
+/// Kafka's form: `topic-partition`. It is also the name of the partition's folder.
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        assert!(TopicName::new("a.b_c-1").is_ok());
+        assert!(TopicName::new(&"x".repeat(249)).is_ok());
+        assert!(matches!(TopicName::new(""), Err(InvalidTopicName::Empty)));
+        assert!(matches!(
+            TopicName::new(".."),
+            Err(InvalidTopicName::Reserved(_))
+        ));
+        assert!(matches!(
+            TopicName::new(&"x".repeat(250)),
+            Err(InvalidTopicName::TooLong(_))
+        ));
+        assert!(matches!(
+            TopicName::new("a b"),
+            Err(InvalidTopicName::Alphabet(_))
+        ));
+        assert!(matches!(
+            TopicName::new("ä"),
+            Err(InvalidTopicName::Alphabet(_))
+        ));
+    }
+
+    #[test]
+    fn names_that_differ_in_dots_and_underscores_collide() {
+        let name = |s| TopicName::new(s).unwrap();
+        assert!(name("a.b").collides_with(&name("a_b")));
+        assert!(!name("a.b").collides_with(&name("a-b")));
+    }
+
+    #[test]
+    fn ids_print_and_parse_as_kafka_does() {
+        // A pair from Kafka's documentation of `kafka-storage random-uuid`.
+        let id: TopicId = "4L6g3nShT-eMCtK--X86sw".parse().unwrap();
+        assert_eq!(id.to_string(), "4L6g3nShT-eMCtK--X86sw");
+        assert_eq!(TopicId::ZERO.to_string(), "AAAAAAAAAAAAAAAAAAAAAA");
+        assert!("short".parse::<TopicId>().is_err());
+        let id = TopicId::from_random([0xab; 16]).unwrap();
+        assert_eq!(id.to_string().parse::<TopicId>().unwrap(), id);
+    }
+}
