@@ -6,12 +6,13 @@
 mod error_code;
 mod ids;
 mod topic;
+mod uuid;
 
 pub use error_code::ErrorCode;
 pub use ids::{BrokerId, ClusterId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 pub use ids::{NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP};
 pub use topic::{CONSUMER_OFFSETS_TOPIC, MAX_TOPIC_NAME_LEN, TRANSACTION_STATE_TOPIC};
 pub use topic::{
-    InvalidId, InvalidTopicName, PartitionIndex, TopicId, TopicName, TopicPartition,
-    is_internal_topic,
+    InvalidTopicName, PartitionIndex, TopicId, TopicName, TopicPartition, is_internal_topic,
 };
+pub use uuid::{InvalidId, Uuid};

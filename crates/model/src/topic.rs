@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use crate::Uuid;
+
 /// The number of a partition in its topic, from 0.
 pub type PartitionIndex = i32;
 
@@ -116,74 +118,8 @@ impl fmt::Display for TopicName {
     }
 }
 
-/// A topic's identity (KIP-516): 16 bytes, printed as URL-safe base64 without padding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub struct TopicId(pub [u8; 16]);
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-impl TopicId {
-    /// "No id": all zeros.
-    pub const ZERO: TopicId = TopicId([0; 16]);
-
-    /// Makes a version 4 UUID of 16 random bytes, or `None` when its text would begin with `-`,
-    /// which Kafka avoids because command lines would take it for a flag. Try again with others.
-    #[must_use]
-    pub fn from_random(mut bytes: [u8; 16]) -> Option<Self> {
-        bytes[6] = (bytes[6] & 0x0f) | 0x40;
-        bytes[8] = (bytes[8] & 0x3f) | 0x80;
-        let id = TopicId(bytes);
-        (!id.to_string().starts_with('-')).then_some(id)
-    }
-
-    /// Whether this is [`TopicId::ZERO`].
-    #[must_use]
-    pub fn is_zero(&self) -> bool {
-        *self == TopicId::ZERO
-    }
-}
-
-impl fmt::Display for TopicId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = u128::from_be_bytes(self.0);
-        // 128 bits are 21 sextets and 2 bits; the last character carries these 2 bits on top.
-        let mut text = [0u8; 22];
-        for (i, slot) in text.iter_mut().enumerate() {
-            let sextet = if i < 21 {
-                (value >> (122 - 6 * i)) & 63
-            } else {
-                (value & 3) << 4
-            };
-            *slot = ALPHABET[sextet as usize];
-        }
-        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
-    }
-}
-
-/// The text is not 22 characters of URL-safe base64.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("'{0}' is not an id: 22 characters of URL-safe base64 are expected")]
-pub struct InvalidId(String);
-
-impl FromStr for TopicId {
-    type Err = InvalidId;
-    fn from_str(text: &str) -> Result<Self, InvalidId> {
-        let bad = || InvalidId(text.to_owned());
-        if text.len() != 22 {
-            return Err(bad());
-        }
-        let mut value = 0u128;
-        for (i, b) in text.bytes().enumerate() {
-            let sextet = ALPHABET.iter().position(|&a| a == b).ok_or_else(bad)? as u128;
-            value = if i < 21 {
-                (value << 6) | sextet
-            } else {
-                (value << 2) | (sextet >> 4)
-            };
-        }
-        Ok(TopicId(value.to_be_bytes()))
-    }
-}
+/// A topic's identity (KIP-516).
+pub type TopicId = Uuid;
 
 /// One partition of one topic, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -241,16 +177,5 @@ mod tests {
         let name = |s| TopicName::new(s).unwrap();
         assert!(name("a.b").collides_with(&name("a_b")));
         assert!(!name("a.b").collides_with(&name("a-b")));
-    }
-
-    #[test]
-    fn ids_print_and_parse_as_kafka_does() {
-        // A pair from Kafka's documentation of `kafka-storage random-uuid`.
-        let id: TopicId = "4L6g3nShT-eMCtK--X86sw".parse().unwrap();
-        assert_eq!(id.to_string(), "4L6g3nShT-eMCtK--X86sw");
-        assert_eq!(TopicId::ZERO.to_string(), "AAAAAAAAAAAAAAAAAAAAAA");
-        assert!("short".parse::<TopicId>().is_err());
-        let id = TopicId::from_random([0xab; 16]).unwrap();
-        assert_eq!(id.to_string().parse::<TopicId>().unwrap(), id);
     }
 }
