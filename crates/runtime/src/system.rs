@@ -1,0 +1,99 @@
+//! Facts about the machine that the node runs on.
+
+use std::path::Path;
+
+/// The host's name, as the kernel tells it.
+#[must_use]
+pub fn hostname() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// How many processors the process may use.
+#[must_use]
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+/// The bytes of memory that this process may use: the smallest limit of its cgroup (v2, then v1)
+/// and the machine's own memory.
+#[must_use]
+pub fn memory_limit_bytes() -> u64 {
+    let machine = meminfo_total().unwrap_or(1 << 30);
+    let files = [
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ];
+    files
+        .iter()
+        .filter_map(|f| read_number(Path::new(f)))
+        .fold(machine, u64::min)
+}
+
+/// The process's resident memory in bytes, or `None` where `/proc` is missing.
+#[must_use]
+pub fn resident_memory_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * rustix::param::page_size() as u64)
+}
+
+/// The processor seconds that the process has used so far (user and system).
+#[must_use]
+pub fn processor_seconds() -> Option<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    // The command's name may hold spaces; the fields are counted from behind its parenthesis.
+    let rest = stat.rsplit_once(')')?.1;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let user: f64 = fields.get(11)?.parse().ok()?;
+    let system: f64 = fields.get(12)?.parse().ok()?;
+    Some((user + system) / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// How many file descriptors the process has open.
+#[must_use]
+pub fn open_files() -> Option<u64> {
+    Some(std::fs::read_dir("/proc/self/fd").ok()?.count() as u64)
+}
+
+/// Raises the soft limit of open files to the hard one and returns it: a broker holds three files
+/// for every partition.
+pub fn raise_open_files_limit() -> Option<u64> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if setrlimit(Resource::Nofile, raised).is_ok() {
+        limit.maximum
+    } else {
+        limit.current
+    }
+}
+
+fn read_number(path: &Path) -> Option<u64> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+fn meminfo_total() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|l| l.starts_with("MemTotal:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_machine_tells_plausible_facts() {
+        assert!(!super::hostname().is_empty());
+        assert!(super::processors() >= 1);
+        assert!(super::memory_limit_bytes() > 1 << 20);
+        assert!(super::resident_memory_bytes().unwrap() > 1 << 16);
+        assert!(super::processor_seconds().unwrap() >= 0.0);
+        assert!(super::open_files().unwrap() >= 3);
+    }
+}
