@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Configuration in Kafka's own words.
+
+mod broker;
+mod declare;
+mod error;
+mod field;
+mod listeners;
+mod node;
+mod property;
+mod sources;
+mod topic;
+
+pub use broker::BrokerProperties;
+pub use error::{ConfigError, ConfigErrors, InvalidConfig};
+pub use field::{CleanupPolicy, CompressionType, TimestampType};
+pub use listeners::{Listener, SecurityProtocol};
+pub use node::{HttpListener, Loaded, NodeConfig, NodeIdSource};
+pub use property::{Area, Bounds, Change, Effect, Fallback, Property, Unit, ValueType};
+pub use sources::{Level, Notice, Origin, Setting, Sources};
+pub use topic::TopicConfig;

@@ -1,0 +1,294 @@
+//! The properties of a node that are honoured; what Kafka has besides is in `others`.
+
+use crate::declare::declare_properties;
+use crate::field::{CleanupPolicy, CompressionType, TimestampType};
+use crate::property::{
+    Bounds::{Any, AtLeast, Between, BetweenOr, NoDuplicates, NonEmpty, OneOf},
+    Effect::Works,
+};
+
+declare_properties! {
+    /// The node's properties as they stand in its sources, typed and within their bounds.
+    ///
+    /// Listeners, the node's id and the topics' defaults are put together from several of them:
+    /// ask [`NodeConfig`](crate::NodeConfig) for these.
+    pub struct BrokerProperties { table BROKER_PROPERTIES }
+
+    Identity {
+        node_id: Option<i32>, "node.id",
+            AtLeast(0), None, Restart, Works;
+            "The node's number, unique in the cluster. Unset, it comes from the hostname's ordinal if ottla.node.id.ordinal.offset is set, or else from the data directory (0 for a new one)."
+        broker_id: Option<i32>, "broker.id",
+            AtLeast(-1), None, Restart, Works;
+            "The older name of node.id; -1 is unset. Both may be given if they agree."
+        node_id_ordinal_offset: Option<i32>, "ottla.node.id.ordinal.offset",
+            AtLeast(0), None, Restart, Works;
+            "If set and no id is given, the node's id is the number at the end of its hostname (kafka-2) plus this."
+        cluster_id: Option<String>, "cluster.id",
+            Any, None, Restart, Works;
+            "The cluster's id: 16 bytes in base64. Unset, a new one is made with the data and kept with it."
+        process_roles: Vec<String> = "broker,controller", "process.roles",
+            OneOf(&["broker", "controller"]), None, Restart, Works;
+            "The roles of this process. A node is both broker and controller for now."
+        broker_rack: Option<String>, "broker.rack",
+            Any, None, Restart, Works;
+            "The rack or zone of the node, told to clients (KIP-36)."
+    }
+    Listeners {
+        listeners: Vec<String> = "PLAINTEXT://127.0.0.1:9092", "listeners",
+            NonEmpty, None, Restart, Works;
+            "Where the node listens: NAME://host:port, separated by commas. An empty host is every interface, port 0 any free port. Kafka's own default is every interface; here it is only this machine."
+        advertised_listeners: Option<Vec<String>>, "advertised.listeners",
+            NonEmpty, None, Restart, Works;
+            "What clients are told to connect to, listener by listener. A listener without an entry is advertised as it is bound, or by the hostname when it is bound to every interface."
+        listener_security_protocol_map: Vec<String> =
+            "PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+            "listener.security.protocol.map",
+            NoDuplicates, None, Restart, Works;
+            "The security protocol of each listener's name: NAME:PROTOCOL, separated by commas. Only PLAINTEXT is supported yet."
+        inter_broker_listener_name: Option<String>, "inter.broker.listener.name",
+            Any, None, Restart, Works;
+            "The listener that brokers use among themselves."
+        security_inter_broker_protocol: String = "PLAINTEXT", "security.inter.broker.protocol",
+            OneOf(&["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]), None, Restart, Works;
+            "Without inter.broker.listener.name, the first listener of this protocol is the brokers' own."
+        controller_listener_names: Vec<String> = "", "controller.listener.names",
+            NoDuplicates, None, Restart, Works;
+            "Listeners for the metadata quorum. A single node needs none: such a listener is not opened."
+        http_listener: String = "127.0.0.1:9644", "ottla.http.listener",
+            Any, None, Restart, Works;
+            "Where health checks and metrics are served: host:port; an empty host is every interface, empty turns it off."
+    }
+    Resources {
+        max_connections: i32 = "2147483647", "max.connections",
+            AtLeast(0), Count, Live, Works;
+            "The most connections to the node."
+        max_connections_per_ip: i32 = "2147483647", "max.connections.per.ip",
+            AtLeast(0), Count, Live, Works;
+            "The most connections from one address."
+        max_connections_per_ip_overrides: String = "", "max.connections.per.ip.overrides",
+            Any, None, Live, Works;
+            "Other limits for single addresses: address:count, separated by commas."
+        max_connection_creation_rate: i32 = "2147483647", "max.connection.creation.rate",
+            AtLeast(0), Count, Live, Works;
+            "The most new connections a second."
+        connections_max_idle_ms: i64 = "600000", "connections.max.idle.ms",
+            Any, Ms, Restart, Works;
+            "A connection without a request for this long is closed; below 0, never."
+        socket_request_max_bytes: i32 = "104857600", "socket.request.max.bytes",
+            AtLeast(1), Bytes, Restart, Works;
+            "The largest request; a larger one closes its connection."
+        socket_send_buffer_bytes: i32 = "102400", "socket.send.buffer.bytes",
+            AtLeast(-1), Bytes, Restart, Works;
+            "SO_SNDBUF of client sockets; -1 is the system's own."
+        socket_receive_buffer_bytes: i32 = "102400", "socket.receive.buffer.bytes",
+            AtLeast(-1), Bytes, Restart, Works;
+            "SO_RCVBUF of client sockets; -1 is the system's own."
+        socket_listen_backlog_size: i32 = "50", "socket.listen.backlog.size",
+            AtLeast(1), Count, Restart, Works;
+            "How many new connections may wait to be accepted."
+        queued_max_requests: i32 = "500", "queued.max.requests",
+            AtLeast(1), Count, Restart, Works;
+            "How many requests may wait to be handled before reading from connections pauses."
+        queued_max_request_bytes: i64 = "-1", "queued.max.request.bytes",
+            AtLeast(-1), Bytes, Restart, Works;
+            "How many bytes of requests may be in memory before reading from connections pauses; -1 leaves it to ottla.memory.budget.bytes."
+        memory_budget_bytes: i64 = "0", "ottla.memory.budget.bytes",
+            AtLeast(0), Bytes, Restart, Works;
+            "The memory for requests, responses and caches; 0 is a part of the container's or the machine's memory."
+        request_timeout_ms: i32 = "30000", "request.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "The longest wait for an answer inside the cluster."
+        fetch_max_bytes: i32 = "57671680", "fetch.max.bytes",
+            AtLeast(1024), Bytes, Restart, Works;
+            "The most bytes of records in one fetch response, whatever the client asks for."
+        max_incremental_fetch_session_cache_slots: i32 = "1000",
+            "max.incremental.fetch.session.cache.slots",
+            AtLeast(0), Count, Restart, Works;
+            "How many fetch sessions are kept (KIP-227)."
+        max_request_partition_size_limit: i32 = "2000", "max.request.partition.size.limit",
+            AtLeast(1), Count, Restart, Works;
+            "The most partitions in one answer to DescribeTopicPartitions (KIP-966)."
+        num_network_threads: i32 = "3", "num.network.threads",
+            AtLeast(1), Count, Restart, Works;
+            "Threads that serve connections; never more than the processors at hand."
+        num_io_threads: i32 = "8", "num.io.threads",
+            AtLeast(1), Count, Restart, Works;
+            "Threads that write logs; never more than are useful for the log directories."
+        background_threads: i32 = "10", "background.threads",
+            AtLeast(1), Count, Restart, Works;
+            "The most background tasks, such as retention, at once."
+    }
+    Topics {
+        num_partitions: i32 = "1", "num.partitions",
+            AtLeast(1), Count, Restart, Works;
+            "The partitions of a topic that is created without a number of its own."
+        default_replication_factor: i32 = "1", "default.replication.factor",
+            AtLeast(1), Count, Restart, Works;
+            "The replicas of a topic that is created without a number of its own."
+        auto_create_topics_enable: bool = "true", "auto.create.topics.enable",
+            Any, None, Restart, Works;
+            "Whether a topic that a client asks for is created."
+        delete_topic_enable: bool = "true", "delete.topic.enable",
+            Any, None, Restart, Works;
+            "Whether topics can be deleted."
+        min_insync_replicas: i32 = "1", "min.insync.replicas",
+            AtLeast(1), Count, Live, Works;
+            "The replicas that must be in sync for a produce with acks=all, for topics without a setting of their own."
+        message_max_bytes: i32 = "1048588", "message.max.bytes",
+            AtLeast(0), Bytes, Live, Works;
+            "The largest record batch, compressed, for topics without a setting of their own."
+    }
+    Log {
+        log_dir: Vec<String> = "./ottla-data", "log.dir",
+            NonEmpty, None, Restart, Works;
+            "The data directory, if log.dirs is unset. Kafka's own default is /tmp/kafka-logs."
+        log_dirs: Option<Vec<String>>, "log.dirs",
+            NonEmpty, None, Restart, Works;
+            "The data directories, separated by commas."
+        acks_wait_for_disk: bool = "true", "ottla.acks.wait.for.disk",
+            Any, None, Live, Works;
+            "Whether an acknowledged record is on disk, for topics without a setting of their own. With false, produce is faster, and a power cut can lose acknowledged records, as with Kafka's defaults."
+        log_segment_bytes: i32 = "1073741824", "log.segment.bytes",
+            AtLeast(1024 * 1024), Bytes, Live, Works;
+            "The size of a segment."
+        log_roll_ms: Option<i64>, "log.roll.ms",
+            AtLeast(1), Ms, Live, Works;
+            "The age at which a segment is closed; unset, log.roll.hours counts."
+        log_roll_hours: i32 = "168", "log.roll.hours",
+            AtLeast(1), Hours, Restart, Works;
+            "The age at which a segment is closed."
+        log_roll_jitter_ms: Option<i64>, "log.roll.jitter.ms",
+            AtLeast(0), Ms, Live, Works;
+            "The most that is taken off that age at random; unset, log.roll.jitter.hours counts."
+        log_roll_jitter_hours: i32 = "0", "log.roll.jitter.hours",
+            AtLeast(0), Hours, Restart, Works;
+            "The most that is taken off that age at random."
+        log_retention_ms: Option<i64>, "log.retention.ms",
+            AtLeast(-1), Ms, Live, Works;
+            "How long records are kept, -1 for ever; unset, log.retention.minutes counts."
+        log_retention_minutes: Option<i32>, "log.retention.minutes",
+            Any, Minutes, Restart, Works;
+            "How long records are kept, below 0 for ever; unset, log.retention.hours counts."
+        log_retention_hours: i32 = "168", "log.retention.hours",
+            Any, Hours, Restart, Works;
+            "How long records are kept, below 0 for ever."
+        log_retention_bytes: i64 = "-1", "log.retention.bytes",
+            Any, Bytes, Live, Works;
+            "How large a partition may become before its oldest segments go; -1 sets no limit."
+        log_retention_check_interval_ms: i64 = "300000", "log.retention.check.interval.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How often old segments are looked for."
+        log_cleanup_policy: CleanupPolicy = "delete", "log.cleanup.policy",
+            OneOf(CleanupPolicy::NAMES), None, Live, Works;
+            "What happens to old segments: delete, compact, both, or (empty) nothing. Compaction itself is not built yet."
+        log_segment_delete_delay_ms: i64 = "60000", "log.segment.delete.delay.ms",
+            AtLeast(0), Ms, Live, Works;
+            "How long the files of a deleted segment stay on disk."
+        log_index_interval_bytes: i32 = "4096", "log.index.interval.bytes",
+            AtLeast(0), Bytes, Live, Works;
+            "Roughly how many bytes of records lie between two index entries."
+        log_index_size_max_bytes: i32 = "10485760", "log.index.size.max.bytes",
+            AtLeast(4), Bytes, Live, Works;
+            "The largest offset index."
+        log_flush_interval_messages: i64 = "9223372036854775807", "log.flush.interval.messages",
+            AtLeast(1), Count, Live, Works;
+            "Without waiting for the disk, force a log to disk after this many records."
+        log_flush_interval_ms: Option<i64>, "log.flush.interval.ms",
+            AtLeast(0), Ms, Live, Works;
+            "Without waiting for the disk, force a log to disk after this time; unset, log.flush.scheduler.interval.ms counts."
+        log_flush_scheduler_interval_ms: i64 = "9223372036854775807",
+            "log.flush.scheduler.interval.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "How often logs are looked at for a flush that is due."
+        log_flush_offset_checkpoint_interval_ms: i32 = "60000",
+            "log.flush.offset.checkpoint.interval.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "How often the recovery checkpoint is written: after a crash only what lies behind it is read again."
+        log_flush_start_offset_checkpoint_interval_ms: i32 = "60000",
+            "log.flush.start.offset.checkpoint.interval.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "How often the log start offsets are written to their checkpoint."
+        num_recovery_threads_per_data_dir: i32 = "2", "num.recovery.threads.per.data.dir",
+            AtLeast(1), Count, Restart, Works;
+            "Logs that are recovered at once in one data directory."
+    }
+    Compression {
+        compression_type: CompressionType = "producer", "compression.type",
+            OneOf(CompressionType::NAMES), None, Live, Works;
+            "How batches are stored: producer keeps them as they were sent."
+        compression_gzip_level: i32 = "-1", "compression.gzip.level",
+            BetweenOr(1, 9, -1), None, Live, Works;
+            "The level when the broker compresses with gzip; -1 is the library's own."
+        compression_lz4_level: i32 = "9", "compression.lz4.level",
+            Between(1, 17), None, Live, Works;
+            "The level when the broker compresses with lz4."
+        compression_zstd_level: i32 = "3", "compression.zstd.level",
+            Between(-131_072, 22), None, Live, Works;
+            "The level when the broker compresses with zstd."
+    }
+    Timestamps {
+        log_message_timestamp_type: TimestampType = "CreateTime", "log.message.timestamp.type",
+            OneOf(TimestampType::NAMES), None, Live, Works;
+            "Whether records carry the producer's time (CreateTime) or the broker's (LogAppendTime)."
+        log_message_timestamp_before_max_ms: i64 = "9223372036854775807",
+            "log.message.timestamp.before.max.ms",
+            AtLeast(0), Ms, Live, Works;
+            "How far a record's time may lie before the broker's."
+        log_message_timestamp_after_max_ms: i64 = "3600000",
+            "log.message.timestamp.after.max.ms",
+            AtLeast(0), Ms, Live, Works;
+            "How far a record's time may lie after the broker's."
+    }
+    Producers {
+        producer_id_expiration_ms: i32 = "86400000", "producer.id.expiration.ms",
+            AtLeast(1), Ms, Live, Works;
+            "How long an idle producer's sequences are remembered."
+        producer_id_expiration_check_interval_ms: i32 = "600000",
+            "producer.id.expiration.check.interval.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How often idle producers are looked for."
+        transactional_id_expiration_ms: i32 = "604800000", "transactional.id.expiration.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How long an idle transactional id is remembered."
+        transaction_max_timeout_ms: i32 = "900000", "transaction.max.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "The longest timeout that a producer may ask for its transactions."
+    }
+    Groups {
+        group_min_session_timeout_ms: i32 = "6000", "group.min.session.timeout.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "The shortest session timeout that a member may ask for."
+        group_max_session_timeout_ms: i32 = "1800000", "group.max.session.timeout.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "The longest session timeout that a member may ask for."
+        group_initial_rebalance_delay_ms: i32 = "3000", "group.initial.rebalance.delay.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "How long an empty group waits for more members before its first rebalance."
+        group_max_size: i32 = "2147483647", "group.max.size",
+            AtLeast(1), Count, Restart, Works;
+            "The most members of a group."
+        offsets_retention_minutes: i32 = "10080", "offsets.retention.minutes",
+            AtLeast(1), Minutes, Restart, Works;
+            "How long a group's offsets are kept once it has no members."
+        offsets_retention_check_interval_ms: i64 = "600000",
+            "offsets.retention.check.interval.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How often expired offsets are looked for."
+        offset_metadata_max_bytes: i32 = "4096", "offset.metadata.max.bytes",
+            AtLeast(0), Bytes, Restart, Works;
+            "The most bytes of metadata with a committed offset."
+        offsets_commit_timeout_ms: i32 = "5000", "offsets.commit.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How long a commit waits until it is stored."
+        offsets_topic_num_partitions: i32 = "50", "offsets.topic.num.partitions",
+            AtLeast(1), Count, Restart, Works;
+            "The partitions of __consumer_offsets when it is created; groups are spread over them."
+        offsets_topic_replication_factor: i16 = "3", "offsets.topic.replication.factor",
+            AtLeast(1), Count, Restart, Works;
+            "The replicas of __consumer_offsets when it is created; never more than there are nodes."
+        offsets_topic_segment_bytes: i32 = "104857600", "offsets.topic.segment.bytes",
+            AtLeast(1), Bytes, Restart, Works;
+            "The size of a segment of __consumer_offsets."
+    }
+}

@@ -1,0 +1,129 @@
+//! What can be wrong with a configuration, in the words that its author sees.
+
+use std::fmt;
+
+use crate::sources::Origin;
+
+/// One problem that stops the start.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// A value is not of its property's type, or out of its bounds.
+    #[error("{key} = {value} ({origin}): {reason}. Allowed: {allowed}.")]
+    Invalid {
+        /// The property.
+        key: String,
+        /// Its value, hidden for a secret.
+        value: String,
+        /// Where the value was set.
+        origin: Origin,
+        /// What is wrong with it.
+        reason: String,
+        /// The type and the bounds.
+        allowed: String,
+    },
+    /// The property would change behaviour and is not supported.
+    #[error("{key} = {value} ({origin}) is not supported: {reason}. Remove it to start.")]
+    Refused {
+        /// The property.
+        key: String,
+        /// Its value, hidden for a secret.
+        value: String,
+        /// Where the value was set.
+        origin: Origin,
+        /// Why it is refused.
+        reason: String,
+    },
+    /// Two values that cannot both hold.
+    #[error("{keys}: {reason}.")]
+    Conflict {
+        /// The properties and their values.
+        keys: String,
+        /// Why they cannot both hold.
+        reason: String,
+    },
+    /// A listener or an address that cannot be used.
+    #[error("{key}: {entry}: {reason}.")]
+    Listener {
+        /// The property.
+        key: String,
+        /// The entry, as it was written.
+        entry: String,
+        /// What is wrong with it, and what to write instead.
+        reason: String,
+    },
+    /// A template that cannot be filled in.
+    #[error("{key}: {reason}.")]
+    Template {
+        /// The property.
+        key: String,
+        /// What cannot be filled in, and what can be written.
+        reason: String,
+    },
+    /// An ordinal is needed, and the hostname ends in none.
+    #[error("Failed to extract ordinal from hostname {hostname}")]
+    NoOrdinal {
+        /// The hostname.
+        hostname: String,
+    },
+    /// A line of the properties file that cannot be read.
+    #[error("{path}, line {line}: {reason}.")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Everything that is wrong with a configuration, at least one problem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(pub Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Why a topic's settings are refused: the text that goes with `INVALID_CONFIG`, as Kafka words it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidConfig {
+    /// There is no such topic property.
+    #[error("Unknown topic config name: {name}")]
+    UnknownName {
+        /// The name.
+        name: String,
+    },
+    /// The value is not of the property's type, or out of its bounds.
+    #[error("Invalid value {value} for configuration {name}: {reason}")]
+    InvalidValue {
+        /// The property.
+        name: String,
+        /// The value.
+        value: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two settings that cannot both hold.
+    #[error("conflict topic config setting {first} ({first_value}) > {second} ({second_value})")]
+    Conflict {
+        /// The property that must not be the larger one.
+        first: &'static str,
+        /// Its value.
+        first_value: i64,
+        /// The property that must not be the smaller one.
+        second: &'static str,
+        /// Its value.
+        second_value: i64,
+    },
+}
