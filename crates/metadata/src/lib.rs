@@ -1,1 +1,45 @@
-//! Placeholder.
+//! Cluster metadata as a pure state machine.
+//!
+//! ```text
+//! decide(&Image, &Command, &mut Context) -> Result<(Vec<Record>, Reply), Refusal>
+//!     append the records (elsewhere), wait until they are durable
+//! Image::apply(&Record, offset)          the image is the sum of the records
+//!     publish the image, hand out the reply
+//! ```
+//!
+//! [`Image`] is an immutable snapshot for its readers; [`Image::diff`] tells them what changed since
+//! the one they had. [`Image::to_records`] is what a snapshot file holds.
+//!
+//! Architecture invariant: no IO, no clock, no randomness, no locks, no async. Random bytes and the
+//! rules for configuration come in through [`Context`].
+
+mod apply;
+mod command;
+mod cow_map;
+mod decide;
+mod diff;
+mod error;
+#[cfg(test)]
+mod fixture;
+mod image;
+mod placement;
+mod record;
+mod snapshot;
+
+pub use command::{
+    AllocateProducerIds, AlterConfig, AlterConfigResult, AlterConfigs, Command, CreatePartitions,
+    CreatePartitionsResult, CreateTopicResult, CreateTopics, CreatedTopic, DeleteTopicResult,
+    DeleteTopics, ManualAssignment, NewPartitions, NewTopic, ProducerIdBlock, Refusal,
+    RegisterBroker, RegisteredBroker, Reply, TopicSelector,
+};
+pub use decide::{
+    CLUSTER_METADATA_TOPIC, ConfigRules, Context, Defaults, MAX_PARTITIONS_PER_COMMAND,
+    PRODUCER_ID_BLOCK_LEN, decide,
+};
+pub use diff::{Delta, TopicChange};
+pub use error::Error;
+pub use image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage};
+pub use record::{
+    ClusterRecord, ConfigRecord, ConfigResource, Endpoint, PartitionRecord, ProducerIdsRecord,
+    Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+};

@@ -1,0 +1,210 @@
+//! How a record changes the image. Replay and live operation go through this one door.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_model::{BrokerId, Offset};
+
+use crate::error::Error;
+use crate::image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage, fold};
+use crate::record::{ClusterRecord, ConfigRecord, ConfigResource, PartitionRecord};
+use crate::record::{
+    ProducerIdsRecord, Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+};
+
+impl Image {
+    /// Applies the record that stands at `offset` of the log.
+    ///
+    /// On an error the image must not be used any further: the log contradicts itself, which is a
+    /// reason to stop the node.
+    pub fn apply(&mut self, record: &Record, offset: Offset) -> Result<(), Error> {
+        self.change(record).map_err(|reason| Error::Impossible {
+            offset,
+            kind: record.kind(),
+            reason,
+        })?;
+        self.metadata_offset = offset;
+        Ok(())
+    }
+
+    /// Says that the image stands for the log up to `offset`, as a snapshot's name tells.
+    #[must_use]
+    pub fn at_offset(mut self, offset: Offset) -> Self {
+        self.metadata_offset = offset;
+        self
+    }
+
+    fn change(&mut self, record: &Record) -> Result<(), String> {
+        match record {
+            Record::Cluster(record) => self.apply_cluster(record),
+            Record::RegisterBroker(record) => self.apply_register_broker(record),
+            Record::Topic(record) => self.apply_topic(record),
+            Record::Partition(record) => self.apply_partition(record),
+            Record::RemoveTopic(record) => self.apply_remove_topic(record),
+            Record::Config(record) => self.apply_config(record),
+            Record::ProducerIds(record) => self.apply_producer_ids(record),
+        }
+    }
+
+    fn apply_cluster(&mut self, record: &ClusterRecord) -> Result<(), String> {
+        match &self.cluster_id {
+            Some(known) if *known != record.cluster_id => Err(format!(
+                "it names the cluster {}, but the metadata so far is that of {known}",
+                record.cluster_id
+            )),
+            _ => {
+                self.cluster_id = Some(record.cluster_id.clone());
+                Ok(())
+            }
+        }
+    }
+
+    fn apply_register_broker(&mut self, record: &RegisterBrokerRecord) -> Result<(), String> {
+        if let Some(known) = self.broker(record.broker_id)
+            && known.epoch >= record.broker_epoch
+        {
+            return Err(format!(
+                "broker {} is registered with epoch {}, and {} is not above it",
+                record.broker_id, known.epoch, record.broker_epoch
+            ));
+        }
+        let endpoints: BTreeMap<_, _> = record
+            .endpoints
+            .iter()
+            .map(|e| (e.listener.clone(), e.clone()))
+            .collect();
+        if endpoints.len() != record.endpoints.len() {
+            return Err(format!(
+                "broker {} names a listener twice",
+                record.broker_id
+            ));
+        }
+        let broker = BrokerImage {
+            id: record.broker_id,
+            epoch: record.broker_epoch,
+            incarnation_id: record.incarnation_id,
+            rack: record.rack.clone(),
+            endpoints,
+            fenced: record.fenced,
+        };
+        Arc::make_mut(&mut self.brokers).insert(record.broker_id, Arc::new(broker));
+        Ok(())
+    }
+
+    fn apply_topic(&mut self, record: &TopicRecord) -> Result<(), String> {
+        if self.topic(record.name.as_str()).is_some() {
+            return Err(format!("a topic '{}' exists already", record.name));
+        }
+        if let Some(other) = self.names_by_id.get(&record.topic_id) {
+            return Err(format!(
+                "the topic '{other}' has the id {} already",
+                record.topic_id
+            ));
+        }
+        let topic = TopicImage {
+            name: record.name.clone(),
+            id: record.topic_id,
+            partitions: Vec::new(),
+            configs: Overrides::new(),
+        };
+        self.topics.insert(record.name.clone(), Arc::new(topic));
+        self.names_by_id
+            .insert(record.topic_id, record.name.clone());
+        if let Some(folded) = fold(record.name.as_str()) {
+            self.names_by_folded.insert(folded, record.name.clone());
+        }
+        Ok(())
+    }
+
+    fn apply_partition(&mut self, record: &PartitionRecord) -> Result<(), String> {
+        let unknown = || format!("there is no topic with the id {}", record.topic_id);
+        let name = self.names_by_id.get(&record.topic_id).ok_or_else(unknown)?;
+        let topic = Arc::make_mut(self.topics.get_mut(name.as_str()).ok_or_else(unknown)?);
+        if record.replicas.is_empty() {
+            return Err(format!(
+                "partition {name}-{} has no replicas",
+                record.partition
+            ));
+        }
+        let partition = Arc::new(PartitionImage {
+            replicas: record.replicas.clone(),
+            isr: record.isr.clone(),
+            leader: record.leader,
+            leader_epoch: record.leader_epoch,
+            partition_epoch: record.partition_epoch,
+        });
+        let count = topic.partitions.len();
+        match usize::try_from(record.partition) {
+            Ok(index) if index == count => {
+                topic.partitions.push(partition);
+                self.partition_count += 1;
+            }
+            Ok(index) if index < count => topic.partitions[index] = partition,
+            _ => {
+                return Err(format!(
+                    "partition {name}-{} comes after {count} partition(s)",
+                    record.partition
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_remove_topic(&mut self, record: &RemoveTopicRecord) -> Result<(), String> {
+        let unknown = || format!("there is no topic with the id {}", record.topic_id);
+        let name = self
+            .names_by_id
+            .remove(&record.topic_id)
+            .ok_or_else(unknown)?;
+        let topic = self.topics.remove(name.as_str()).ok_or_else(unknown)?;
+        self.partition_count -= topic.partitions.len();
+        if let Some(folded) = fold(name.as_str()) {
+            self.names_by_folded.remove(folded.as_str());
+        }
+        Ok(())
+    }
+
+    fn apply_config(&mut self, record: &ConfigRecord) -> Result<(), String> {
+        match &record.resource {
+            ConfigResource::Topic(name) => {
+                let topic = self
+                    .topics
+                    .get_mut(name.as_str())
+                    .ok_or_else(|| format!("there is no topic '{name}'"))?;
+                set_override(&mut Arc::make_mut(topic).configs, record);
+            }
+            ConfigResource::Broker(id) => self.apply_broker_config(Some(*id), record),
+            ConfigResource::DefaultBroker => self.apply_broker_config(None, record),
+        }
+        Ok(())
+    }
+
+    fn apply_broker_config(&mut self, key: Option<BrokerId>, record: &ConfigRecord) {
+        let configs = Arc::make_mut(&mut self.broker_configs);
+        let overrides = configs.entry(key).or_default();
+        set_override(overrides, record);
+        // No override and no entry are the same image, so that snapshots compare equal.
+        if overrides.is_empty() {
+            configs.remove(&key);
+        }
+    }
+
+    fn apply_producer_ids(&mut self, record: &ProducerIdsRecord) -> Result<(), String> {
+        if record.next_producer_id <= self.next_producer_id {
+            return Err(format!(
+                "the next producer id would be {}, but {} has been reached already",
+                record.next_producer_id, self.next_producer_id
+            ));
+        }
+        self.next_producer_id = record.next_producer_id;
+        self.last_producer_ids = Some((record.broker_id, record.broker_epoch));
+        Ok(())
+    }
+}
+
+fn set_override(overrides: &mut Overrides, record: &ConfigRecord) {
+    match &record.value {
+        Some(value) => overrides.insert(record.key.clone(), value.clone()),
+        None => overrides.remove(&record.key),
+    };
+}

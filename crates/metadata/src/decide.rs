@@ -1,0 +1,230 @@
+//! What a command leads to: records and a reply, or a refusal. Nothing here changes anything.
+
+mod brokers;
+mod configs;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+
+use ottla_model::{BrokerId, ErrorCode, Uuid};
+
+use crate::command::{Command, Refusal, Reply};
+use crate::image::{Image, Overrides};
+use crate::placement::PlacementError;
+use crate::record::{ClusterRecord, PartitionRecord, Record};
+
+pub use brokers::PRODUCER_ID_BLOCK_LEN;
+
+/// The metadata log's own topic, which clients cannot create.
+pub const CLUSTER_METADATA_TOPIC: &str = "__cluster_metadata";
+
+/// The largest number of partitions that one command may create; Kafka's own bound.
+pub const MAX_PARTITIONS_PER_COMMAND: i64 = 10_000;
+
+/// What a decision needs besides image and command. The same context gives the same decision.
+pub struct Context<'a> {
+    /// 16 fresh random bytes with each call: topic ids and the start of placements.
+    pub random: &'a mut dyn FnMut() -> [u8; 16],
+    /// Which configuration overrides are allowed.
+    pub rules: &'a dyn ConfigRules,
+    /// What the controller's configuration says.
+    pub defaults: Defaults,
+}
+
+/// The properties of the controller that decisions depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Defaults {
+    /// `num.partitions`
+    pub num_partitions: i32,
+    /// `default.replication.factor`
+    pub replication_factor: i16,
+    /// `delete.topic.enable`
+    pub delete_topic_enable: bool,
+}
+
+impl Default for Defaults {
+    /// Kafka's own defaults.
+    fn default() -> Self {
+        Defaults {
+            num_partitions: 1,
+            replication_factor: 1,
+            delete_topic_enable: true,
+        }
+    }
+}
+
+/// Judges configuration overrides. The declaration of the properties implements this; the metadata
+/// does not know it.
+pub trait ConfigRules: Send + Sync {
+    /// Checks all overrides that a topic would have, or says what is wrong with them.
+    fn check_topic(&self, overrides: &Overrides) -> Result<(), String>;
+
+    /// Checks all dynamic overrides that a broker (none: every broker) would have, or says what is
+    /// wrong with them.
+    fn check_broker(&self, broker: Option<BrokerId>, overrides: &Overrides) -> Result<(), String>;
+}
+
+/// Decides about one command.
+///
+/// On success the caller appends the records atomically, applies them in order once they are
+/// durable, and only then hands out the reply. There may be no records at all.
+pub fn decide(
+    image: &Image,
+    command: &Command,
+    context: &mut Context<'_>,
+) -> Result<(Vec<Record>, Reply), Refusal> {
+    match command {
+        Command::NameCluster(cluster_id) => name_cluster(image, cluster_id),
+        Command::RegisterBroker(command) => brokers::register(image, command),
+        Command::CreateTopics(command) => create_topics::decide(image, command, context),
+        Command::DeleteTopics(command) => delete_topics::decide(image, command, context),
+        Command::CreatePartitions(command) => create_partitions::decide(image, command, context),
+        Command::AllocateProducerIds(command) => brokers::allocate_producer_ids(image, command),
+        Command::AlterConfigs(command) => configs::decide(image, command, context),
+    }
+}
+
+fn name_cluster(
+    image: &Image,
+    cluster_id: &ottla_model::ClusterId,
+) -> Result<(Vec<Record>, Reply), Refusal> {
+    match image.cluster_id() {
+        None => {
+            let record = ClusterRecord {
+                cluster_id: cluster_id.clone(),
+            };
+            Ok((vec![Record::Cluster(record)], Reply::Done))
+        }
+        Some(known) if known == cluster_id => Ok((Vec::new(), Reply::Done)),
+        Some(known) => Err(inconsistent_cluster_id(known, cluster_id)),
+    }
+}
+
+fn inconsistent_cluster_id(
+    known: &ottla_model::ClusterId,
+    claimed: &ottla_model::ClusterId,
+) -> Refusal {
+    Refusal::new(
+        ErrorCode::InconsistentClusterId,
+        format!("This is the cluster {known}, not {claimed}."),
+    )
+}
+
+/// A version 4 UUID from the context's random bytes.
+fn random_uuid(context: &mut Context<'_>) -> Uuid {
+    // One draw in 64 gives an id that command lines would take for a flag; a source that gives
+    // nothing else is broken, and flipping one bit of the last draw ends the search.
+    for _ in 0..64 {
+        if let Some(id) = Uuid::from_random((context.random)()) {
+            return id;
+        }
+    }
+    let mut bytes = (context.random)();
+    bytes[0] &= 0x7f;
+    Uuid::from_random(bytes).unwrap_or_default()
+}
+
+/// A random number for the start of a placement.
+fn random_start(context: &mut Context<'_>) -> usize {
+    let [a, b, c, d, ..] = (context.random)();
+    // 32 random bits are plenty to choose among brokers.
+    usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0)
+}
+
+/// The record of a new partition on these brokers; those that are live are in sync.
+///
+/// None when no broker of them is live, so that nobody could lead.
+fn new_partition(
+    image: &Image,
+    topic_id: Uuid,
+    partition: i32,
+    replicas: Vec<BrokerId>,
+) -> Option<PartitionRecord> {
+    let isr: Vec<_> = replicas
+        .iter()
+        .copied()
+        .filter(|&id| image.is_live(id))
+        .collect();
+    let leader = Some(*isr.first()?);
+    Some(PartitionRecord {
+        topic_id,
+        partition,
+        replicas,
+        isr,
+        leader,
+        leader_epoch: 0,
+        partition_epoch: 0,
+    })
+}
+
+/// Checks the brokers that a client chose for one partition. `replication_factor` is that of the
+/// topic's other partitions, if there are any.
+fn check_manual_assignment(
+    image: &Image,
+    broker_ids: &[BrokerId],
+    replication_factor: Option<usize>,
+) -> Result<(), Refusal> {
+    let refuse = |message: String| Err(Refusal::new(ErrorCode::InvalidReplicaAssignment, message));
+    if broker_ids.is_empty() {
+        return refuse("A manual partition assignment names no brokers.".to_owned());
+    }
+    let mut sorted = broker_ids.to_vec();
+    sorted.sort_unstable();
+    for (i, id) in sorted.iter().enumerate() {
+        if image.broker(*id).is_none() {
+            return refuse(format!(
+                "A manual partition assignment names broker {id}, which is not registered."
+            ));
+        }
+        if i > 0 && sorted[i - 1] == *id {
+            return refuse(format!(
+                "A manual partition assignment names broker {id} more than once."
+            ));
+        }
+    }
+    match replication_factor {
+        Some(others) if others != broker_ids.len() => refuse(format!(
+            "A manual partition assignment has {} replica(s), but the other partitions have \
+             {others}.",
+            broker_ids.len()
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn all_fenced(partition: i32) -> Refusal {
+    Refusal::new(
+        ErrorCode::InvalidReplicaAssignment,
+        format!("All brokers of the manual assignment of partition {partition} are fenced."),
+    )
+}
+
+fn cannot_place(replication_factor: usize, error: &PlacementError) -> Refusal {
+    Refusal::new(
+        ErrorCode::InvalidReplicationFactor,
+        format!("Unable to replicate the partition {replication_factor} time(s): {error}"),
+    )
+}
+
+/// Refuses more partitions than one command may create.
+fn check_partition_total(total: i64) -> Result<(), Refusal> {
+    if total <= MAX_PARTITIONS_PER_COMMAND {
+        return Ok(());
+    }
+    let message = format!(
+        "The request would create {total} partitions; {MAX_PARTITIONS_PER_COMMAND} are allowed in \
+         one request."
+    );
+    Err(Refusal::new(ErrorCode::PolicyViolation, message))
+}
+
+/// The items that stand more than once in a request.
+fn duplicates<'a, T: Ord + ?Sized + 'a>(
+    items: impl Iterator<Item = &'a T>,
+) -> std::collections::BTreeSet<&'a T> {
+    let mut seen = std::collections::BTreeSet::new();
+    items.filter(|item| !seen.insert(*item)).collect()
+}
+
+#[cfg(test)]
+mod tests;

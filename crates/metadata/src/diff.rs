@@ -1,0 +1,98 @@
+//! What changed between two images, for those who keep something per topic.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use ottla_model::PartitionIndex;
+
+use crate::cow_map::Difference;
+use crate::image::{Image, TopicImage};
+
+/// What changed from one image to a later one. Topics are in the order of their names.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Delta {
+    /// Topics that are there now and were not before.
+    pub created: Vec<Arc<TopicImage>>,
+    /// Topics that were there and are gone. A topic that was deleted and created again under its
+    /// old name stands here with its old id and in `created` with its new one.
+    pub deleted: Vec<Arc<TopicImage>>,
+    /// Topics that stayed and changed in partitions or configuration.
+    pub changed: Vec<TopicChange>,
+    /// Whether a broker came, changed, or was fenced.
+    pub brokers_changed: bool,
+    /// Whether a dynamic override of a broker, or of all, changed.
+    pub broker_configs_changed: bool,
+}
+
+/// A topic before and after a change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicChange {
+    /// Before.
+    pub old: Arc<TopicImage>,
+    /// After.
+    pub new: Arc<TopicImage>,
+}
+
+impl TopicChange {
+    /// The numbers of the partitions that were added.
+    #[must_use]
+    pub fn added_partitions(&self) -> Range<PartitionIndex> {
+        self.old.partition_count()..self.new.partition_count()
+    }
+
+    /// The numbers of the partitions that were there before and have other replicas, another
+    /// leader or another ISR now.
+    pub fn changed_partitions(&self) -> impl Iterator<Item = PartitionIndex> + '_ {
+        let pairs = self.old.partitions.iter().zip(&self.new.partitions);
+        (0..)
+            .zip(pairs)
+            .filter(|(_, (old, new))| !Arc::ptr_eq(old, new) && old != new)
+            .map(|(partition, _)| partition)
+    }
+
+    /// Whether configuration overrides changed.
+    #[must_use]
+    pub fn configs_changed(&self) -> bool {
+        self.old.configs != self.new.configs
+    }
+}
+
+impl Delta {
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Delta::default()
+    }
+}
+
+impl Image {
+    /// What changed from `old` to this image. The cost follows the number of changed topics when
+    /// this image descends from `old`; it is correct for any two images.
+    #[must_use]
+    pub fn diff(&self, old: &Image) -> Delta {
+        let mut delta = Delta {
+            brokers_changed: !Arc::ptr_eq(&self.brokers, &old.brokers)
+                && self.brokers != old.brokers,
+            broker_configs_changed: !Arc::ptr_eq(&self.broker_configs, &old.broker_configs)
+                && self.broker_configs != old.broker_configs,
+            ..Delta::default()
+        };
+        self.topics
+            .diff(&old.topics, |difference| match difference {
+                Difference::Added(new) => delta.created.push(Arc::clone(new)),
+                Difference::Removed(old) => delta.deleted.push(Arc::clone(old)),
+                Difference::Both { old, new } if Arc::ptr_eq(old, new) || old == new => {}
+                Difference::Both { old, new } if old.id != new.id => {
+                    delta.deleted.push(Arc::clone(old));
+                    delta.created.push(Arc::clone(new));
+                }
+                Difference::Both { old, new } => {
+                    delta.changed.push(TopicChange {
+                        old: Arc::clone(old),
+                        new: Arc::clone(new),
+                    });
+                }
+            });
+        delta
+    }
+}

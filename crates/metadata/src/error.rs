@@ -1,0 +1,67 @@
+//! What can go wrong when records are read and applied.
+
+use ottla_model::Offset;
+
+/// A record of the metadata log that cannot be read or does not fit the image.
+///
+/// All of these are reasons to stop the node: its metadata is in doubt (fail-stop).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The frame's version is none that this build knows.
+    #[error(
+        "the metadata record at offset {offset} has frame version {version}, but this build knows \
+         only {known}: it was written by a newer Ottla, start that one"
+    )]
+    UnknownFrame {
+        /// The record's offset.
+        offset: Offset,
+        /// The version that it carries.
+        version: u32,
+        /// The version that this build writes.
+        known: u32,
+    },
+    /// The kind is none that this build knows.
+    #[error(
+        "the metadata record at offset {offset} is of kind {kind}, which this build does not know: \
+         it was written by a newer Ottla, start that one"
+    )]
+    UnknownKind {
+        /// The record's offset.
+        offset: Offset,
+        /// The kind's number.
+        kind: u32,
+    },
+    /// The kind is known, but not in this version.
+    #[error(
+        "the {kind} record at offset {offset} has version {version}, but this build knows 0 to \
+         {known}: it was written by a newer Ottla, start that one"
+    )]
+    UnknownVersion {
+        /// The record's offset.
+        offset: Offset,
+        /// The kind's name.
+        kind: &'static str,
+        /// The version that the record carries.
+        version: u32,
+        /// The newest version that this build knows.
+        known: i16,
+    },
+    /// The bytes are not a record.
+    #[error("the metadata record at offset {offset} is corrupt: {reason}")]
+    Corrupt {
+        /// The record's offset.
+        offset: Offset,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The record contradicts what earlier records have built.
+    #[error("the {kind} record at offset {offset} does not fit the metadata before it: {reason}")]
+    Impossible {
+        /// The record's offset.
+        offset: Offset,
+        /// The kind's name.
+        kind: &'static str,
+        /// The contradiction.
+        reason: String,
+    },
+}

@@ -1,0 +1,128 @@
+//! What the tests of this crate share: a cluster, rules for configuration, counted randomness.
+
+use ottla_model::{BrokerId, ClusterId, Uuid};
+
+use crate::*;
+
+/// Allows everything but a value `bad`, and does not know the key `unknown`.
+pub(crate) struct TestRules;
+
+impl ConfigRules for TestRules {
+    fn check_topic(&self, overrides: &Overrides) -> Result<(), String> {
+        match overrides
+            .iter()
+            .find(|(key, value)| *key == "unknown" || *value == "bad")
+        {
+            Some((key, value)) => Err(format!("{key}={value} is not allowed")),
+            None => Ok(()),
+        }
+    }
+
+    fn check_broker(&self, _: Option<BrokerId>, overrides: &Overrides) -> Result<(), String> {
+        self.check_topic(overrides)
+    }
+}
+
+/// A cluster of one, with decisions and their application in one step.
+pub(crate) struct Cluster {
+    pub(crate) image: Image,
+    pub(crate) defaults: Defaults,
+    drawn: u128,
+}
+
+impl Cluster {
+    /// The cluster `test` with these live brokers.
+    pub(crate) fn with_brokers(ids: &[i32]) -> Self {
+        let mut cluster = Cluster {
+            image: Image::empty(),
+            defaults: Defaults::default(),
+            drawn: 0,
+        };
+        cluster
+            .run(&Command::NameCluster(ClusterId("test".into())))
+            .unwrap();
+        for &id in ids {
+            cluster.register(id, false);
+        }
+        cluster
+    }
+
+    pub(crate) fn register(&mut self, id: i32, fenced: bool) -> i64 {
+        let command = Command::RegisterBroker(RegisterBroker {
+            broker_id: BrokerId(id),
+            cluster_id: ClusterId("test".into()),
+            incarnation_id: Uuid([7; 16]),
+            rack: Some(format!("zone-{id}")),
+            endpoints: vec![Endpoint {
+                listener: "PLAINTEXT".into(),
+                host: "localhost".into(),
+                port: 9092,
+                security_protocol: 0,
+            }],
+            fenced,
+        });
+        match self.run(&command) {
+            Ok(Reply::RegisterBroker(registered)) => registered.broker_epoch,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub(crate) fn decide(&mut self, command: &Command) -> Result<(Vec<Record>, Reply), Refusal> {
+        let drawn = &mut self.drawn;
+        let mut random = || {
+            *drawn += 1;
+            drawn.to_le_bytes()
+        };
+        let mut context = Context {
+            random: &mut random,
+            rules: &TestRules,
+            defaults: self.defaults,
+        };
+        decide(&self.image, command, &mut context)
+    }
+
+    /// Decides and applies.
+    pub(crate) fn run(&mut self, command: &Command) -> Result<Reply, Refusal> {
+        let (records, reply) = self.decide(command)?;
+        for record in &records {
+            let offset = self.image.metadata_offset() + 1;
+            self.image.apply(record, offset).unwrap();
+        }
+        Ok(reply)
+    }
+
+    pub(crate) fn create(&mut self, topics: &[NewTopic]) -> Vec<CreateTopicResult> {
+        let command = CreateTopics {
+            topics: topics.to_vec(),
+            validate_only: false,
+        };
+        match self.run(&Command::CreateTopics(command)).unwrap() {
+            Reply::CreateTopics(results) => results,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// An image of these live brokers.
+pub(crate) fn image_with_brokers(ids: &[i32]) -> Image {
+    Cluster::with_brokers(ids).image
+}
+
+/// Fences a broker.
+pub(crate) fn fence(image: &mut Image, id: i32) {
+    let mut cluster = Cluster {
+        image: image.clone(),
+        defaults: Defaults::default(),
+        drawn: 0,
+    };
+    cluster.register(id, true);
+    *image = cluster.image;
+}
+
+/// A topic with so many partitions, one replica each.
+pub(crate) fn topic(name: &str, num_partitions: i32) -> NewTopic {
+    NewTopic {
+        num_partitions,
+        ..NewTopic::with_defaults(name)
+    }
+}

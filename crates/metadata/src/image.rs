@@ -1,0 +1,225 @@
+//! The sum of all metadata records up to an offset.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use ottla_model::{BrokerId, ClusterId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
+use ottla_model::{TopicName, Uuid};
+
+use crate::cow_map::CowMap;
+use crate::record::Endpoint;
+
+/// Configuration overrides: property name to value.
+pub type Overrides = BTreeMap<String, String>;
+
+/// The whole cluster metadata as of one offset of the metadata log.
+///
+/// A clone is cheap (tens of pointers for hundreds of topics) and independent: the controller
+/// clones, applies records, and publishes the result as an `Arc<Image>`; readers keep theirs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Image {
+    pub(crate) cluster_id: Option<ClusterId>,
+    pub(crate) brokers: Arc<BTreeMap<BrokerId, Arc<BrokerImage>>>,
+    pub(crate) topics: CowMap<TopicName, Arc<TopicImage>>,
+    pub(crate) names_by_id: CowMap<TopicId, TopicName>,
+    /// Names with `.` or `_`, by their form in which both are `_`: two of these may not collide.
+    pub(crate) names_by_folded: CowMap<String, TopicName>,
+    pub(crate) partition_count: usize,
+    /// Overrides of brokers; the key `None` holds those for all brokers.
+    pub(crate) broker_configs: Arc<BTreeMap<Option<BrokerId>, Overrides>>,
+    pub(crate) next_producer_id: ProducerId,
+    /// Who got the last block of producer ids, and in which registration.
+    pub(crate) last_producer_ids: Option<(BrokerId, i64)>,
+    pub(crate) metadata_offset: Offset,
+}
+
+/// A registered broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerImage {
+    /// The broker's number.
+    pub id: BrokerId,
+    /// The number of its registration.
+    pub epoch: i64,
+    /// Names the run of the process that registered.
+    pub incarnation_id: Uuid,
+    /// The failure zone, `broker.rack`.
+    pub rack: Option<String>,
+    /// Where it is reached, by listener name.
+    pub endpoints: BTreeMap<String, Endpoint>,
+    /// A fenced broker leads nothing and gets no new replicas.
+    pub fenced: bool,
+}
+
+/// A topic with its partitions and its configuration overrides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicImage {
+    /// The topic's name.
+    pub name: TopicName,
+    /// The topic's identity.
+    pub id: TopicId,
+    /// The partitions; the index is the partition's number.
+    pub partitions: Vec<Arc<PartitionImage>>,
+    /// What is configured differently from the brokers' defaults.
+    pub configs: Overrides,
+}
+
+/// One partition: who holds it and who leads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionImage {
+    /// The brokers that hold the partition, the preferred leader first.
+    pub replicas: Vec<BrokerId>,
+    /// The replicas that are in sync.
+    pub isr: Vec<BrokerId>,
+    /// The leader, if there is one.
+    pub leader: Option<BrokerId>,
+    /// The leader's term.
+    pub leader_epoch: LeaderEpoch,
+    /// Counts the changes of the partition.
+    pub partition_epoch: i32,
+}
+
+impl TopicImage {
+    /// The partition of that number, if it exists.
+    #[must_use]
+    pub fn partition(&self, partition: PartitionIndex) -> Option<&Arc<PartitionImage>> {
+        self.partitions.get(usize::try_from(partition).ok()?)
+    }
+
+    /// The number of partitions.
+    #[must_use]
+    pub fn partition_count(&self) -> PartitionIndex {
+        PartitionIndex::try_from(self.partitions.len()).unwrap_or(PartitionIndex::MAX)
+    }
+
+    /// Whether Kafka treats the topic as internal.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        ottla_model::is_internal_topic(self.name.as_str())
+    }
+}
+
+impl Default for Image {
+    fn default() -> Self {
+        Image::empty()
+    }
+}
+
+impl Image {
+    /// The image before the first record.
+    #[must_use]
+    pub fn empty() -> Self {
+        Image {
+            cluster_id: None,
+            brokers: Arc::default(),
+            topics: CowMap::default(),
+            names_by_id: CowMap::default(),
+            names_by_folded: CowMap::default(),
+            partition_count: 0,
+            broker_configs: Arc::default(),
+            next_producer_id: 0,
+            last_producer_ids: None,
+            metadata_offset: -1,
+        }
+    }
+
+    /// The cluster's identity; none before the first record.
+    #[must_use]
+    pub fn cluster_id(&self) -> Option<&ClusterId> {
+        self.cluster_id.as_ref()
+    }
+
+    /// The offset of the last applied record; -1 before the first.
+    #[must_use]
+    pub fn metadata_offset(&self) -> Offset {
+        self.metadata_offset
+    }
+
+    /// The registered brokers, fenced ones too, in the order of their numbers.
+    pub fn brokers(&self) -> impl Iterator<Item = &Arc<BrokerImage>> {
+        self.brokers.values()
+    }
+
+    /// A registered broker.
+    #[must_use]
+    pub fn broker(&self, id: BrokerId) -> Option<&Arc<BrokerImage>> {
+        self.brokers.get(&id)
+    }
+
+    /// Whether the broker is registered and not fenced.
+    #[must_use]
+    pub fn is_live(&self, id: BrokerId) -> bool {
+        self.broker(id).is_some_and(|broker| !broker.fenced)
+    }
+
+    /// All topics in the order of their names.
+    pub fn topics(&self) -> impl Iterator<Item = &Arc<TopicImage>> {
+        self.topics.iter().map(|(_, topic)| topic)
+    }
+
+    /// A topic by name.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> Option<&Arc<TopicImage>> {
+        self.topics.get(name)
+    }
+
+    /// A topic by id.
+    #[must_use]
+    pub fn topic_by_id(&self, id: TopicId) -> Option<&Arc<TopicImage>> {
+        self.topics.get(self.names_by_id.get(&id)?.as_str())
+    }
+
+    /// A partition by topic name and number.
+    #[must_use]
+    pub fn partition(
+        &self,
+        topic: &str,
+        partition: PartitionIndex,
+    ) -> Option<&Arc<PartitionImage>> {
+        self.topic(topic)?.partition(partition)
+    }
+
+    /// The number of topics.
+    #[must_use]
+    pub fn topic_count(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// The number of partitions of all topics.
+    #[must_use]
+    pub fn partition_count(&self) -> usize {
+        self.partition_count
+    }
+
+    /// A broker's own dynamic overrides, without the cluster-wide ones.
+    #[must_use]
+    pub fn broker_configs(&self, id: BrokerId) -> Option<&Overrides> {
+        self.broker_configs.get(&Some(id))
+    }
+
+    /// The dynamic overrides that hold for every broker without one of its own.
+    #[must_use]
+    pub fn default_broker_configs(&self) -> Option<&Overrides> {
+        self.broker_configs.get(&None)
+    }
+
+    /// The first producer id that nobody has been given.
+    #[must_use]
+    pub fn next_producer_id(&self) -> ProducerId {
+        self.next_producer_id
+    }
+
+    /// An existing topic whose name differs from this one only in `.` and `_`, if there is one.
+    pub(crate) fn colliding_topic(&self, name: &str) -> Option<&TopicName> {
+        self.names_by_folded
+            .get(&*fold(name)?)
+            .filter(|other| other.as_str() != name)
+    }
+}
+
+/// The name with every `.` as `_`; none when it has neither and so collides with no other.
+pub(crate) fn fold(name: &str) -> Option<String> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_"))
+}
+
+#[cfg(test)]
+mod tests;

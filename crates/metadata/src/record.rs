@@ -1,0 +1,144 @@
+//! The records of the metadata log: facts, in the order in which they became true.
+
+use ottla_model::{BrokerId, ClusterId, LeaderEpoch, PartitionIndex, ProducerId, TopicId};
+use ottla_model::{TopicName, Uuid};
+
+/// One fact about the cluster. The log of these is the metadata; [`crate::Image`] is their sum.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record {
+    /// Whose metadata this is; the first record of each log.
+    Cluster(ClusterRecord),
+    /// A broker came (back) with these properties.
+    RegisterBroker(RegisterBrokerRecord),
+    /// A topic exists from now on; its partitions follow as records of their own.
+    Topic(TopicRecord),
+    /// A partition exists, or has these replicas and this leader from now on.
+    Partition(PartitionRecord),
+    /// A topic, its partitions and its configuration are gone.
+    RemoveTopic(RemoveTopicRecord),
+    /// One configuration override was set or taken away.
+    Config(ConfigRecord),
+    /// Producer ids below this one have been handed out.
+    ProducerIds(ProducerIdsRecord),
+}
+
+impl Record {
+    /// The kind's name, for messages.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Record::Cluster(_) => "Cluster",
+            Record::RegisterBroker(_) => "RegisterBroker",
+            Record::Topic(_) => "Topic",
+            Record::Partition(_) => "Partition",
+            Record::RemoveTopic(_) => "RemoveTopic",
+            Record::Config(_) => "Config",
+            Record::ProducerIds(_) => "ProducerIds",
+        }
+    }
+}
+
+/// See [`Record::Cluster`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterRecord {
+    /// The cluster's identity.
+    pub cluster_id: ClusterId,
+}
+
+/// See [`Record::RegisterBroker`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegisterBrokerRecord {
+    /// The broker's number.
+    pub broker_id: BrokerId,
+    /// The number of this registration; each later one of the cluster is higher.
+    pub broker_epoch: i64,
+    /// Names this run of the process.
+    pub incarnation_id: Uuid,
+    /// The failure zone, `broker.rack`.
+    pub rack: Option<String>,
+    /// Where clients reach the broker, one for each listener name.
+    pub endpoints: Vec<Endpoint>,
+    /// A fenced broker leads nothing and gets no new replicas.
+    pub fenced: bool,
+}
+
+/// Where one listener of a broker is reached (`advertised.listeners`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The listener's name, for example `PLAINTEXT`.
+    pub listener: String,
+    /// The advertised host name or address.
+    pub host: String,
+    /// The advertised port.
+    pub port: u16,
+    /// Kafka's number of the security protocol: 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL.
+    pub security_protocol: i16,
+}
+
+/// See [`Record::Topic`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicRecord {
+    /// The topic's name.
+    pub name: TopicName,
+    /// The topic's identity; a topic that is deleted and created again has another.
+    pub topic_id: TopicId,
+}
+
+/// See [`Record::Partition`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionRecord {
+    /// The topic.
+    pub topic_id: TopicId,
+    /// The partition's number; a new one follows the highest that exists.
+    pub partition: PartitionIndex,
+    /// The brokers that hold the partition, the preferred leader first.
+    pub replicas: Vec<BrokerId>,
+    /// The replicas that are in sync.
+    pub isr: Vec<BrokerId>,
+    /// The leader, if there is one.
+    pub leader: Option<BrokerId>,
+    /// The leader's term.
+    pub leader_epoch: LeaderEpoch,
+    /// Counts the changes of the partition.
+    pub partition_epoch: i32,
+}
+
+/// See [`Record::RemoveTopic`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoveTopicRecord {
+    /// The topic.
+    pub topic_id: TopicId,
+}
+
+/// What a configuration override belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConfigResource {
+    /// One topic.
+    Topic(TopicName),
+    /// One broker.
+    Broker(BrokerId),
+    /// All brokers that have no override of their own.
+    DefaultBroker,
+}
+
+/// See [`Record::Config`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigRecord {
+    /// What the override belongs to.
+    pub resource: ConfigResource,
+    /// The property's name.
+    pub key: String,
+    /// The value; none takes the override away.
+    pub value: Option<String>,
+}
+
+/// See [`Record::ProducerIds`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProducerIdsRecord {
+    /// The broker that got the block before `next_producer_id`.
+    pub broker_id: BrokerId,
+    /// That broker's registration.
+    pub broker_epoch: i64,
+    /// The first id that nobody has been given.
+    pub next_producer_id: ProducerId,
+}

@@ -1,0 +1,80 @@
+//! The image as records: what a snapshot holds.
+
+use crate::image::{Image, Overrides, TopicImage};
+use crate::record::{ClusterRecord, ConfigRecord, ConfigResource, PartitionRecord};
+use crate::record::{ProducerIdsRecord, Record, RegisterBrokerRecord, TopicRecord};
+
+impl Image {
+    /// Records that build this very image when they are applied to an empty one, except for
+    /// [`Image::metadata_offset`], which the snapshot's name carries.
+    pub fn to_records(&self) -> impl Iterator<Item = Record> + '_ {
+        let cluster = self.cluster_id.iter().map(|id| {
+            Record::Cluster(ClusterRecord {
+                cluster_id: id.clone(),
+            })
+        });
+        let brokers = self.brokers.values().map(|broker| {
+            Record::RegisterBroker(RegisterBrokerRecord {
+                broker_id: broker.id,
+                broker_epoch: broker.epoch,
+                incarnation_id: broker.incarnation_id,
+                rack: broker.rack.clone(),
+                endpoints: broker.endpoints.values().cloned().collect(),
+                fenced: broker.fenced,
+            })
+        });
+        let configs = self.broker_configs.iter().flat_map(|(id, overrides)| {
+            let resource = id.map_or(ConfigResource::DefaultBroker, ConfigResource::Broker);
+            config_records(resource, overrides)
+        });
+        let producer_ids = self
+            .last_producer_ids
+            .iter()
+            .map(|&(broker_id, broker_epoch)| {
+                Record::ProducerIds(ProducerIdsRecord {
+                    broker_id,
+                    broker_epoch,
+                    next_producer_id: self.next_producer_id,
+                })
+            });
+        let topics = self.topics().flat_map(|topic| topic_records(topic));
+        cluster
+            .chain(brokers)
+            .chain(configs)
+            .chain(producer_ids)
+            .chain(topics)
+    }
+}
+
+fn topic_records(topic: &TopicImage) -> impl Iterator<Item = Record> + '_ {
+    let head = Record::Topic(TopicRecord {
+        name: topic.name.clone(),
+        topic_id: topic.id,
+    });
+    let configs = config_records(ConfigResource::Topic(topic.name.clone()), &topic.configs);
+    let partitions = (0..).zip(&topic.partitions).map(|(partition, image)| {
+        Record::Partition(PartitionRecord {
+            topic_id: topic.id,
+            partition,
+            replicas: image.replicas.clone(),
+            isr: image.isr.clone(),
+            leader: image.leader,
+            leader_epoch: image.leader_epoch,
+            partition_epoch: image.partition_epoch,
+        })
+    });
+    std::iter::once(head).chain(configs).chain(partitions)
+}
+
+fn config_records(
+    resource: ConfigResource,
+    overrides: &Overrides,
+) -> impl Iterator<Item = Record> + '_ {
+    overrides.iter().map(move |(key, value)| {
+        Record::Config(ConfigRecord {
+            resource: resource.clone(),
+            key: key.clone(),
+            value: Some(value.clone()),
+        })
+    })
+}
