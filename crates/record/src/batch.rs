@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::header::{CRC_START, HEADER_LEN, crc32c};
+use crate::header::{CRC_START, HEADER_LEN, LENGTH_OVERHEAD, crc32c};
 use crate::{BatchHeader, DecompressLimit, Error, Records};
 
 /// Exactly one batch: its bytes and its parsed header. Cloning shares the bytes.
@@ -30,6 +30,18 @@ impl Batch {
             });
         }
         Ok(Batch { header, bytes })
+    }
+
+    /// Puts `body` behind a header, whose length and CRC are set to fit. This copies the body.
+    pub fn assemble(mut header: BatchHeader, body: &[u8]) -> Result<Self, Error> {
+        let total = HEADER_LEN + body.len();
+        header.batch_length = i32::try_from(total - LENGTH_OVERHEAD).map_err(|_| Error::Build {
+            reason: "more than 2 GiB of records",
+        })?;
+        let mut bytes = Vec::with_capacity(total);
+        bytes.extend_from_slice(&header.seal(body));
+        bytes.extend_from_slice(body);
+        Ok(Batch::from_parts(header, bytes.into()))
     }
 
     /// For callers that have just made both.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use ottla_model::{LeaderEpoch, NO_LEADER_EPOCH, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use ottla_model::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP};
 
-use crate::header::{HEADER_LEN, LENGTH_OVERHEAD, MAGIC};
+use crate::header::{HEADER_LEN, MAGIC};
 use crate::varint::{put_varlong, varlong_len};
 use crate::{Attributes, Batch, BatchHeader, Compression, Error, Header, TimestampType};
 
@@ -186,23 +186,11 @@ impl BatchBuilder {
             record_count: self.count,
         };
         if options.compression == Compression::None {
-            return assemble(header, &self.records);
+            return Batch::assemble(header, &self.records);
         }
         let body = options.compression.compress(&self.records, options.level)?;
-        assemble(header, &body)
+        Batch::assemble(header, &body)
     }
-}
-
-/// Puts a body behind a header, whose length and CRC are set.
-pub(crate) fn assemble(mut header: BatchHeader, body: &[u8]) -> Result<Batch, Error> {
-    let total = HEADER_LEN + body.len();
-    header.batch_length = i32::try_from(total - LENGTH_OVERHEAD).map_err(|_| Error::Build {
-        reason: "more than 2 GiB of compressed records",
-    })?;
-    let mut bytes = Vec::with_capacity(total);
-    bytes.extend_from_slice(&header.seal(body));
-    bytes.extend_from_slice(body);
-    Ok(Batch::from_parts(header, bytes.into()))
 }
 
 fn record_len(

@@ -125,11 +125,13 @@ impl Error {
             Error::Truncated { .. }
             | Error::BatchLength { .. }
             | Error::BytesAfterBatch { .. }
-            | Error::Crc { .. }
-            | Error::Decompress { .. } => ErrorCode::CorruptMessage,
+            | Error::Crc { .. } => ErrorCode::CorruptMessage,
             Error::Magic { magic: 0 | 1 } => ErrorCode::InvalidRecord,
             Error::Magic { .. } => ErrorCode::CorruptMessage,
-            Error::RecordCount { .. }
+            // Not CORRUPT_MESSAGE, which makes clients send the same bytes again: the CRC was right,
+            // so the network did no harm.
+            Error::Decompress { .. }
+            | Error::RecordCount { .. }
             | Error::Record { .. }
             | Error::BytesAfterRecords { .. }
             | Error::Control { .. } => ErrorCode::InvalidRecord,

@@ -1,6 +1,5 @@
 //! The same records in another compression (`compression.type` other than `producer`).
 
-use crate::builder::assemble;
 use crate::{Batch, BatchHeader, Compression, DecompressLimit, Error};
 
 /// Compresses a batch anew. Offsets, timestamps, producer and flags stay; length and CRC are new.
@@ -29,7 +28,7 @@ pub(crate) fn assemble_with(
 ) -> Result<Batch, Error> {
     header.attributes = header.attributes.with_compression(compression);
     if compression == Compression::None {
-        return assemble(header, records);
+        return Batch::assemble(header, records);
     }
-    assemble(header, &compression.compress(records, level)?)
+    Batch::assemble(header, &compression.compress(records, level)?)
 }

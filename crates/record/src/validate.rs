@@ -18,7 +18,6 @@
 use bytes::Bytes;
 use ottla_model::{ErrorCode, NO_TIMESTAMP, TimestampMs};
 
-use crate::builder::assemble;
 use crate::header::{HEADER_LEN, LENGTH_OVERHEAD, MAGIC_AT};
 use crate::record::{Frame, MIN_RECORD_LEN, timestamp_of, walk};
 use crate::{Batch, BatchHeader, Compression, DecompressLimit, Error, TimestampType};
@@ -173,7 +172,7 @@ pub fn produce(bytes: Bytes, rules: &Rules) -> Result<ValidatedRecords, Invalid>
         } else if right_header != *batch.header()
             && rules.timestamp_type == TimestampType::CreateTime
         {
-            batch = assemble(right_header, &batch.body())?;
+            batch = Batch::assemble(right_header, &batch.body())?;
             result.rewritten = true;
         }
     }
