@@ -81,7 +81,7 @@ fn bodies(out: &mut String, schema: &Schema, kind: &str) {
     let _ = writeln!(out, "impl {kind} {{");
     out.push_str(
         "/// Decodes the whole rest of the frame as the body of `api` and `version`; bytes left over are an error.\n\
-         pub(crate) fn decode(api: ApiKey, version: i16, reader: &mut Reader) -> Result<Self, DecodeError> {\nlet body = match api {\n",
+         pub fn decode(api: ApiKey, version: i16, reader: &mut Reader) -> Result<Self, DecodeError> {\nlet body = match api {\n",
     );
     each(out, &|name| {
         format!("ApiKey::{name} => {name}{kind}::decode(version, reader).map(Self::{name}),")
@@ -89,7 +89,7 @@ fn bodies(out: &mut String, schema: &Schema, kind: &str) {
     out.push_str("}?;\nreader.finish()?;\nOk(body)\n}\n");
     out.push_str(
         "/// Appends the body in the form of `version`.\n\
-         pub(crate) fn encode(&self, version: i16, writer: &mut Writer) -> Result<(), EncodeError> {\nmatch self {\n",
+         pub fn encode(&self, version: i16, writer: &mut Writer) -> Result<(), EncodeError> {\nmatch self {\n",
     );
     each(out, &|name| {
         format!("Self::{name}(body) => body.encode(version, writer),")
@@ -99,7 +99,7 @@ fn bodies(out: &mut String, schema: &Schema, kind: &str) {
     out.push_str("}\n}\n");
     out.push_str(
         "/// A random body that `version` can carry.\n#[cfg(feature = \"arbitrary\")]\n#[must_use]\n\
-         pub(crate) fn arbitrary(api: ApiKey, version: i16, seed: &mut Seed) -> Self {\nmatch api {\n",
+         pub fn arbitrary(api: ApiKey, version: i16, seed: &mut Seed) -> Self {\nmatch api {\n",
     );
     each(out, &|name| {
         format!(
@@ -159,7 +159,7 @@ fn metadata(out: &mut String, schema: &Schema) {
     out.push_str("}\n}\n");
     out.push_str(
         "/// A random record of the kind that `id` names.\n#[cfg(feature = \"arbitrary\")]\n#[must_use]\n\
-         pub(crate) fn arbitrary(id: i16, version: i16, seed: &mut Seed) -> Option<Self> {\nmatch id {\n",
+         pub fn arbitrary(id: i16, version: i16, seed: &mut Seed) -> Option<Self> {\nmatch id {\n",
     );
     arms(out, &|id, name, variant| {
         format!("{id} => Some(Self::{variant}(<{name} as Message>::arbitrary(version, seed))),")
