@@ -15,12 +15,16 @@
 //! rubbish, consumers of that topic see the error that they would see with any broken producer; the
 //! broker itself never reads such bytes without a limit, and every reader returns an error.
 
+mod records;
+
 use bytes::Bytes;
-use ottla_model::{ErrorCode, NO_TIMESTAMP, TimestampMs};
+use ottla_model::{ErrorCode, TimestampMs};
 
 use crate::header::{HEADER_LEN, LENGTH_OVERHEAD, MAGIC_AT};
-use crate::record::{Frame, MIN_RECORD_LEN, timestamp_of, walk};
+use crate::recompress::assemble_with;
+use crate::record::MIN_RECORD_LEN;
 use crate::{Batch, BatchHeader, Compression, DecompressLimit, Error, TimestampType};
+use records::check_records;
 
 /// More record errors than this are counted but not listed: a batch can hold 150,000 tiny records
 /// in 1 MiB, and each listed error is a hundred bytes of answer.
@@ -142,49 +146,40 @@ impl From<Error> for Invalid {
 pub fn produce(bytes: Bytes, rules: &Rules) -> Result<ValidatedRecords, Invalid> {
     let batch = only_batch(bytes, rules)?;
     let compression = check_header(&batch, rules)?;
-    let header = batch.header();
     let target = rules
         .compression
         .filter(|&(target, _)| target != compression);
-    let mut result = ValidatedRecords {
-        record_count: header.record_count,
-        max_timestamp: header.max_timestamp,
+    let mut valid = ValidatedRecords {
+        record_count: batch.header().record_count,
+        max_timestamp: batch.header().max_timestamp,
         log_append_time: None,
         rewritten: false,
         batches: Vec::new(),
     };
-    let mut batch = batch;
+    let mut rewritten = None;
     if compression == Compression::None || target.is_some() || needs_look(batch.header(), rules) {
         let records = batch.decompressed(rules.decompress_limit)?;
-        let max_timestamp = check_records(batch.header(), &records, rules)?;
-        result.max_timestamp = max_timestamp;
-        let right_header = BatchHeader {
-            attributes: batch
-                .header()
-                .attributes
-                .with_timestamp_type(TimestampType::CreateTime),
-            max_timestamp,
+        valid.max_timestamp = check_records(batch.header(), &records, rules)?;
+        let header = BatchHeader {
+            max_timestamp: valid.max_timestamp,
             ..*batch.header()
         };
         if let Some((target, level)) = target {
-            batch = crate::recompress::assemble_with(right_header, &records, target, level)?;
-            result.rewritten = true;
-        } else if right_header != *batch.header()
-            && rules.timestamp_type == TimestampType::CreateTime
-        {
-            batch = Batch::assemble(right_header, &batch.body())?;
-            result.rewritten = true;
+            rewritten = Some(assemble_with(header, &records, target, level)?);
+        } else if header != *batch.header() && rules.timestamp_type == TimestampType::CreateTime {
+            rewritten = Some(Batch::assemble(header, &batch.body())?);
         }
     }
-    if result.rewritten {
+    if let Some(batch) = &rewritten {
         check_size(batch.bytes().len(), rules)?;
+        valid.rewritten = true;
     }
     if rules.timestamp_type == TimestampType::LogAppendTime {
-        result.max_timestamp = rules.now_ms;
-        result.log_append_time = Some(rules.now_ms);
+        valid.max_timestamp = rules.now_ms;
+        valid.log_append_time = Some(rules.now_ms);
     }
-    result.batches.push(batch);
-    Ok(result)
+    valid.batches.push(rewritten.unwrap_or(batch));
+    Ok(valid)
 }
 
 /// Exactly one batch of format 2. What Kafka answers to other shapes, in its order.
@@ -358,138 +353,4 @@ fn needs_look(header: &BatchHeader, rules: &Rules) -> bool {
                 || header.max_timestamp < header.base_timestamp
                 || too_late(header.max_timestamp)
                 || too_late(header.base_timestamp)))
-}
-
-/// Walks the records of a client's batch. Returns the largest of their timestamps.
-fn check_records(
-    header: &BatchHeader,
-    records: &[u8],
-    rules: &Rules,
-) -> Result<TimestampMs, Invalid> {
-    let mut errors = RecordErrors::default();
-    let mut max_timestamp = NO_TIMESTAMP;
-    walk(header, records, |index, frame| {
-        if frame.offset_delta != index {
-            return Err(Error::Record {
-                index,
-                reason: "its offset is not the one behind that of the record before",
-            });
-        }
-        let timestamp = timestamp_of(header, frame);
-        max_timestamp = max_timestamp.max(timestamp);
-        if let Some((code, message)) = check_record(header, frame, timestamp, rules) {
-            errors.add(index, code, message);
-        }
-        Ok(())
-    })?;
-    errors.into_result()?;
-    Ok(max_timestamp)
-}
-
-#[inline]
-fn check_record(
-    header: &BatchHeader,
-    frame: &Frame,
-    timestamp: TimestampMs,
-    rules: &Rules,
-) -> Option<(ErrorCode, Message)> {
-    if rules.compacted && frame.key.is_none() {
-        return Some((ErrorCode::InvalidRecord, Message::NoKey));
-    }
-    if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
-        return Some((ErrorCode::InvalidTimestamp, Message::LogAppendTime));
-    }
-    if rules.timestamp_type == TimestampType::LogAppendTime || timestamp == NO_TIMESTAMP {
-        return None;
-    }
-    let age_ms = rules.now_ms.saturating_sub(timestamp);
-    if age_ms > rules.before_max_ms || age_ms.saturating_neg() > rules.after_max_ms {
-        let from = rules.now_ms.saturating_sub(rules.before_max_ms);
-        let to = rules.now_ms.saturating_add(rules.after_max_ms);
-        return Some((
-            ErrorCode::InvalidTimestamp,
-            Message::OutOfRange {
-                timestamp,
-                from,
-                to,
-            },
-        ));
-    }
-    None
-}
-
-/// Texts are only made for errors that are listed.
-enum Message {
-    NoKey,
-    LogAppendTime,
-    OutOfRange {
-        timestamp: TimestampMs,
-        from: TimestampMs,
-        to: TimestampMs,
-    },
-}
-
-impl std::fmt::Display for Message {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Message::NoKey => f.write_str("Compacted topic cannot accept message without key"),
-            Message::LogAppendTime => f.write_str(
-                "Invalid timestamp type: a producer should not set the timestamp type to \
-                 LogAppendTime",
-            ),
-            Message::OutOfRange {
-                timestamp,
-                from,
-                to,
-            } => write!(
-                f,
-                "Timestamp {timestamp} is out of range. The timestamp should be within [{from}, \
-                 {to}]"
-            ),
-        }
-    }
-}
-
-#[derive(Default)]
-struct RecordErrors {
-    listed: Vec<RecordError>,
-    count: usize,
-    any_timestamp: bool,
-}
-
-impl RecordErrors {
-    #[cold]
-    fn add(&mut self, batch_index: i32, code: ErrorCode, message: Message) {
-        self.count += 1;
-        self.any_timestamp |= code == ErrorCode::InvalidTimestamp;
-        if self.listed.len() < MAX_RECORD_ERRORS {
-            self.listed.push(RecordError {
-                batch_index,
-                message: message.to_string(),
-            });
-        }
-    }
-
-    /// As in Kafka, one wrong timestamp decides the code for the partition.
-    fn into_result(self) -> Result<(), Invalid> {
-        if self.count == 0 {
-            return Ok(());
-        }
-        let (code, why) = if self.any_timestamp {
-            (
-                ErrorCode::InvalidTimestamp,
-                "an invalid timestamp".to_owned(),
-            )
-        } else {
-            (
-                ErrorCode::InvalidRecord,
-                format!("{} record errors", self.count),
-            )
-        };
-        Err(Invalid {
-            code,
-            message: format!("One or more records have been rejected due to {why}"),
-            record_errors: self.listed,
-        })
-    }
 }
