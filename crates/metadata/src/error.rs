@@ -33,8 +33,8 @@ pub enum Error {
     },
     /// The kind is known, but not in this version.
     #[error(
-        "the {kind} record at offset {offset} has version {version}, but this build knows 0 to \
-         {known}: it was written by a newer Ottla, start that one"
+        "the {kind} at offset {offset} has version {version}, which this build does not know: it \
+         was written by a newer Ottla, start that one"
     )]
     UnknownVersion {
         /// The record's offset.
@@ -43,8 +43,6 @@ pub enum Error {
         kind: &'static str,
         /// The version that the record carries.
         version: u32,
-        /// The newest version that this build knows.
-        known: i16,
     },
     /// The bytes are not a record.
     #[error("the metadata record at offset {offset} is corrupt: {reason}")]
@@ -52,6 +50,14 @@ pub enum Error {
         /// The record's offset.
         offset: Offset,
         /// What is wrong with it.
+        reason: String,
+    },
+    /// A record has a value that its bytes cannot carry.
+    #[error("a {kind} record cannot be written: {reason}")]
+    Unencodable {
+        /// The kind's name.
+        kind: &'static str,
+        /// What does not fit.
         reason: String,
     },
     /// The record contradicts what earlier records have built.

@@ -14,6 +14,7 @@
 //! rules for configuration come in through [`Context`].
 
 mod apply;
+mod codec;
 mod command;
 mod cow_map;
 mod decide;

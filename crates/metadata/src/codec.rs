@@ -1,0 +1,236 @@
+//! Records as bytes.
+//!
+//! ```text
+//! frame version  uvarint (1)
+//! kind           uvarint    the number in the schema
+//! version        uvarint    the version of the kind's fields
+//! fields         as the schema says (crates/wire/schema/metadata)
+//! ```
+//!
+//! This is Kafka's frame around metadata records. A kind or version that this build does not know is
+//! an error: whoever skips a fact about the cluster has another cluster in mind from then on.
+
+use bytes::Bytes;
+use ottla_model::{BrokerId, ClusterId, Offset, TopicName};
+use ottla_wire::{DecodeError, MetadataRecord, Reader, Text, Writer, messages as wire};
+
+use crate::error::Error;
+use crate::record::{
+    ClusterRecord, ConfigRecord, ConfigResource, Endpoint, PartitionRecord, ProducerIdsRecord,
+    Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+};
+
+const FRAME_VERSION: u32 = 1;
+/// Kafka's numbers of configuration resources.
+const TOPIC_RESOURCE: i8 = 2;
+const BROKER_RESOURCE: i8 = 4;
+/// "No leader" in partition records.
+const NO_LEADER: i32 = -1;
+
+impl Record {
+    /// The record as bytes: the value of a record in the metadata log.
+    pub fn encode(&self) -> Result<Bytes, Error> {
+        let fields = self.to_wire();
+        let version = fields.max_version();
+        let mut writer = Writer::new();
+        writer.uvarint(FRAME_VERSION);
+        // Kinds and versions are small and not negative: the schema says so.
+        writer.uvarint(fields.record_id().unsigned_abs().into());
+        writer.uvarint(version.unsigned_abs().into());
+        fields
+            .encode(version, &mut writer)
+            .map_err(|error| Error::Unencodable {
+                kind: self.kind(),
+                reason: error.to_string(),
+            })?;
+        Ok(writer.into_bytes())
+    }
+
+    /// Reads what [`Record::encode`] has written; `offset` is for the error's message.
+    pub fn decode(bytes: Bytes, offset: Offset) -> Result<Record, Error> {
+        let corrupt = |reason: String| Error::Corrupt { offset, reason };
+        let mut reader = Reader::new(bytes);
+        let mut number = || reader.uvarint().map_err(|error| corrupt(error.to_string()));
+        let frame_version = number()?;
+        if frame_version != FRAME_VERSION {
+            let (version, known) = (frame_version, FRAME_VERSION);
+            return Err(Error::UnknownFrame {
+                offset,
+                version,
+                known,
+            });
+        }
+        let (kind, version) = (number()?, number()?);
+        let id = i16::try_from(kind).map_err(|_| Error::UnknownKind { offset, kind })?;
+        // What is no i16 is no version of ours; -1 is none either.
+        let wanted = i16::try_from(version).unwrap_or(-1);
+        let fields =
+            MetadataRecord::decode(id, wanted, &mut reader).map_err(|error| match error {
+                DecodeError::UnknownRecord { .. } => Error::UnknownKind { offset, kind },
+                DecodeError::UnsupportedVersion { message, .. } => Error::UnknownVersion {
+                    offset,
+                    kind: message,
+                    version,
+                },
+                other => corrupt(other.to_string()),
+            })?;
+        reader
+            .finish()
+            .map_err(|error| corrupt(error.to_string()))?;
+        Record::from_wire(fields).map_err(corrupt)
+    }
+
+    fn to_wire(&self) -> MetadataRecord {
+        match self {
+            Record::Cluster(record) => wire::ClusterRecord {
+                cluster_id: text(&record.cluster_id.0),
+                ..Default::default()
+            }
+            .into(),
+            Record::RegisterBroker(record) => register_broker_to_wire(record).into(),
+            Record::Topic(record) => wire::TopicRecord {
+                name: text(record.name.as_str()),
+                topic_id: record.topic_id,
+                ..Default::default()
+            }
+            .into(),
+            Record::Partition(record) => wire::PartitionRecord {
+                topic_id: record.topic_id,
+                partition: record.partition,
+                replicas: record.replicas.iter().map(|id| id.0).collect(),
+                isr: record.isr.iter().map(|id| id.0).collect(),
+                leader: record.leader.map_or(NO_LEADER, |id| id.0),
+                leader_epoch: record.leader_epoch,
+                partition_epoch: record.partition_epoch,
+                ..Default::default()
+            }
+            .into(),
+            Record::RemoveTopic(record) => wire::RemoveTopicRecord {
+                topic_id: record.topic_id,
+                ..Default::default()
+            }
+            .into(),
+            Record::Config(record) => config_to_wire(record).into(),
+            Record::ProducerIds(record) => wire::ProducerIdsRecord {
+                broker_id: record.broker_id.0,
+                broker_epoch: record.broker_epoch,
+                next_producer_id: record.next_producer_id,
+                ..Default::default()
+            }
+            .into(),
+        }
+    }
+
+    fn from_wire(fields: MetadataRecord) -> Result<Record, String> {
+        Ok(match fields {
+            MetadataRecord::Cluster(record) => Record::Cluster(ClusterRecord {
+                cluster_id: ClusterId(record.cluster_id.as_str().to_owned()),
+            }),
+            MetadataRecord::RegisterBroker(record) => {
+                Record::RegisterBroker(register_broker_from_wire(record))
+            }
+            MetadataRecord::Topic(record) => Record::Topic(TopicRecord {
+                name: topic_name(&record.name)?,
+                topic_id: record.topic_id,
+            }),
+            MetadataRecord::Partition(record) => Record::Partition(PartitionRecord {
+                topic_id: record.topic_id,
+                partition: record.partition,
+                replicas: record.replicas.into_iter().map(BrokerId).collect(),
+                isr: record.isr.into_iter().map(BrokerId).collect(),
+                leader: (record.leader != NO_LEADER).then_some(BrokerId(record.leader)),
+                leader_epoch: record.leader_epoch,
+                partition_epoch: record.partition_epoch,
+            }),
+            MetadataRecord::RemoveTopic(record) => Record::RemoveTopic(RemoveTopicRecord {
+                topic_id: record.topic_id,
+            }),
+            MetadataRecord::Config(record) => Record::Config(config_from_wire(&record)?),
+            MetadataRecord::ProducerIds(record) => Record::ProducerIds(ProducerIdsRecord {
+                broker_id: BrokerId(record.broker_id),
+                broker_epoch: record.broker_epoch,
+                next_producer_id: record.next_producer_id,
+            }),
+        })
+    }
+}
+
+fn register_broker_to_wire(record: &RegisterBrokerRecord) -> wire::RegisterBrokerRecord {
+    let endpoint = |endpoint: &Endpoint| wire::register_broker_record::BrokerEndpoint {
+        listener: text(&endpoint.listener),
+        host: text(&endpoint.host),
+        port: endpoint.port,
+        security_protocol: endpoint.security_protocol,
+        ..Default::default()
+    };
+    wire::RegisterBrokerRecord {
+        broker_id: record.broker_id.0,
+        broker_epoch: record.broker_epoch,
+        incarnation_id: record.incarnation_id,
+        rack: record.rack.as_deref().map(text),
+        endpoints: record.endpoints.iter().map(endpoint).collect(),
+        fenced: record.fenced,
+        ..Default::default()
+    }
+}
+
+fn register_broker_from_wire(record: wire::RegisterBrokerRecord) -> RegisterBrokerRecord {
+    let endpoint = |endpoint: wire::register_broker_record::BrokerEndpoint| Endpoint {
+        listener: endpoint.listener.as_str().to_owned(),
+        host: endpoint.host.as_str().to_owned(),
+        port: endpoint.port,
+        security_protocol: endpoint.security_protocol,
+    };
+    RegisterBrokerRecord {
+        broker_id: BrokerId(record.broker_id),
+        broker_epoch: record.broker_epoch,
+        incarnation_id: record.incarnation_id,
+        rack: record.rack.map(|rack| rack.as_str().to_owned()),
+        endpoints: record.endpoints.into_iter().map(endpoint).collect(),
+        fenced: record.fenced,
+    }
+}
+
+fn config_to_wire(record: &ConfigRecord) -> wire::ConfigRecord {
+    let (resource_type, resource_name) = match &record.resource {
+        ConfigResource::Topic(name) => (TOPIC_RESOURCE, text(name.as_str())),
+        ConfigResource::Broker(id) => (BROKER_RESOURCE, text(&id.to_string())),
+        ConfigResource::DefaultBroker => (BROKER_RESOURCE, Text::new()),
+    };
+    wire::ConfigRecord {
+        resource_type,
+        resource_name,
+        key: text(&record.key),
+        value: record.value.as_deref().map(text),
+        ..Default::default()
+    }
+}
+
+fn config_from_wire(record: &wire::ConfigRecord) -> Result<ConfigRecord, String> {
+    let name = record.resource_name.as_str();
+    let resource = match (record.resource_type, name) {
+        (TOPIC_RESOURCE, _) => ConfigResource::Topic(topic_name(&record.resource_name)?),
+        (BROKER_RESOURCE, "") => ConfigResource::DefaultBroker,
+        (BROKER_RESOURCE, id) => match id.parse() {
+            Ok(id) => ConfigResource::Broker(BrokerId(id)),
+            Err(_) => return Err(format!("'{id}' is no broker id")),
+        },
+        (other, _) => return Err(format!("{other} is no configuration resource")),
+    };
+    Ok(ConfigRecord {
+        resource,
+        key: record.key.as_str().to_owned(),
+        value: record.value.as_ref().map(|value| value.as_str().to_owned()),
+    })
+}
+
+fn topic_name(name: &Text) -> Result<TopicName, String> {
+    TopicName::new(name.as_str()).map_err(|error| error.to_string())
+}
+
+fn text(value: &str) -> Text {
+    Text::from(value)
+}
+
+#[cfg(test)]
+mod tests;
