@@ -4,8 +4,10 @@ use crate::declare::declare_properties;
 use crate::field::{CleanupPolicy, CompressionType, TimestampType};
 use crate::property::{
     Bounds::{Any, AtLeast, Between, BetweenOr, NoDuplicates, NonEmpty, OneOf},
-    Effect::Works,
+    Effect::{NoEffect, Works},
 };
+
+const NO_TRANSACTIONS: &str = "transactions are not supported yet";
 
 declare_properties! {
     /// The node's properties as they stand in its sources, typed and within their bounds.
@@ -249,10 +251,10 @@ declare_properties! {
             AtLeast(1), Ms, Restart, Works;
             "How often idle producers are looked for."
         transactional_id_expiration_ms: i32 = "604800000", "transactional.id.expiration.ms",
-            AtLeast(1), Ms, Restart, Works;
+            AtLeast(1), Ms, Restart, NoEffect(NO_TRANSACTIONS);
             "How long an idle transactional id is remembered."
         transaction_max_timeout_ms: i32 = "900000", "transaction.max.timeout.ms",
-            AtLeast(1), Ms, Restart, Works;
+            AtLeast(1), Ms, Restart, NoEffect(NO_TRANSACTIONS);
             "The longest timeout that a producer may ask for its transactions."
     }
     Groups {

@@ -114,6 +114,14 @@ pub enum InvalidConfig {
         /// What is wrong with it.
         reason: String,
     },
+    /// The entries of a list cannot stand together.
+    #[error("Configuration '{name}' {reason}")]
+    InvalidList {
+        /// The property.
+        name: String,
+        /// What is wrong with them.
+        reason: String,
+    },
     /// Two settings that cannot both hold.
     #[error("conflict topic config setting {first} ({first_value}) > {second} ({second_value})")]
     Conflict {

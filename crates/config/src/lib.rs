@@ -2,12 +2,18 @@
 
 mod broker;
 mod declare;
+mod environment;
 mod error;
 mod field;
 mod listeners;
+mod load;
 mod node;
+mod others;
+mod properties_file;
 mod property;
 mod sources;
+mod suggest;
+mod template;
 mod topic;
 
 pub use broker::BrokerProperties;

@@ -1,5 +1,11 @@
 //! Listeners and the addresses that clients are told.
 
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use crate::broker::BrokerProperties;
+use crate::error::ConfigError;
+
 /// How a listener is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecurityProtocol {
@@ -23,3 +29,335 @@ pub struct Listener {
     /// The port that clients are told; `None` is the port that was bound.
     pub advertised_port: Option<u16>,
 }
+
+const LISTENERS: &str = "listeners";
+const ADVERTISED: &str = "advertised.listeners";
+const PROTOCOL_MAP: &str = "listener.security.protocol.map";
+
+/// An entry `NAME://host:port`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Endpoint {
+    text: String,
+    name: String,
+    host: String,
+    port: u16,
+}
+
+/// The ports of listeners by name, as far as they can be read; for templates, before everything
+/// is checked.
+pub(crate) fn ports_by_name(entries: &[String]) -> BTreeMap<String, u16> {
+    entries
+        .iter()
+        .filter_map(|entry| parse_endpoint(LISTENERS, entry).ok())
+        .map(|endpoint| (endpoint.name, endpoint.port))
+        .collect()
+}
+
+/// The name in front of `://`, in capitals.
+pub(crate) fn name_of(entry: &str) -> Option<String> {
+    entry
+        .split_once("://")
+        .map(|(name, _)| name.trim().to_uppercase())
+}
+
+/// Puts the listeners together. The second part of the result is the names of the controller's
+/// listeners, which are not opened.
+pub(crate) fn build(
+    broker: &BrokerProperties,
+    protocol_map_is_set: bool,
+    hostname: &str,
+    errors: &mut Vec<ConfigError>,
+) -> (Vec<Listener>, Vec<String>) {
+    let controller_names: Vec<String> = broker
+        .controller_listener_names
+        .iter()
+        .map(|name| name.to_uppercase())
+        .collect();
+    let endpoints = parse_all(LISTENERS, &broker.listeners, errors);
+    check_ports(&endpoints, errors);
+    let advertised_entries = broker.advertised_listeners.as_deref().unwrap_or_default();
+    let advertised = parse_all(ADVERTISED, advertised_entries, errors);
+    check_advertised(&advertised, &endpoints, &controller_names, errors);
+    let protocols = parse_protocol_map(&broker.listener_security_protocol_map, errors);
+
+    let mut listeners = Vec::new();
+    let mut not_opened = Vec::new();
+    for endpoint in &endpoints {
+        if controller_names.contains(&endpoint.name) {
+            not_opened.push(endpoint.name.clone());
+            continue;
+        }
+        if let Err(error) = check_protocol(endpoint, &protocols, protocol_map_is_set) {
+            errors.push(error);
+            continue;
+        }
+        let entry = advertised.iter().find(|entry| entry.name == endpoint.name);
+        match advertise(endpoint, entry, !advertised.is_empty(), hostname) {
+            Ok(listener) => listeners.push(listener),
+            Err(error) => errors.push(error),
+        }
+    }
+    if listeners.is_empty() && errors.is_empty() {
+        errors.push(refused(
+            LISTENERS,
+            &broker.listeners.join(","),
+            "every listener is the controller's; clients need one of their own",
+        ));
+    }
+    (listeners, not_opened)
+}
+
+/// Splits `host:port`, with an IPv6 host in brackets. The host comes without them.
+pub(crate) fn parse_host_port(key: &str, text: &str) -> Result<(String, u16), ConfigError> {
+    let expected = "expected host:port, with an IPv6 address in brackets";
+    let (host, port) = if let Some(bracketed) = text.strip_prefix('[') {
+        let (host, rest) = bracketed
+            .split_once(']')
+            .ok_or_else(|| refused(key, text, "the bracket [ is not closed"))?;
+        if host.parse::<Ipv6Addr>().is_err() {
+            return Err(refused(
+                key,
+                text,
+                &format!("{host} is not an IPv6 address"),
+            ));
+        }
+        let port = rest
+            .strip_prefix(':')
+            .ok_or_else(|| refused(key, text, expected))?;
+        (host, port)
+    } else {
+        let (host, port) = text
+            .rsplit_once(':')
+            .ok_or_else(|| refused(key, text, expected))?;
+        check_host(key, text, host)?;
+        (host, port)
+    };
+    let port = port.parse().ok().filter(|_| !port.starts_with('+'));
+    let port =
+        port.ok_or_else(|| refused(key, text, "the port is not a number from 0 to 65535"))?;
+    Ok((host.to_owned(), port))
+}
+
+fn refused(key: &str, entry: &str, reason: &str) -> ConfigError {
+    ConfigError::Listener {
+        key: key.to_owned(),
+        entry: entry.to_owned(),
+        reason: reason.to_owned(),
+    }
+}
+
+fn check_host(key: &str, text: &str, host: &str) -> Result<(), ConfigError> {
+    if host.contains(':') {
+        return Err(refused(
+            key,
+            text,
+            "an IPv6 address needs brackets, as in [::1]:9092",
+        ));
+    }
+    let is_host_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if !host.bytes().all(is_host_byte) {
+        return Err(refused(
+            key,
+            text,
+            &format!("{host} is not a host name or an address"),
+        ));
+    }
+    // A name whose last part is a number is meant as an IPv4 address; resolvers take it as one.
+    let last = host.rsplit('.').next().unwrap_or(host);
+    let is_number = !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit());
+    if is_number && host.parse::<Ipv4Addr>().is_err() {
+        return Err(refused(
+            key,
+            text,
+            &format!("{host} looks like an IPv4 address and is none"),
+        ));
+    }
+    Ok(())
+}
+
+fn parse_endpoint(key: &str, text: &str) -> Result<Endpoint, ConfigError> {
+    let (name, address) = text
+        .split_once("://")
+        .ok_or_else(|| refused(key, text, "expected NAME://host:port"))?;
+    let name = name.trim();
+    let is_name_byte = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    if name.is_empty() || !name.bytes().all(is_name_byte) {
+        return Err(refused(
+            key,
+            text,
+            "a listener's name is letters, digits, - and _",
+        ));
+    }
+    let (host, port) = parse_host_port(key, address.trim()).map_err(|error| match error {
+        ConfigError::Listener { reason, .. } => refused(key, text, &reason),
+        other => other,
+    })?;
+    Ok(Endpoint {
+        text: text.to_owned(),
+        name: name.to_uppercase(),
+        host,
+        port,
+    })
+}
+
+fn parse_all(key: &str, entries: &[String], errors: &mut Vec<ConfigError>) -> Vec<Endpoint> {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for entry in entries {
+        match parse_endpoint(key, entry) {
+            Ok(endpoint) if endpoints.iter().any(|known| known.name == endpoint.name) => {
+                let reason = format!("there are two listeners with the name {}", endpoint.name);
+                errors.push(refused(key, entry, &reason));
+            }
+            Ok(endpoint) => endpoints.push(endpoint),
+            Err(error) => errors.push(error),
+        }
+    }
+    endpoints
+}
+
+/// Two listeners may share a port only when one is bound to an IPv4 and the other to an IPv6
+/// address (KIP-797); free ports differ anyway.
+fn check_ports(endpoints: &[Endpoint], errors: &mut Vec<ConfigError>) {
+    let is_v4 = |endpoint: &Endpoint| endpoint.host.parse::<Ipv4Addr>().is_ok();
+    let is_v6 = |endpoint: &Endpoint| endpoint.host.parse::<Ipv6Addr>().is_ok();
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let clash = endpoints.iter().take(index).find(|earlier| {
+            let families_differ =
+                is_v4(earlier) && is_v6(endpoint) || is_v6(earlier) && is_v4(endpoint);
+            earlier.port == endpoint.port && !families_differ
+        });
+        if let Some(earlier) = clash.filter(|_| endpoint.port != 0) {
+            let reason = format!("{} has the same port", earlier.text);
+            errors.push(refused(LISTENERS, &endpoint.text, &reason));
+        }
+    }
+}
+
+fn check_advertised(
+    advertised: &[Endpoint],
+    endpoints: &[Endpoint],
+    controller_names: &[String],
+    errors: &mut Vec<ConfigError>,
+) {
+    for entry in advertised {
+        let is_known = endpoints.iter().any(|known| known.name == entry.name)
+            || controller_names.contains(&entry.name);
+        if !is_known {
+            let names: Vec<&str> = endpoints.iter().map(|known| known.name.as_str()).collect();
+            let reason = format!(
+                "there is no listener {}; listeners has {}",
+                entry.name,
+                names.join(", ")
+            );
+            errors.push(refused(ADVERTISED, &entry.text, &reason));
+        }
+        if entry.host.is_empty() {
+            errors.push(refused(
+                ADVERTISED,
+                &entry.text,
+                "an advertised address needs a host, for example {hostname}",
+            ));
+        } else if is_meta_address(&entry.host) {
+            errors.push(refused(
+                ADVERTISED,
+                &entry.text,
+                "it cannot be advertised, since no client can connect to it; use an address that \
+                 clients reach",
+            ));
+        }
+    }
+}
+
+fn is_meta_address(host: &str) -> bool {
+    host == "0.0.0.0" || host.parse() == Ok(Ipv6Addr::UNSPECIFIED)
+}
+
+fn advertise(
+    endpoint: &Endpoint,
+    entry: Option<&Endpoint>,
+    others_are_advertised: bool,
+    hostname: &str,
+) -> Result<Listener, ConfigError> {
+    let hostname = if hostname.is_empty() {
+        "localhost"
+    } else {
+        hostname
+    };
+    let (advertised_host, advertised_port) = match entry {
+        Some(entry) => (entry.host.as_str(), entry.port),
+        None if endpoint.host.is_empty() => (hostname, endpoint.port),
+        None if is_meta_address(&endpoint.host) && others_are_advertised => {
+            (hostname, endpoint.port)
+        }
+        None if is_meta_address(&endpoint.host) => {
+            return Err(refused(
+                LISTENERS,
+                &endpoint.text,
+                "it would be advertised to clients, and none can connect to it; set \
+                 advertised.listeners, or leave the host empty to advertise the hostname",
+            ));
+        }
+        None => (endpoint.host.as_str(), endpoint.port),
+    };
+    Ok(Listener {
+        name: endpoint.name.clone(),
+        bind_host: endpoint.host.clone(),
+        port: endpoint.port,
+        protocol: SecurityProtocol::Plaintext,
+        advertised_host: advertised_host.to_owned(),
+        advertised_port: Some(advertised_port).filter(|&port| port != 0),
+    })
+}
+
+fn parse_protocol_map(
+    entries: &[String],
+    errors: &mut Vec<ConfigError>,
+) -> BTreeMap<String, String> {
+    const PROTOCOLS: [&str; 4] = ["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"];
+    let mut protocols = BTreeMap::new();
+    for entry in entries {
+        let parsed = entry
+            .rsplit_once(':')
+            .map(|(name, protocol)| (name.trim().to_uppercase(), protocol.trim().to_uppercase()));
+        match parsed {
+            Some((name, protocol)) if PROTOCOLS.contains(&protocol.as_str()) => {
+                if protocols.insert(name.clone(), protocol).is_some() {
+                    let reason = format!("{name} is there twice");
+                    errors.push(refused(PROTOCOL_MAP, entry, &reason));
+                }
+            }
+            _ => {
+                let reason = format!("expected NAME:PROTOCOL, with {}", PROTOCOLS.join(", "));
+                errors.push(refused(PROTOCOL_MAP, entry, &reason));
+            }
+        }
+    }
+    protocols
+}
+
+fn check_protocol(
+    endpoint: &Endpoint,
+    protocols: &BTreeMap<String, String>,
+    map_is_set: bool,
+) -> Result<(), ConfigError> {
+    match protocols.get(&endpoint.name).map(String::as_str) {
+        Some("PLAINTEXT") => Ok(()),
+        Some(protocol) => Err(refused(
+            LISTENERS,
+            &endpoint.text,
+            &format!("{protocol} listeners are not supported yet, only PLAINTEXT"),
+        )),
+        None => {
+            let name = &endpoint.name;
+            let hint = if map_is_set {
+                format!("{PROTOCOL_MAP} has no entry for {name}")
+            } else {
+                format!("{name} is no protocol, so set {PROTOCOL_MAP}={name}:PLAINTEXT")
+            };
+            Err(refused(LISTENERS, &endpoint.text, &hint))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -298,17 +298,17 @@ impl Property {
     fn check_list(&self, text: &str) -> Result<(), String> {
         let entries = split_list(text);
         if self.bounds == Bounds::NonEmpty && entries.is_empty() {
-            return Err("The list must not be empty".to_owned());
+            return Err("values must not be empty.".to_owned());
         }
         if self.bounds == Bounds::Any {
             return Ok(());
         }
         for (index, entry) in entries.iter().enumerate() {
             if entry.is_empty() {
-                return Err("Entries of the list must not be empty".to_owned());
+                return Err("values must not be empty.".to_owned());
             }
             if entries.iter().take(index).any(|earlier| earlier == entry) {
-                return Err(format!("Entries must not be duplicated, and {entry} is"));
+                return Err("values must not be duplicated.".to_owned());
             }
             if let Bounds::OneOf(texts) = self.bounds {
                 check_one_of(texts, entry)?;

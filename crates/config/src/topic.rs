@@ -1,11 +1,18 @@
 //! The properties of topics.
 
+use std::collections::BTreeMap;
+
 use crate::declare::declare_properties;
+use crate::error::InvalidConfig;
 use crate::field::{CleanupPolicy, CompressionType, TimestampType};
+use crate::node::NodeConfig;
 use crate::property::{
     Bounds::{Any, AtLeast, Between, BetweenOr, OneOf},
+    Effect,
     Effect::{NoEffect, Refused, Works},
+    Property, ValueType,
 };
+use crate::sources::Setting;
 
 const LATER_COMPACTION: &str = "compaction is not built yet: the log keeps every record";
 const ONE_NODE: &str = "a single node has no replicas";
@@ -155,3 +162,133 @@ declare_properties! {
             "Whether share groups may use the topic for records that could not be processed."
     }
 }
+
+impl TopicConfig {
+    /// Checks a topic's own settings and puts them on top of the node's.
+    ///
+    /// # Errors
+    /// The text for `INVALID_CONFIG`, as Kafka words it.
+    pub fn resolve(
+        node: &NodeConfig,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<TopicConfig, InvalidConfig> {
+        check_overrides(overrides)?;
+        TopicConfig::from_settings(&node.settings, overrides)
+    }
+
+    /// What applies to a topic, from settings whose values have been checked.
+    pub(crate) fn from_settings(
+        settings: &BTreeMap<String, Setting>,
+        overrides: &BTreeMap<String, String>,
+    ) -> Result<TopicConfig, InvalidConfig> {
+        let config = TopicConfig::read(&|property: &Property| match overrides.get(property.name) {
+            Some(value) => Some(value.clone()),
+            None => inherited(property, settings),
+        })
+        .map_err(|name| InvalidConfig::InvalidValue {
+            name: name.to_owned(),
+            value: overrides.get(name).cloned().unwrap_or_default(),
+            reason: "The value cannot be read".to_owned(),
+        })?;
+        if config.min_compaction_lag_ms > config.max_compaction_lag_ms {
+            return Err(InvalidConfig::Conflict {
+                first: "min.compaction.lag.ms",
+                first_value: config.min_compaction_lag_ms,
+                second: "max.compaction.lag.ms",
+                second_value: config.max_compaction_lag_ms,
+            });
+        }
+        Ok(config)
+    }
+
+    /// How long records are kept, in milliseconds; `None` is for ever.
+    #[must_use]
+    pub fn retention_limit_ms(&self) -> Option<i64> {
+        Some(self.retention_ms).filter(|&ms| ms >= 0)
+    }
+
+    /// How large a partition may become, in bytes; `None` is without limit.
+    #[must_use]
+    pub fn retention_limit_bytes(&self) -> Option<i64> {
+        Some(self.retention_bytes).filter(|&bytes| bytes >= 0)
+    }
+}
+
+/// The properties of a topic when neither it nor the node has settings.
+impl Default for TopicConfig {
+    fn default() -> Self {
+        TopicConfig::from_settings(&BTreeMap::new(), &BTreeMap::new())
+            .expect("the declared defaults are valid together")
+    }
+}
+
+/// The declaration of a topic property.
+pub(crate) fn find(name: &str) -> Option<&'static Property> {
+    TOPIC_PROPERTIES
+        .iter()
+        .find(|property| property.name == name)
+}
+
+fn check_overrides(overrides: &BTreeMap<String, String>) -> Result<(), InvalidConfig> {
+    for name in overrides.keys() {
+        if find(name).is_none() {
+            return Err(InvalidConfig::UnknownName { name: name.clone() });
+        }
+    }
+    for (name, value) in overrides {
+        let Some(property) = find(name) else { continue };
+        let invalid = |reason: String| InvalidConfig::InvalidValue {
+            name: name.clone(),
+            value: value.clone(),
+            reason,
+        };
+        property.check(value).map_err(|reason| {
+            if property.value_type == ValueType::List && reason.starts_with("values must not") {
+                InvalidConfig::InvalidList {
+                    name: name.clone(),
+                    reason,
+                }
+            } else {
+                invalid(reason)
+            }
+        })?;
+        if let Effect::Refused(reason) = property.effect {
+            let default = property.default.unwrap_or("");
+            if !value.trim().eq_ignore_ascii_case(default) {
+                return Err(invalid(reason.to_owned()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The value that a topic inherits: that of the first broker property that is set, in the topic's
+/// unit, or else the default.
+pub(crate) fn inherited(
+    property: &Property,
+    settings: &BTreeMap<String, Setting>,
+) -> Option<String> {
+    property
+        .fallbacks
+        .iter()
+        .find_map(|fallback| {
+            let setting = settings.get(fallback.name)?;
+            Some(scaled(&setting.value, fallback.factor))
+        })
+        .or_else(|| property.default.map(str::to_owned))
+}
+
+/// A broker's value in the topic's unit. Whatever is negative in hours or minutes means for ever.
+pub(crate) fn scaled(value: &str, factor: i64) -> String {
+    if factor == 1 {
+        return value.to_owned();
+    }
+    match value.trim().parse::<i64>() {
+        Ok(number) if number < 0 => "-1".to_owned(),
+        Ok(number) => number.saturating_mul(factor).to_string(),
+        Err(_) => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,532 @@
+//! From the sources to a checked configuration.
+
+use std::collections::BTreeMap;
+
+use crate::broker::BrokerProperties;
+use crate::environment;
+use crate::error::{ConfigError, ConfigErrors};
+use crate::listeners;
+use crate::node::{HttpListener, Loaded, NodeConfig, NodeIdSource};
+use crate::others;
+use crate::properties_file;
+use crate::property::{Bounds, Effect, Property, split_list};
+use crate::sources::{Level, Notice, Origin, Setting, Sources};
+use crate::suggest::nearest;
+use crate::template::{self, Context};
+use crate::topic::TopicConfig;
+
+/// Properties whose values may hold templates.
+pub(crate) const TEMPLATED: &[&str] = &[
+    "listeners",
+    "advertised.listeners",
+    "node.id",
+    "broker.id",
+    "broker.rack",
+    "cluster.id",
+    "log.dir",
+    "log.dirs",
+    "ottla.http.listener",
+];
+
+type Settings = BTreeMap<String, Setting>;
+
+impl NodeConfig {
+    /// Reads a configuration. A flag wins over the environment, that over the file, that over the
+    /// default.
+    ///
+    /// # Errors
+    /// Every problem that was found, not just the first.
+    pub fn load(sources: Sources) -> Result<Loaded, ConfigErrors> {
+        let mut loading = Loading::default();
+        let mut settings = loading.collect(&sources);
+        loading.judge(&mut settings);
+        let context = Context {
+            env: &sources.env,
+            hostname: &sources.hostname,
+        };
+        loading.expand(&mut settings, &context);
+        loading.check(&mut settings);
+        loading.finish(settings, &sources.hostname)
+    }
+}
+
+/// The configuration of a node for which nothing is set, on a host without a name.
+impl Default for NodeConfig {
+    fn default() -> Self {
+        NodeConfig::load(Sources::default())
+            .expect("the declared defaults are valid together")
+            .config
+    }
+}
+
+#[derive(Default)]
+struct Loading {
+    errors: Vec<ConfigError>,
+    notices: Vec<Notice>,
+}
+
+impl Loading {
+    fn note(&mut self, level: Level, key: &str, message: String) {
+        self.notices.push(Notice {
+            level,
+            key: key.to_owned(),
+            message,
+        });
+    }
+
+    /// Gathers the settings of all sources; stronger ones replace weaker ones.
+    fn collect(&mut self, sources: &Sources) -> Settings {
+        let mut settings = Settings::new();
+        if let Some((path, text)) = &sources.file {
+            self.collect_file(path, text, &mut settings);
+        }
+        let environment = environment::read(&sources.env, &|name| others::find(name).is_some());
+        for variable in environment.properties {
+            let setting = Setting {
+                value: variable.value,
+                origin: Origin::Environment(variable.name.clone()),
+            };
+            let earlier = settings.insert(variable.key.clone(), setting);
+            if let Some(Setting {
+                origin: Origin::Environment(other),
+                ..
+            }) = earlier
+            {
+                let message = format!(
+                    "{} and {other} both set {}; {} counts.",
+                    variable.name, variable.key, variable.name
+                );
+                self.note(Level::Warn, &variable.key, message);
+            }
+        }
+        for (name, reason) in environment.without_effect {
+            let message = format!("{name} in the environment has no effect: {reason}.");
+            self.note(Level::Info, &name, message);
+        }
+        for (name, key) in environment.unread {
+            let message = format!(
+                "{name} in the environment is not read; to set {key}, write KAFKA_CFG_{}.",
+                name.trim_start_matches("KAFKA_")
+            );
+            self.note(Level::Warn, &name, message);
+        }
+        for (key, value) in &sources.flags {
+            let setting = Setting {
+                value: value.clone(),
+                origin: Origin::Flag,
+            };
+            settings.insert(key.trim().to_owned(), setting);
+        }
+        settings
+    }
+
+    fn collect_file(&mut self, path: &str, text: &str, settings: &mut Settings) {
+        let (entries, bad_lines) = properties_file::parse(text);
+        for bad in bad_lines {
+            self.errors.push(ConfigError::Syntax {
+                path: path.to_owned(),
+                line: bad.line,
+                reason: bad.reason,
+            });
+        }
+        for entry in entries {
+            let line = entry.line;
+            let origin = Origin::File {
+                path: path.to_owned(),
+                line,
+            };
+            let value = entry.value;
+            let earlier = settings.insert(entry.key.clone(), Setting { value, origin });
+            if earlier.is_some() {
+                let key = &entry.key;
+                let message = format!("{key} is in {path} more than once; line {line} counts.");
+                self.note(Level::Warn, key, message);
+            }
+        }
+    }
+
+    /// Names what is unknown or has no effect, refuses what is not supported, and leaves only
+    /// declared properties in the settings.
+    fn judge(&mut self, settings: &mut Settings) {
+        let keys: Vec<String> = settings.keys().cloned().collect();
+        for key in keys {
+            let Some(setting) = settings.get(&key).cloned() else {
+                continue;
+            };
+            let property = others::find(&key);
+            let effect = property
+                .map(|property| property.effect)
+                .or_else(|| others::family(&key));
+            let origin = &setting.origin;
+            match effect {
+                None => {
+                    let names = others::NODE_PROPERTIES.iter().map(|property| property.name);
+                    let hint = nearest(&key, names)
+                        .map(|name| format!(" Did you mean {name}?"))
+                        .unwrap_or_default();
+                    let message = format!(
+                        "{key} ({origin}) is not a known property and has no effect.{hint}"
+                    );
+                    self.note(Level::Warn, &key, message);
+                }
+                Some(Effect::Works) => {}
+                Some(Effect::NoEffect(reason)) => {
+                    let message = format!("{key} ({origin}) has no effect: {reason}.");
+                    self.note(Level::Info, &key, message);
+                }
+                Some(Effect::Refused(reason)) => {
+                    if !states_default(property, &setting.value) {
+                        self.errors.push(ConfigError::Refused {
+                            value: shown(property, &setting.value),
+                            origin: setting.origin,
+                            reason: reason.to_owned(),
+                            key: key.clone(),
+                        });
+                        settings.remove(&key);
+                    }
+                }
+            }
+            if property.is_none() {
+                settings.remove(&key);
+            }
+        }
+    }
+
+    fn expand(&mut self, settings: &mut Settings, context: &Context<'_>) {
+        for &key in TEMPLATED {
+            if key == "advertised.listeners" {
+                continue;
+            }
+            if let Some(setting) = settings.get_mut(key) {
+                match context.expand(key, &setting.value, None) {
+                    Ok(value) => setting.value = value,
+                    Err(error) => {
+                        self.errors.push(error);
+                        // What could not be filled in must not be reported a second time.
+                        settings.remove(key);
+                    }
+                }
+            }
+        }
+        self.expand_advertised(settings, context);
+    }
+
+    /// An advertised entry may speak of its listener's port, so it is filled in entry by entry.
+    fn expand_advertised(&mut self, settings: &mut Settings, context: &Context<'_>) {
+        let key = "advertised.listeners";
+        let listeners = match settings.get("listeners") {
+            Some(setting) => setting.value.as_str(),
+            None => others::find("listeners")
+                .and_then(|p| p.default)
+                .unwrap_or(""),
+        };
+        let ports = listeners::ports_by_name(&split_list(listeners));
+        let Some(setting) = settings.get_mut(key) else {
+            return;
+        };
+        let mut expanded = Vec::new();
+        for entry in split_list(&setting.value) {
+            let port = listeners::name_of(&entry).and_then(|name| ports.get(&name).copied());
+            match context.expand(key, &entry, port) {
+                Ok(text) => expanded.push(text),
+                Err(error) => self.errors.push(error),
+            }
+        }
+        if expanded.is_empty() && !setting.value.trim().is_empty() {
+            settings.remove(key);
+        } else {
+            setting.value = expanded.join(",");
+        }
+    }
+
+    /// Checks types and bounds. A value that fails is taken out, so that the rest can be checked.
+    fn check(&mut self, settings: &mut Settings) {
+        settings.retain(|key, setting| {
+            let Some(property) = others::find(key) else {
+                return false;
+            };
+            match property.check(&setting.value) {
+                Ok(()) => true,
+                Err(reason) => {
+                    self.errors.push(ConfigError::Invalid {
+                        key: key.clone(),
+                        value: shown(Some(property), &setting.value),
+                        origin: setting.origin.clone(),
+                        reason: reason.trim_end_matches('.').to_owned(),
+                        allowed: allowed(property),
+                    });
+                    false
+                }
+            }
+        });
+    }
+
+    fn finish(mut self, settings: Settings, hostname: &str) -> Result<Loaded, ConfigErrors> {
+        let broker = BrokerProperties::read(&|property: &Property| {
+            text_of(property, &settings).map(str::to_owned)
+        });
+        let topic_defaults = TopicConfig::from_settings(&settings, &BTreeMap::new());
+        let (broker, topic_defaults) = match (broker, topic_defaults) {
+            (Ok(broker), Ok(defaults)) => (broker, defaults),
+            (broker, defaults) => {
+                let reason = match (broker, defaults) {
+                    (Err(name), _) => format!("{name} cannot be read"),
+                    (_, Err(error)) => error.to_string(),
+                    _ => String::new(),
+                };
+                self.errors.push(ConfigError::Conflict {
+                    keys: "properties".to_owned(),
+                    reason,
+                });
+                return Err(ConfigErrors(self.errors));
+            }
+        };
+        self.cross_check(&broker, &topic_defaults, &settings);
+        let node_id = self.node_id(&broker, hostname);
+        let map_is_set = settings.contains_key("listener.security.protocol.map");
+        let (listeners, not_opened) =
+            listeners::build(&broker, map_is_set, hostname, &mut self.errors);
+        for name in not_opened {
+            let message = format!(
+                "The listener {name} is not opened: a single node is its own metadata quorum."
+            );
+            self.note(Level::Info, "controller.listener.names", message);
+        }
+        let inter_broker_listener_name = self.inter_broker(&broker, &listeners);
+        let http_listener = self.http_listener(&broker);
+        let max_connections_per_ip_overrides = self.per_ip_overrides(&broker);
+        let log_dirs = broker.log_dirs.as_ref().unwrap_or(&broker.log_dir).clone();
+        if !self.errors.is_empty() {
+            return Err(ConfigErrors(self.errors));
+        }
+        Ok(Loaded {
+            config: NodeConfig {
+                node_id,
+                listeners,
+                inter_broker_listener_name,
+                http_listener,
+                log_dirs,
+                max_connections_per_ip_overrides,
+                topic_defaults,
+                broker,
+                settings,
+            },
+            notices: self.notices,
+        })
+    }
+
+    fn conflict(&mut self, keys: String, reason: &str) {
+        self.errors.push(ConfigError::Conflict {
+            keys,
+            reason: reason.to_owned(),
+        });
+    }
+
+    /// What holds between several properties.
+    fn cross_check(&mut self, broker: &BrokerProperties, topic: &TopicConfig, settings: &Settings) {
+        if topic.retention_ms == 0 {
+            self.conflict(
+                "log.retention.ms, log.retention.minutes, log.retention.hours".to_owned(),
+                "the retention must be at least 1 ms, or -1 for ever, and it is 0",
+            );
+        }
+        let (min, max) = (
+            broker.group_min_session_timeout_ms,
+            broker.group_max_session_timeout_ms,
+        );
+        if min > max {
+            self.conflict(
+                format!(
+                    "group.min.session.timeout.ms = {min}, group.max.session.timeout.ms = {max}"
+                ),
+                "the shortest session timeout is longer than the longest one",
+            );
+        }
+        let (queued, request) = (
+            broker.queued_max_request_bytes,
+            broker.socket_request_max_bytes,
+        );
+        if queued > 0 && queued < i64::from(request) {
+            self.conflict(
+                format!(
+                    "queued.max.request.bytes = {queued}, socket.request.max.bytes = {request}"
+                ),
+                "a request of the largest size would never fit the queue",
+            );
+        }
+        if !["broker", "controller"]
+            .iter()
+            .all(|role| broker.process_roles.iter().any(|given| given == role))
+        {
+            self.conflict(
+                format!("process.roles = {}", broker.process_roles.join(",")),
+                "a node is both broker and controller for now; write broker,controller",
+            );
+        }
+        for key in [
+            "controller.quorum.voters",
+            "controller.quorum.bootstrap.servers",
+        ] {
+            if let Some(setting) = settings.get(key)
+                && split_list(&setting.value).len() > 1
+            {
+                self.conflict(
+                    format!("{key} = {}", setting.value),
+                    "clusters of several nodes are not supported yet",
+                );
+            }
+        }
+        if broker.min_insync_replicas > broker.default_replication_factor {
+            let message = format!(
+                "min.insync.replicas = {} is more than default.replication.factor = {}: produce \
+                 with acks=all to new topics will be refused.",
+                broker.min_insync_replicas, broker.default_replication_factor
+            );
+            self.note(Level::Warn, "min.insync.replicas", message);
+        } else if broker.min_insync_replicas > 1
+            && broker.min_insync_replicas == broker.default_replication_factor
+        {
+            let message = format!(
+                "min.insync.replicas and default.replication.factor are both {}: produce with \
+                 acks=all is refused while any one broker is away.",
+                broker.min_insync_replicas
+            );
+            self.note(Level::Warn, "min.insync.replicas", message);
+        }
+    }
+
+    fn node_id(&mut self, broker: &BrokerProperties, hostname: &str) -> NodeIdSource {
+        let older = broker.broker_id.filter(|&id| id >= 0);
+        match (broker.node_id, older) {
+            (Some(id), Some(other)) if id != other => {
+                self.conflict(
+                    format!("node.id = {id}, broker.id = {other}"),
+                    "both are the node's id, so they must be the same; broker.id can go",
+                );
+                NodeIdSource::Given(id)
+            }
+            (Some(id), _) | (None, Some(id)) => NodeIdSource::Given(id),
+            (None, None) => match broker.node_id_ordinal_offset {
+                None => NodeIdSource::FromDataOrDefault,
+                Some(offset) => match template::ordinal(hostname) {
+                    Ok(ordinal) => {
+                        if ordinal.checked_add(offset).is_none() {
+                            self.conflict(
+                                format!("ottla.node.id.ordinal.offset = {offset}"),
+                                "the hostname's ordinal plus the offset is no 32-bit number",
+                            );
+                        }
+                        NodeIdSource::FromOrdinal { ordinal, offset }
+                    }
+                    Err(error) => {
+                        self.errors.push(error);
+                        NodeIdSource::FromDataOrDefault
+                    }
+                },
+            },
+        }
+    }
+
+    fn inter_broker(
+        &mut self,
+        broker: &BrokerProperties,
+        listeners: &[listeners::Listener],
+    ) -> String {
+        let first = listeners.first().map(|listener| listener.name.clone());
+        let names: Vec<&str> = listeners.iter().map(|l| l.name.as_str()).collect();
+        match &broker.inter_broker_listener_name {
+            Some(name) if !names.contains(&name.to_uppercase().as_str()) => {
+                // With broken listeners the name cannot be judged; they are reported already.
+                if self.errors.is_empty() {
+                    self.errors.push(ConfigError::Listener {
+                        key: "inter.broker.listener.name".to_owned(),
+                        entry: name.clone(),
+                        reason: format!("there is no such listener; there is {}", names.join(", ")),
+                    });
+                }
+                String::new()
+            }
+            Some(name) => name.to_uppercase(),
+            None if broker.security_inter_broker_protocol != "PLAINTEXT" => {
+                self.conflict(
+                    format!(
+                        "security.inter.broker.protocol = {}",
+                        broker.security_inter_broker_protocol
+                    ),
+                    "only PLAINTEXT is supported yet",
+                );
+                String::new()
+            }
+            None => first.unwrap_or_default(),
+        }
+    }
+
+    fn http_listener(&mut self, broker: &BrokerProperties) -> Option<HttpListener> {
+        if broker.http_listener.is_empty() {
+            return None;
+        }
+        match listeners::parse_host_port("ottla.http.listener", &broker.http_listener) {
+            Ok((host, port)) => Some(HttpListener { host, port }),
+            Err(error) => {
+                self.errors.push(error);
+                None
+            }
+        }
+    }
+
+    fn per_ip_overrides(&mut self, broker: &BrokerProperties) -> BTreeMap<String, i32> {
+        let mut overrides = BTreeMap::new();
+        for entry in split_list(&broker.max_connections_per_ip_overrides) {
+            let parsed = entry
+                .rsplit_once(':')
+                .and_then(|(host, count)| Some((host, count.trim().parse::<i32>().ok()?)))
+                .filter(|&(host, count)| !host.is_empty() && count >= 0);
+            match parsed {
+                Some((host, count)) => {
+                    let host = host.trim().trim_matches(['[', ']']).to_owned();
+                    overrides.insert(host, count);
+                }
+                None => self.errors.push(ConfigError::Listener {
+                    key: "max.connections.per.ip.overrides".to_owned(),
+                    entry,
+                    reason: "expected address:count".to_owned(),
+                }),
+            }
+        }
+        overrides
+    }
+}
+
+/// The text of a node's property: as set, or its default.
+pub(crate) fn text_of<'a>(property: &Property, settings: &'a Settings) -> Option<&'a str> {
+    settings
+        .get(property.name)
+        .map(|setting| setting.value.as_str())
+        .or(property.default)
+}
+
+fn states_default(property: Option<&'static Property>, value: &str) -> bool {
+    let default = property.and_then(|property| property.default).unwrap_or("");
+    value.trim().eq_ignore_ascii_case(default)
+}
+
+/// A value as it may be printed.
+fn shown(property: Option<&'static Property>, value: &str) -> String {
+    if property.is_some_and(Property::is_sensitive) {
+        "[hidden]".to_owned()
+    } else {
+        value.to_owned()
+    }
+}
+
+/// The type and the bounds, in words.
+fn allowed(property: &Property) -> String {
+    let kind = property.value_type.name().to_lowercase();
+    match property.bounds {
+        Bounds::Any => kind,
+        bounds => format!("{kind}, {bounds}"),
+    }
+}
+
+#[cfg(test)]
+mod tests;
