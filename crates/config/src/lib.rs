@@ -1,7 +1,22 @@
-//! Configuration in Kafka's own words.
+//! Configuration in Kafka's own words: every property of a node and of a topic is declared once,
+//! with its type, default, bounds, unit, whether it can change while the node runs, what setting it
+//! does, and one line of prose. The typed structs, the checks, the errors, the reference and
+//! `DescribeConfigs` all come from that declaration.
+//!
+//! ```text
+//! flags  environment  server.properties
+//!     \       |       /
+//!      NodeConfig::load ──► every problem at once, or NodeConfig and notices for the log
+//!                                                        │
+//!                       TopicConfig::resolve(node, the topic's own settings)
+//! ```
+//!
+//! Architecture invariant: this crate reads no file, no environment and no clock; it is given
+//! their texts.
 
 mod broker;
 mod declare;
+mod describe;
 mod environment;
 mod error;
 mod field;
@@ -11,16 +26,19 @@ mod node;
 mod others;
 mod properties_file;
 mod property;
+mod reference;
 mod sources;
 mod suggest;
 mod template;
 mod topic;
 
 pub use broker::BrokerProperties;
+pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_topic};
 pub use error::{ConfigError, ConfigErrors, InvalidConfig};
 pub use field::{CleanupPolicy, CompressionType, TimestampType};
 pub use listeners::{Listener, SecurityProtocol};
 pub use node::{HttpListener, Loaded, NodeConfig, NodeIdSource};
 pub use property::{Area, Bounds, Change, Effect, Fallback, Property, Unit, ValueType};
+pub use reference::reference_markdown;
 pub use sources::{Level, Notice, Origin, Setting, Sources};
 pub use topic::TopicConfig;

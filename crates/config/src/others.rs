@@ -75,6 +75,11 @@ pub(crate) fn family(name: &str) -> Option<Effect> {
         .map(|&(_, effect)| effect)
 }
 
+/// The families, by prefix.
+pub(crate) fn families() -> impl Iterator<Item = (&'static str, Effect)> {
+    FAMILIES.iter().copied()
+}
+
 #[rustfmt::skip]
 static GROUPS: &[Group] = &[
     Group { area: Area::Other, effect: Refused("Java plugins cannot be loaded"), doc: "A plugin of the JVM.", members: &[

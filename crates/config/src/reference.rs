@@ -1,0 +1,231 @@
+//! The reference of all properties, in Markdown.
+
+use std::fmt::Write as _;
+
+use crate::load::TEMPLATED;
+use crate::others::{self, NODE_PROPERTIES};
+use crate::property::{Area, Bounds, Change, Effect, Property, Unit};
+use crate::topic::TOPIC_PROPERTIES;
+
+/// The reference of every property, ordered by area; it is the text of
+/// `ottla config reference` and of `docs/configuration-reference.md`.
+#[must_use]
+pub fn reference_markdown() -> String {
+    let mut out = String::from(INTRODUCTION);
+    let templated: Vec<String> = TEMPLATED.iter().map(|name| format!("`{name}`")).collect();
+    line(
+        &mut out,
+        &format!("They are filled in in {}.\n", templated.join(", ")),
+    );
+
+    line(&mut out, "# The node\n");
+    let works = |property: &&Property| property.effect == Effect::Works;
+    areas(&mut out, NODE_PROPERTIES.iter().filter(works), false);
+
+    line(&mut out, "# Topics\n");
+    line(&mut out, TOPICS);
+    areas(&mut out, TOPIC_PROPERTIES.iter(), true);
+
+    line(&mut out, "# Accepted without effect\n");
+    line(
+        &mut out,
+        "Files that have them start; the log names each one that is set.\n",
+    );
+    let without_effect = |effect| match effect {
+        Effect::NoEffect(reason) => Some(reason),
+        _ => None,
+    };
+    grouped(&mut out, &without_effect);
+
+    line(&mut out, "# Refused\n");
+    line(
+        &mut out,
+        "They would change what the node does, so any value but Kafka's default stops the start.\n",
+    );
+    let refused = |effect| match effect {
+        Effect::Refused(reason) => Some(reason),
+        _ => None,
+    };
+    grouped(&mut out, &refused);
+    out
+}
+
+const INTRODUCTION: &str = "\
+<!-- Made by `ottla config reference`: change the declarations in crates/config instead. -->
+
+# Configuration reference
+
+A node is configured in Kafka's own words. A value is taken from the first of these that has it:
+
+1. a flag: `--set num.partitions=3`
+2. the environment: `KAFKA_CFG_NUM_PARTITIONS=3` or `OTTLA_NUM_PARTITIONS=3`. Underscores are
+   dots; `OTTLA_` may leave out the `ottla.` of our own properties (`OTTLA_HTTP_LISTENER`), and
+   wins over `KAFKA_CFG_`
+3. the file: `--config server.properties`, in Java's syntax for properties
+4. the default
+
+A value that is not of its type or out of its bounds stops the start, and so does a property that
+would change behaviour and is not supported; all such problems are told at once. What has no effect
+or is unknown is named in the log. Properties that Kafka does not have begin with `ottla.`.
+
+In the column *change*, *live* properties are the ones that need no restart by design (and in
+Kafka). Nothing changes a running node's properties over the protocol yet, and topics get theirs
+when they are created.
+
+Values can hold templates, so that the nodes of a StatefulSet share one configuration:
+
+| template | is |
+|---|---|
+| `{ordinal}` | the number at the end of the hostname: 2 on `kafka-2` |
+| `{port}`, `{port+ordinal}` | the listener's port, and that plus the ordinal; in `advertised.listeners` |
+| `{hostname}` | the name of the host |
+| `{env:NAME}`, `$(NAME)` | an environment variable; one that is not set is an error |
+| `$$(NAME)` | the text `$(NAME)` |
+
+";
+
+const TOPICS: &str = "\
+A topic's own setting counts first, then the node's property in the column *falls back to*, then
+the default.
+";
+
+fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+/// One table an area, in the order of the areas.
+fn areas<'a>(out: &mut String, properties: impl Iterator<Item = &'a Property>, is_topic: bool) {
+    let mut properties: Vec<&Property> = properties.collect();
+    // The sort is stable: within an area the order of the declarations stays.
+    properties.sort_by_key(|property| property.area);
+    let mut area: Option<Area> = None;
+    for property in properties {
+        if area != Some(property.area) {
+            if area.is_some() {
+                out.push('\n');
+            }
+            area = Some(property.area);
+            line(out, &format!("## {}\n", property.area.title()));
+            if is_topic {
+                line(out, "| property | default | allowed | falls back to | |");
+                line(out, "|---|---|---|---|---|");
+            } else {
+                line(out, "| property | default | allowed | change | |");
+                line(out, "|---|---|---|---|---|");
+            }
+        }
+        row(out, property, is_topic);
+    }
+    out.push('\n');
+}
+
+fn row(out: &mut String, property: &Property, is_topic: bool) {
+    let third = if is_topic {
+        let names: Vec<String> = property
+            .fallbacks
+            .iter()
+            .map(|fallback| format!("`{}`", fallback.name))
+            .collect();
+        names.join(", ")
+    } else {
+        match property.change {
+            Change::Live => "live".to_owned(),
+            Change::Restart => "restart".to_owned(),
+        }
+    };
+    let text = format!(
+        "| `{}` | {} | {} | {third} | {} |",
+        property.name,
+        default(property),
+        allowed(property),
+        crate::describe::documentation(property),
+    );
+    line(out, &text);
+}
+
+/// The default, with large numbers also in words.
+fn default(property: &Property) -> String {
+    let Some(text) = property.default else {
+        return "unset".to_owned();
+    };
+    if text.is_empty() {
+        return "empty".to_owned();
+    }
+    match in_words(property.unit, text) {
+        Some(words) => format!("`{text}` ({words})"),
+        None => format!("`{}`", text.replace(',', ", ")),
+    }
+}
+
+fn in_words(unit: Unit, text: &str) -> Option<String> {
+    let number: i64 = text.parse().ok()?;
+    if number == i64::MAX || number == i64::from(i32::MAX) {
+        return Some("no limit".to_owned());
+    }
+    let steps: &[(i64, &str)] = match unit {
+        Unit::Bytes => &[(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")],
+        Unit::Ms => &[
+            (86_400_000, "d"),
+            (3_600_000, "h"),
+            (60_000, "min"),
+            (1000, "s"),
+        ],
+        Unit::Minutes => &[(1440, "d"), (60, "h")],
+        Unit::Hours => &[(24, "d")],
+        Unit::Seconds | Unit::Count | Unit::None => &[],
+    };
+    steps
+        .iter()
+        .find(|(size, _)| number >= *size && number % size == 0)
+        .map(|(size, name)| format!("{} {name}", number / size))
+}
+
+/// The type, the unit and the bounds.
+fn allowed(property: &Property) -> String {
+    let mut text = property.value_type.name().to_lowercase();
+    if !property.unit.name().is_empty() && property.unit != Unit::Count {
+        let _ = write!(text, ", {}", property.unit.name());
+    }
+    if property.bounds != Bounds::Any {
+        let _ = write!(text, ", {}", property.bounds);
+    }
+    text
+}
+
+/// The names of all properties of one kind of effect, by the reason for it.
+fn grouped(out: &mut String, reason_of: &dyn Fn(Effect) -> Option<&'static str>) {
+    let mut groups: Vec<(&'static str, Vec<String>)> = Vec::new();
+    let declared = NODE_PROPERTIES
+        .iter()
+        .map(|property| (property.name.to_owned(), property.effect));
+    let families = others::families().map(|(prefix, effect)| (format!("{prefix}*"), effect));
+    for (name, effect) in declared.chain(families) {
+        let Some(reason) = reason_of(effect) else {
+            continue;
+        };
+        match groups.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((reason, vec![name])),
+        }
+    }
+    for (reason, names) in groups {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        line(
+            out,
+            &format!("- **{}**: {}", capital(reason), names.join(", ")),
+        );
+    }
+    out.push('\n');
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
