@@ -2,34 +2,33 @@
 
 use std::fmt;
 
-use crate::sources::Origin;
+use crate::sources::Setting;
 
 /// One problem that stops the start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A value is not of its property's type, or out of its bounds.
-    #[error("{key} = {value} ({origin}): {reason}. Allowed: {allowed}.")]
+    #[error("{key} = {} ({}): {reason}. Allowed: {allowed}.", setting.value, setting.origin)]
     Invalid {
         /// The property.
         key: String,
-        /// Its value, hidden for a secret.
-        value: String,
-        /// Where the value was set.
-        origin: Origin,
+        /// Its value, hidden for a secret, and where it was set.
+        setting: Box<Setting>,
         /// What is wrong with it.
         reason: String,
         /// The type and the bounds.
         allowed: String,
     },
     /// The property would change behaviour and is not supported.
-    #[error("{key} = {value} ({origin}) is not supported: {reason}. Remove it to start.")]
+    #[error(
+        "{key} = {} ({}) is not supported: {reason}. Remove it to start.",
+        setting.value, setting.origin
+    )]
     Refused {
         /// The property.
         key: String,
-        /// Its value, hidden for a secret.
-        value: String,
-        /// Where the value was set.
-        origin: Origin,
+        /// Its value, hidden for a secret, and where it was set.
+        setting: Box<Setting>,
         /// Why it is refused.
         reason: String,
     },

@@ -177,8 +177,7 @@ impl Loading {
                 Some(Effect::Refused(reason)) => {
                     if !states_default(property, &setting.value) {
                         self.errors.push(ConfigError::Refused {
-                            value: shown(property, &setting.value),
-                            origin: setting.origin,
+                            setting: Box::new(shown(property, &setting)),
                             reason: reason.to_owned(),
                             key: key.clone(),
                         });
@@ -250,8 +249,7 @@ impl Loading {
                 Err(reason) => {
                     self.errors.push(ConfigError::Invalid {
                         key: key.clone(),
-                        value: shown(Some(property), &setting.value),
-                        origin: setting.origin.clone(),
+                        setting: Box::new(shown(Some(property), setting)),
                         reason: reason.trim_end_matches('.').to_owned(),
                         allowed: allowed(property),
                     });
@@ -510,13 +508,13 @@ fn states_default(property: Option<&'static Property>, value: &str) -> bool {
     value.trim().eq_ignore_ascii_case(default)
 }
 
-/// A value as it may be printed.
-fn shown(property: Option<&'static Property>, value: &str) -> String {
+/// A setting as it may be printed.
+fn shown(property: Option<&'static Property>, setting: &Setting) -> Setting {
+    let mut shown = setting.clone();
     if property.is_some_and(Property::is_sensitive) {
-        "[hidden]".to_owned()
-    } else {
-        value.to_owned()
+        "[hidden]".clone_into(&mut shown.value);
     }
+    shown
 }
 
 /// The type and the bounds, in words.

@@ -76,7 +76,7 @@ impl fmt::Display for Bounds {
             Bounds::AtLeast(min) => write!(f, "at least {min}"),
             Bounds::Between(min, max) => write!(f, "{min} to {max}"),
             Bounds::BetweenOr(min, max, or) => write!(f, "{min} to {max}, or {or}"),
-            Bounds::OneOf(texts) => write!(f, "{}", texts.join(", ")),
+            Bounds::OneOf(texts) => write!(f, "one of {}", texts.join(", ")),
             Bounds::NonEmpty => f.write_str("at least one entry, none twice"),
             Bounds::NoDuplicates => f.write_str("no entry twice"),
         }
