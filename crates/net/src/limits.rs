@@ -1,0 +1,153 @@
+//! What all connections share: how many there may be, and how much memory their requests take.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::options::Options;
+use crate::probe::Refused;
+
+/// Counts the open connections.
+pub(crate) struct Connections {
+    max: usize,
+    max_per_ip: usize,
+    overrides: HashMap<IpAddr, usize>,
+    open: Mutex<Open>,
+    none_left: Notify,
+}
+
+#[derive(Default)]
+struct Open {
+    total: usize,
+    by_ip: HashMap<IpAddr, usize>,
+}
+
+/// The place of one connection; dropping it gives it back.
+pub(crate) struct Place {
+    connections: Arc<Connections>,
+    ip: IpAddr,
+}
+
+impl Connections {
+    pub(crate) fn new(options: &Options) -> Self {
+        Connections {
+            max: options.max_connections,
+            max_per_ip: options.max_connections_per_ip,
+            overrides: options.max_connections_per_ip_overrides.clone(),
+            open: Mutex::default(),
+            none_left: Notify::new(),
+        }
+    }
+
+    pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<Place, Refused> {
+        let mut open = self.open.lock();
+        if open.total >= self.max {
+            return Err(Refused::Total);
+        }
+        let limit = self.overrides.get(&ip).copied().unwrap_or(self.max_per_ip);
+        let from_ip = open.by_ip.get(&ip).copied().unwrap_or(0);
+        if from_ip >= limit {
+            return Err(Refused::PerIp);
+        }
+        open.by_ip.insert(ip, from_ip + 1);
+        open.total += 1;
+        Ok(Place {
+            connections: Arc::clone(self),
+            ip,
+        })
+    }
+
+    /// Waits until no connection is open.
+    pub(crate) async fn all_gone(&self) {
+        loop {
+            let gone = self.none_left.notified();
+            if self.open.lock().total == 0 {
+                return;
+            }
+            gone.await;
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.connections.open.lock();
+        open.total = open.total.saturating_sub(1);
+        if let Some(count) = open.by_ip.get_mut(&self.ip) {
+            *count -= 1;
+            if *count == 0 {
+                open.by_ip.remove(&self.ip);
+            }
+        }
+        if open.total == 0 {
+            self.connections.none_left.notify_waiters();
+        }
+    }
+}
+
+/// Bytes of requests that may be in memory. Requests wait for room in the order in which they
+/// ask, so that a large one is not overtaken for ever by small ones.
+pub(crate) struct MemoryBudget {
+    total: usize,
+    left: Arc<Semaphore>,
+}
+
+/// Room that a request takes; dropping it gives it back.
+pub(crate) type Memory = OwnedSemaphorePermit;
+
+impl MemoryBudget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        let total = bytes.min(Semaphore::MAX_PERMITS);
+        MemoryBudget {
+            total,
+            left: Arc::new(Semaphore::new(total)),
+        }
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.total - self.left.available_permits()
+    }
+
+    /// Takes room for a request; `None` never comes for one within [`MemoryBudget::total`].
+    pub(crate) async fn take(&self, bytes: u32) -> Option<Memory> {
+        if bytes as usize > self.total {
+            return None;
+        }
+        Arc::clone(&self.left).acquire_many_owned(bytes).await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    #[test]
+    fn limits_count_per_address_and_overall_and_places_come_back() {
+        let connections = Arc::new(Connections::new(&Options {
+            max_connections: 4,
+            max_connections_per_ip: 1,
+            max_connections_per_ip_overrides: HashMap::from([(ip(9), 3)]),
+            ..Options::default()
+        }));
+        let first = connections.enter(ip(1)).unwrap();
+        assert_eq!(connections.enter(ip(1)).err(), Some(Refused::PerIp));
+        let _three: Vec<_> = (0..3).map(|_| connections.enter(ip(9)).unwrap()).collect();
+        assert_eq!(connections.enter(ip(2)).err(), Some(Refused::Total));
+        drop(first);
+        let again = connections.enter(ip(1)).unwrap();
+        assert_eq!(connections.enter(ip(9)).err(), Some(Refused::Total));
+        drop(again);
+        assert_eq!(connections.enter(ip(9)).err(), Some(Refused::PerIp));
+    }
+}

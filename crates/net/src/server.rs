@@ -1,0 +1,234 @@
+//! All listeners together: accepting, refusing, and stopping.
+
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use ottla_runtime::net::{Listener, Stream};
+use ottla_runtime::{Runtime, Service, Shutdown, TaskKind};
+
+use crate::connection::Connection;
+use crate::dispatch::Dispatch;
+use crate::error::Error;
+use crate::limits::{Connections, MemoryBudget};
+use crate::log_limit::LogLimit;
+use crate::options::Options;
+use crate::peer::Peer;
+use crate::probe::{ListenerProbe, Probe};
+
+/// How long accepting rests when the process is out of file descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What every connection shares.
+pub(crate) struct Shared<D> {
+    pub(crate) runtime: Runtime,
+    pub(crate) options: Options,
+    pub(crate) dispatch: Arc<D>,
+    pub(crate) probe: Arc<Probe>,
+    pub(crate) connections: Arc<Connections>,
+    pub(crate) memory: Arc<MemoryBudget>,
+    pub(crate) log_limit: LogLimit,
+    next_connection_id: AtomicU64,
+}
+
+/// The running half: bound already, it accepts once it runs.
+pub struct Server<D> {
+    shared: Arc<Shared<D>>,
+    listeners: Vec<(Listener, Arc<ListenerProbe>)>,
+}
+
+/// Where the server listens and what it counts. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    addresses: Arc<Vec<(String, SocketAddr)>>,
+    probe: Arc<Probe>,
+    memory: Arc<MemoryBudget>,
+}
+
+impl Handle {
+    /// The listeners' names and addresses, with the ports that the system chose.
+    pub fn local_addrs(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        self.addresses.iter().map(|(name, at)| (name.as_str(), *at))
+    }
+
+    /// One listener's address.
+    #[must_use]
+    pub fn local_addr(&self, listener: &str) -> Option<SocketAddr> {
+        let mut all = self.local_addrs();
+        all.find(|(name, _)| *name == listener).map(|(_, at)| at)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn probe(&self) -> &Arc<Probe> {
+        &self.probe
+    }
+
+    /// Bytes of requests in memory now.
+    #[must_use]
+    pub fn request_memory_used_bytes(&self) -> usize {
+        self.memory.used()
+    }
+
+    /// The most that [`Handle::request_memory_used_bytes`] can be.
+    #[must_use]
+    pub fn request_memory_budget_bytes(&self) -> usize {
+        self.memory.total()
+    }
+}
+
+impl<D: Dispatch> Server<D> {
+    /// Binds all listeners. Connections wait in the system's queue until the server runs.
+    pub async fn bind(
+        runtime: Runtime,
+        options: Options,
+        dispatch: Arc<D>,
+    ) -> Result<(Self, Handle), Error> {
+        if options.listeners.is_empty() {
+            return Err(Error::NoListener);
+        }
+        let mut names = HashSet::new();
+        if let Some(twice) = options.listeners.iter().find(|l| !names.insert(&l.name)) {
+            let name = twice.name.clone();
+            return Err(Error::DuplicateName { name });
+        }
+        let names = options.listeners.iter().map(|l| l.name.as_str());
+        let probe = Arc::new(Probe::new(names));
+        let (mut listeners, mut addresses) = (Vec::new(), Vec::new());
+        for (listener, counters) in options.listeners.iter().zip(probe.listeners()) {
+            let (name, host, port) = (listener.name.clone(), &listener.bind_host, listener.port);
+            let bound = runtime.network.listen(host, port).await;
+            let bound = bound.and_then(|bound| Ok((bound.local_addr()?, bound)));
+            let (at, bound) = bound.map_err(|source| Error::Bind {
+                name: name.clone(),
+                address: address_text(host, port),
+                source,
+            })?;
+            listeners.push((bound, Arc::clone(counters)));
+            addresses.push((name, at));
+        }
+        let memory = Arc::new(MemoryBudget::new(options.memory_budget_bytes));
+        let shared = Arc::new(Shared {
+            connections: Arc::new(Connections::new(&options)),
+            log_limit: LogLimit::new(runtime.clock.clone()),
+            memory: Arc::clone(&memory),
+            probe: Arc::clone(&probe),
+            next_connection_id: AtomicU64::new(1),
+            runtime,
+            options,
+            dispatch,
+        });
+        let handle = Handle {
+            addresses: Arc::new(addresses),
+            probe,
+            memory,
+        };
+        Ok((Server { shared, listeners }, handle))
+    }
+}
+
+fn address_text(host: &str, port: u16) -> String {
+    match host {
+        "" => format!("port {port} of all interfaces"),
+        host if host.contains(':') => format!("[{host}]:{port}"),
+        host => format!("{host}:{port}"),
+    }
+}
+
+impl<D: Dispatch> Service for Server<D> {
+    /// Accepts connections until the shutdown is announced; then no more are accepted, those that
+    /// are open finish the requests in work (within the drain timeout), and it returns.
+    async fn run(self, shutdown: Shutdown) -> Result<(), String> {
+        let Server { shared, listeners } = self;
+        let accepting = listeners
+            .into_iter()
+            .map(|(listener, counters)| accept(&shared, listener, counters, &shutdown));
+        join_all(accepting).await;
+        shared.connections.all_gone().await;
+        Ok(())
+    }
+}
+
+async fn accept<D: Dispatch>(
+    shared: &Arc<Shared<D>>,
+    listener: Listener,
+    counters: Arc<ListenerProbe>,
+    shutdown: &Shutdown,
+) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = shutdown.announced() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, from)) => admit(shared, &counters, shutdown, stream, from),
+            Err(error) if concerns_one_peer(&error) => {
+                tracing::debug!(listener = counters.name(), %error, "a connection was gone at once");
+            }
+            Err(error) => {
+                if let Some(suppressed) = shared.log_limit.pass() {
+                    tracing::warn!(
+                        listener = counters.name(), %error, suppressed,
+                        "no connection can be accepted; if files are short, raise the limit of \
+                         open files (ulimit -n) or lower max.connections"
+                    );
+                }
+                shared.runtime.clock.sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Whether only the connection that was to be accepted is lost.
+fn concerns_one_peer(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        BrokenPipe, ConnectionAborted, ConnectionReset, Interrupted, InvalidInput, NotConnected,
+    };
+    matches!(
+        error.kind(),
+        BrokenPipe
+            | ConnectionAborted
+            | ConnectionReset
+            | Interrupted
+            | InvalidInput
+            | NotConnected
+    )
+}
+
+/// Starts a connection's task, or closes the connection when there are too many.
+fn admit<D: Dispatch>(
+    shared: &Arc<Shared<D>>,
+    counters: &Arc<ListenerProbe>,
+    shutdown: &Shutdown,
+    stream: Stream,
+    from: SocketAddr,
+) {
+    let id = shared.next_connection_id.fetch_add(1, Relaxed);
+    let peer = Peer::new(counters.shared_name(), from, id);
+    let place = match shared.connections.enter(peer.address().ip()) {
+        Ok(place) => place,
+        Err(reason) => {
+            counters.count_refused(reason);
+            if let Some(suppressed) = shared.log_limit.pass() {
+                let limit = reason.property();
+                tracing::warn!(%peer, suppressed, "refused a connection: {limit} is reached");
+            }
+            return;
+        }
+    };
+    counters.count_accepted();
+    let connection = Connection {
+        shared: Arc::clone(shared),
+        listener: Arc::clone(counters),
+        peer: Arc::new(peer),
+        shutdown: shutdown.child(),
+        place,
+    };
+    let tasks = &shared.runtime.tasks;
+    tasks.spawn(TaskKind::Connection, "connection", connection.serve(stream));
+}
