@@ -208,6 +208,7 @@ impl<'a> Parser<'a> {
         let mut structs = Vec::new();
         self.body(name.clone(), versions, 1, &mut structs)?;
         self.check(line, &structs)?;
+        self.check_tags(versions, flexible_from, &structs)?;
         Ok(Message {
             kind,
             name,
@@ -417,6 +418,46 @@ impl<'a> Parser<'a> {
                     && !structs.iter().any(|other| other.name == *name)
                 {
                     return Err(self.error(field.line, format!("struct {name} is not defined")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tags exist in flexible versions only, stay for good, and are unique in their struct; so
+    /// are names.
+    fn check_tags(
+        &self,
+        versions: Versions,
+        flexible_from: Option<i16>,
+        structs: &[Struct],
+    ) -> Result<()> {
+        for this in structs {
+            for (i, field) in this.fields.iter().enumerate() {
+                let Field { name, line, .. } = field;
+                let above = &this.fields[..i];
+                if above.iter().any(|other| other.name == *name) {
+                    return Err(self.error(*line, format!("{name}: a field of this name is above")));
+                }
+                let Some((tag, tagged)) = field.tag else {
+                    continue;
+                };
+                if flexible_from.is_none_or(|from| tagged.first < from) {
+                    return Err(self.error(
+                        *line,
+                        format!("{name}: tags exist in flexible versions only"),
+                    ));
+                }
+                if tagged.last < this.versions.last.min(versions.last) {
+                    return Err(
+                        self.error(*line, format!("{name}: a tag goes on to the last version"))
+                    );
+                }
+                if above
+                    .iter()
+                    .any(|other| other.tag.is_some_and(|(taken, _)| taken == tag))
+                {
+                    return Err(self.error(*line, format!("{name}: tag {tag} is already taken")));
                 }
             }
         }

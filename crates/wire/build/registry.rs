@@ -10,6 +10,7 @@ pub(crate) fn registry(schema: &Schema) -> Result<String, String> {
     bodies(&mut out, schema, "Request");
     bodies(&mut out, schema, "Response");
     metadata(&mut out, schema);
+    table(&mut out, schema);
     Ok(out)
 }
 
@@ -123,9 +124,6 @@ fn metadata(out: &mut String, schema: &Schema) {
         .filter_map(|message| Some((message.number?, message)))
         .collect();
     records.sort_by_key(|(id, _)| *id);
-    if records.is_empty() {
-        return;
-    }
     out.push_str("/// Any record of the cluster's metadata log.\n#[derive(Debug, Clone, PartialEq)]\npub enum MetadataRecord {\n");
     for (id, message) in &records {
         let name = &message.name;
@@ -170,4 +168,16 @@ fn metadata(out: &mut String, schema: &Schema) {
             "impl From<{name}> for MetadataRecord {{ fn from(record: {name}) -> Self {{ Self::{variant}(record) }} }}"
         )
     });
+}
+
+/// The table of all messages, for tests.
+fn table(out: &mut String, schema: &Schema) {
+    out.push_str(
+        "/// Every message of the schema, by name.\n#[cfg(feature = \"arbitrary\")]\n\
+         pub static MESSAGES: &[AnyMessage] = &[\n",
+    );
+    for message in &schema.messages {
+        let _ = writeln!(out, "AnyMessage::of::<{}>(),", message.name);
+    }
+    out.push_str("];\n");
 }

@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 
 #[cfg(feature = "arbitrary")]
+use crate::any_message::AnyMessage;
+#[cfg(feature = "arbitrary")]
 use crate::arbitrary::Seed;
 use crate::error::{DecodeError, EncodeError};
 #[allow(unused_imports)]
