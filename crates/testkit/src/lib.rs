@@ -1,1 +1,31 @@
-//! Placeholder.
+//! Real processes and real clients for tests and benchmarks.
+//!
+//! A [`Broker`] is a process on this machine: our own node, or Apache Kafka as the reference
+//! that the tests themselves are proved against. It starts on free ports with its data in a
+//! temporary folder, can be stopped, killed and started again on the same data, and tells what
+//! CPU time and memory it used. [`Control`] lets the test programs of other languages restart it.
+//! With the feature `clients` there is librdkafka too: [`scenario`].
+//!
+//! Tests that use [`TestNode`] run against our own node, built on demand, unless
+//! `OTTLA_TEST_BOOTSTRAP` (and `OTTLA_TEST_CONTROL`, to restart it) name another broker.
+
+mod binary;
+mod broker;
+mod control;
+mod process;
+#[cfg(feature = "clients")]
+pub mod scenario;
+mod test_node;
+
+pub use binary::{Profile, node_binary};
+pub use broker::{Broker, Launch};
+pub use control::{Control, ask};
+pub use process::{Process, Signal, descendants, signal};
+pub use test_node::TestNode;
+
+use std::net::TcpListener;
+
+/// A TCP port on the loopback address that nobody listens on at the moment.
+pub fn free_port() -> anyhow::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}

@@ -1,1 +1,54 @@
-fn main() {}
+//! The project's own commands: `cargo xtask test` is what CI runs, `cargo xtask fix` is the only
+//! thing that writes into the tree.
+
+mod bench;
+mod cases;
+mod clients;
+mod fix;
+mod setup;
+mod suites;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "The project's own commands", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs all tests: the workspace's own, then real clients against a node
+    Test(test::Arguments),
+    /// Runs the real clients' suites only, against our node, Apache Kafka or a given address
+    Clients(clients::Arguments),
+    /// Checks the layers, file sizes, leftovers and calls that go around the runtime crate
+    Tidy,
+    /// Formats, applies clippy's suggestions and writes the generated documents again
+    Fix,
+    /// Measures the node
+    #[command(subcommand)]
+    Bench(bench::Command),
+}
+
+fn main() -> Result<ExitCode> {
+    let good = match Arguments::parse().command {
+        Command::Test(arguments) => test::run(&arguments)?,
+        Command::Clients(arguments) => clients::run(&arguments)?,
+        Command::Tidy => tidy::run()?,
+        Command::Fix => fix::run()?,
+        Command::Bench(command) => bench::run(&command)?,
+    };
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,67 @@
+//! `cargo xtask test`: everything that must pass before a change is accepted.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use ottla_testkit::{Profile, node_binary};
+
+use crate::cases::{self, Tally};
+use crate::clients::{Against, node, run_suites};
+use crate::suites::{Suite, each_line};
+use crate::workspace::cargo;
+
+/// Building included, on two slow cores.
+const RUST_LIMIT: Duration = Duration::from_secs(2400);
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Run only these client suites, and not the workspace's own tests
+    #[arg(long, value_enum)]
+    only: Vec<Suite>,
+    /// Accept that a client is missing when its package registry cannot be reached
+    #[arg(long)]
+    allow_missing: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+    let mut tallies = Vec::new();
+    if arguments.only.is_empty() {
+        tallies.push(workspace_tests()?);
+    }
+    let suites = if arguments.only.is_empty() {
+        Suite::ALL.to_vec()
+    } else {
+        arguments.only.clone()
+    };
+    let mut missing = Vec::new();
+    match node_binary(Profile::Release) {
+        Ok(binary) => {
+            let (ran, absent) = run_suites(&suites, &Against::Fresh(node(binary)))?;
+            tallies.extend(ran);
+            missing = absent;
+        }
+        // The Rust tests' outcome is still worth its table.
+        Err(error) => {
+            println!("{error:#}");
+            tallies.push(Tally {
+                failed: 1,
+                ..Tally::of("release build")
+            });
+        }
+    }
+    println!("{}", cases::report(&tallies, &missing));
+    Ok(cases::good(&tallies, &missing, arguments.allow_missing))
+}
+
+/// `cargo test --workspace`, with librdkafka against nodes among them.
+fn workspace_tests() -> Result<Tally> {
+    println!("== cargo test --workspace");
+    let mut tally = Tally {
+        version: "with the rdkafka crate".into(),
+        ..Tally::of("rust")
+    };
+    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let success = each_line(&mut command, RUST_LIMIT, |line| tally.take_cargo_line(line))?;
+    tally.take_end(success);
+    Ok(tally)
+}
