@@ -1,2 +1,6 @@
-#[allow(unused)]
-use super::*;
+//! Real loopback connections against a scripted dispatch.
+
+mod exchange;
+mod harness;
+mod hostile;
+mod stopping;
