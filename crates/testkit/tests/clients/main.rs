@@ -4,6 +4,11 @@
 //! talk to one given broker, such as Apache Kafka; run them with `--test-threads=1` then, because
 //! some restart it.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy sees no tests in the functions that tests share"
+)]
+
 mod groups;
 mod kill;
 mod records;

@@ -35,8 +35,10 @@ const MAY_READ_FILES: [&str; 2] = ["ottla", "cli"];
 
 /// Checks one file.
 pub(super) fn check(crate_name: &str, path: &Path, text: &str) -> Vec<Finding> {
-    let is_build_script = path.file_name().is_some_and(|name| name == "build.rs");
-    let is_bench = path.components().any(|part| part.as_os_str() == "benches");
+    let has_folder = |name: &str| path.components().any(|part| part.as_os_str() == name);
+    let named_build = path.file_name().is_some_and(|name| name == "build.rs");
+    let is_build_script = named_build || (has_folder("build") && !has_folder("src"));
+    let is_bench = has_folder("benches");
     if crate_name == "runtime" || is_dev(crate_name) || is_test(path) || is_build_script || is_bench
     {
         return Vec::new();
@@ -155,6 +157,8 @@ mod tests {
         let text = "fn a() { std::fs::read(); }\n";
         assert!(found("log", "crates/log/tests/a.rs", text).is_empty());
         assert!(found("log", "crates/log/build.rs", text).is_empty());
+        assert!(found("log", "crates/log/build/main.rs", text).is_empty());
+        assert_eq!(found("log", "crates/log/src/build/main.rs", text).len(), 1);
         assert!(found("testkit", "src/a.rs", text).is_empty());
         assert!(found("runtime", "src/a.rs", text).is_empty());
         assert!(
