@@ -19,7 +19,7 @@ use crate::error::Error;
 pub const META_PROPERTIES: &str = "meta.properties";
 
 /// The `node.id` of a new volume when the configuration gives none.
-pub const DEFAULT_NODE_ID: BrokerId = BrokerId(1);
+pub const DEFAULT_NODE_ID: BrokerId = BrokerId(0);
 
 /// Who the node is, as its volume says.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use ottla_config::NodeConfig;
 use ottla_metadata::{
     CLUSTER_METADATA_TOPIC, Command, ConfigRules, Context, Defaults, Image, Record, Refusal, Reply,
     decide,
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use crate::batch;
 use crate::error::Error;
 use crate::handle::Handle;
+use crate::rules::DeclaredRules;
 use crate::snapshot::{self, SnapshotId};
 use crate::store::{Appended, Store};
 
@@ -54,6 +56,26 @@ impl Options {
             rules,
             snapshot_after_bytes: 20 << 20,
             snapshot_after_records: 20_000,
+        }
+    }
+
+    /// Options as a node's configuration says.
+    #[must_use]
+    pub fn of_node(node: &Arc<NodeConfig>, cluster_id: ClusterId) -> Self {
+        // At least one folder is configured: the configuration checks it.
+        let log_dir = node.log_dirs.first().map(PathBuf::from).unwrap_or_default();
+        let factor = node.broker.default_replication_factor;
+        Options {
+            defaults: Defaults {
+                num_partitions: node.broker.num_partitions,
+                replication_factor: i16::try_from(factor).unwrap_or(i16::MAX),
+                delete_topic_enable: node.broker.delete_topic_enable,
+            },
+            ..Options::new(
+                log_dir,
+                cluster_id,
+                Arc::new(DeclaredRules::new(Arc::clone(node))),
+            )
         }
     }
 }
@@ -95,7 +117,7 @@ struct Round {
 impl Controller {
     /// Reads snapshot and log, names the cluster on its first start, and makes both halves.
     ///
-    /// Blocks on the disk. Nothing is served before [`Service::run`] runs, but the handle's image
+    /// Blocks on the disk. Nothing is served before [`Service`] runs, but the handle's image
     /// is complete.
     pub fn open(runtime: &Runtime, options: Options) -> Result<(Service, Handle), Error> {
         let dir = options.log_dir.join(format!("{CLUSTER_METADATA_TOPIC}-0"));

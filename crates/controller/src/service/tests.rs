@@ -151,9 +151,16 @@ async fn snapshots_bound_the_log_and_lead_to_the_same_image() {
 
 #[tokio::test]
 async fn a_crash_at_any_step_loses_nothing_that_was_acknowledged() {
+    for seed in 0..4 {
+        crash_at_any_step(seed).await;
+    }
+}
+
+async fn crash_at_any_step(seed: u64) {
     let mut steps: i64 = 0;
     loop {
-        let disk = SimDisk::new(steps.unsigned_abs());
+        // What an unflushed disk keeps depends on the seed.
+        let disk = SimDisk::new(seed << 32 | steps.unsigned_abs());
         let power = PowerCut::after(steps, &disk);
         let mut acknowledged = Vec::new();
         // The names in the order of the commands; at most one is in doubt.
@@ -259,4 +266,16 @@ async fn the_metadata_of_another_cluster_is_refused_with_both_names() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("test") && error.contains("other"), "{error}");
+}
+
+#[tokio::test]
+async fn options_follow_the_configuration_of_the_node() {
+    let loaded = ottla_config::NodeConfig::load(ottla_config::Sources::default()).unwrap();
+    let options = Options::of_node(&Arc::new(loaded.config), ClusterId("test".into()));
+    assert_eq!(options.defaults, Defaults::default());
+    assert!(
+        options.log_dir.ends_with("ottla-data"),
+        "{:?}",
+        options.log_dir
+    );
 }
