@@ -1,1 +1,85 @@
-//! Placeholder.
+//! The coordinator of classic consumer groups as a pure state machine: who is a member, who leads,
+//! what each member reads, and which offsets are committed.
+//!
+//! One [`Coordinator`] holds all groups of one partition of `__consumer_offsets`
+//! ([`partition_for`] says which groups these are). Requests, the time and the log's answers go
+//! in; [`Effect`]s come out, which a driver carries out. A change is decided, appended, and applied
+//! once its records are durable:
+//!
+//! ```text
+//!   JoinGroup ──▶ parked until all have joined ──▶ answered
+//!   SyncGroup ──▶ parked ── leader's assignment ──▶ Append ── durable ──▶ all answered
+//!   OffsetCommit ─────────────────────────────────▶ Append ── durable ──▶ applied and answered
+//! ```
+//!
+//! The behaviour is Kafka's (KIP-62, 211, 345, 394, 429, 518, 800, 814). Where it differs:
+//! a first join that is refused leaves no empty group behind; a parked request that its client has
+//! sent again is answered with `REBALANCE_IN_PROGRESS` instead of never; a repeated SyncGroup of a
+//! leader waits for the assignment that is already on its way to the log; a group with a
+//! pending member does not expire; a group does not wait on for a member that
+//! `group.max.size` has turned away.
+//!
+//! # What the broker's handlers do
+//! They own the wire versions. The fields of [`Request`]'s structs say what to put in for versions
+//! that lack a field, those of [`Response`]'s what to leave out; the ones that choose a behaviour
+//! are `requires_known_member_id` (JoinGroup v4), `supports_skip_assignment` (JoinGroup v9),
+//! `reports_unknown_group` (OffsetCommit v9, DescribeGroups v6). Besides:
+//! - `COORDINATOR_LOAD_IN_PROGRESS` while a partition is read, except for Heartbeat, which is
+//!   answered with no error then; `NOT_COORDINATOR` when the partition is led elsewhere.
+//! - Authorization, and the existence of topics in OffsetCommit and OffsetFetch.
+//! - OffsetFetch v0 to v7 and DescribeGroups: one request per group, the answers put together.
+//! - ListGroups: one request per partition, the answers put together.
+//! - LeaveGroup v0 to v2: the only member's error becomes the answer's.
+//!
+//! Architecture invariant: no IO, no clock, no randomness, no tasks. The same calls give the same
+//! effects in the same order.
+
+mod commit;
+mod coordinator;
+mod describe;
+mod effect;
+mod error;
+mod expiry;
+mod fetch_offsets;
+mod generation;
+mod group;
+mod heartbeat;
+mod join;
+mod leave;
+mod loading;
+mod member;
+mod offsets;
+mod options;
+mod outbox;
+mod outcomes;
+mod partition;
+mod protocols;
+mod rebalance;
+mod records;
+mod request;
+mod response;
+mod state;
+mod static_member;
+mod subscription;
+mod sync;
+mod timers;
+
+#[cfg(test)]
+mod tests;
+
+pub use coordinator::{Coordinator, Counts};
+pub use effect::{AppendId, Effect, KeyValue, Notice, Token};
+pub use error::{Error, append_error};
+pub use options::Options;
+pub use partition::partition_for;
+pub use request::{
+    CommitPartition, CommitTopic, DescribeRequest, FetchTopic, HeartbeatRequest, JoinRequest,
+    LeaveRequest, LeavingMember, ListRequest, OffsetCommitRequest, OffsetFetchRequest, Protocol,
+    Request, SyncRequest,
+};
+pub use response::{
+    CommittedTopic, DescribedGroup, DescribedMember, FetchedPartition, FetchedTopic, JoinResponse,
+    JoinedMember, LeaveResponse, LeftMember, ListedGroup, OffsetCommitResponse,
+    OffsetFetchResponse, Response, SyncResponse,
+};
+pub use state::GroupState;

@@ -1,0 +1,208 @@
+//! What members and tools ask of the coordinator, free of wire versions.
+//!
+//! The broker's handlers map every wire version to these types; each field says which versions
+//! differ.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ottla_model::{LeaderEpoch, Offset, PartitionIndex, TopicId};
+
+/// A request for one `__consumer_offsets` partition.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Request {
+    /// API key 11.
+    Join(JoinRequest),
+    /// API key 14.
+    Sync(SyncRequest),
+    /// API key 12.
+    Heartbeat(HeartbeatRequest),
+    /// API key 13.
+    Leave(LeaveRequest),
+    /// API key 8.
+    OffsetCommit(OffsetCommitRequest),
+    /// API key 9, one group of it: a handler sends one request per group.
+    OffsetFetch(OffsetFetchRequest),
+    /// API key 15, one group of it.
+    Describe(DescribeRequest),
+    /// API key 16; the handler asks the coordinators of all partitions and joins the answers.
+    List(ListRequest),
+}
+
+/// One assignment strategy that a member offers, with the metadata it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Protocol {
+    /// The strategy's name, for example `range`.
+    pub name: Arc<str>,
+    /// What the leader needs to know about the member, for example its subscription.
+    pub metadata: Bytes,
+}
+
+/// JoinGroup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JoinRequest {
+    /// The group.
+    pub group_id: Arc<str>,
+    /// The member's id, empty at the first join.
+    pub member_id: Arc<str>,
+    /// The static member's name (KIP-345); `None` before v5.
+    pub group_instance_id: Option<Arc<str>>,
+    /// `client.id` of the request's header, empty when it has none.
+    pub client_id: Arc<str>,
+    /// The client's address as Kafka prints it: `/` and the IP address.
+    pub client_host: Arc<str>,
+    /// How long the member may stay silent.
+    pub session_timeout_ms: i32,
+    /// How long the member may take to join again. v0 has none: pass the session timeout.
+    pub rebalance_timeout_ms: i32,
+    /// The class of the protocols, `consumer` for consumers.
+    pub protocol_type: Arc<str>,
+    /// The strategies that the member knows, most wanted first.
+    pub protocols: Vec<Protocol>,
+    /// Why the member joins (KIP-800); `None` before v8.
+    pub reason: Option<String>,
+    /// Whether the client understands `MEMBER_ID_REQUIRED` (KIP-394): v4 and later.
+    pub requires_known_member_id: bool,
+    /// Whether the client understands `skip_assignment` (KIP-814): v9 and later.
+    pub supports_skip_assignment: bool,
+}
+
+/// SyncGroup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncRequest {
+    /// The group.
+    pub group_id: Arc<str>,
+    /// The generation that the member has joined.
+    pub generation_id: i32,
+    /// The member.
+    pub member_id: Arc<str>,
+    /// The static member's name; `None` before v3.
+    pub group_instance_id: Option<Arc<str>>,
+    /// The protocol type that the member expects; `None` before v5.
+    pub protocol_type: Option<Arc<str>>,
+    /// The protocol that the member expects; `None` before v5.
+    pub protocol_name: Option<Arc<str>>,
+    /// What each member is to do, by member id; only the leader's list is used.
+    pub assignments: Vec<(Arc<str>, Bytes)>,
+}
+
+/// Heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeartbeatRequest {
+    /// The group.
+    pub group_id: Arc<str>,
+    /// The generation that the member belongs to.
+    pub generation_id: i32,
+    /// The member.
+    pub member_id: Arc<str>,
+    /// The static member's name; `None` before v3.
+    pub group_instance_id: Option<Arc<str>>,
+}
+
+/// LeaveGroup. Versions 0 to 2 name one member: pass it as a list of one, and answer with that
+/// member's error unless the answer itself has one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaveRequest {
+    /// The group.
+    pub group_id: Arc<str>,
+    /// Who leaves.
+    pub members: Vec<LeavingMember>,
+}
+
+/// One member that leaves, by its id, or by the name of a static member and an empty id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeavingMember {
+    /// The member's id, or empty.
+    pub member_id: Arc<str>,
+    /// The static member's name.
+    pub group_instance_id: Option<Arc<str>>,
+    /// Why it leaves (KIP-800); `None` before v5.
+    pub reason: Option<String>,
+}
+
+/// OffsetCommit. The handler has already refused partitions that do not exist or that the
+/// principal may not read, and has turned topic ids (v10) into names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetCommitRequest {
+    /// The group; the empty name is allowed here.
+    pub group_id: Arc<str>,
+    /// The member's generation, or -1 for a consumer that only stores offsets (v0: always -1).
+    pub generation_id: i32,
+    /// The member, or empty.
+    pub member_id: Arc<str>,
+    /// The static member's name; `None` before v7.
+    pub group_instance_id: Option<Arc<str>>,
+    /// How long to keep the offsets, in milliseconds, or `None` for the broker's retention: v2 to
+    /// v4 carry it, where -1 means none.
+    pub retention_time_ms: Option<i64>,
+    /// Whether an unknown group is `GROUP_ID_NOT_FOUND` (v9 and later) or `ILLEGAL_GENERATION`.
+    pub reports_unknown_group: bool,
+    /// What to commit.
+    pub topics: Vec<CommitTopic>,
+}
+
+/// The offsets of one topic to commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitTopic {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The topic's id, [`TopicId::ZERO`] when unknown. It is stored with the offset.
+    pub topic_id: TopicId,
+    /// The partitions.
+    pub partitions: Vec<CommitPartition>,
+}
+
+/// The offset of one partition to commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitPartition {
+    /// The partition.
+    pub partition: PartitionIndex,
+    /// The offset of the next record to read.
+    pub offset: Offset,
+    /// The leader epoch of the last record read, -1 when unknown (before v6).
+    pub leader_epoch: LeaderEpoch,
+    /// The client's own note.
+    pub metadata: Option<Arc<str>>,
+}
+
+/// OffsetFetch, for one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetFetchRequest {
+    /// The group; the empty name is allowed here.
+    pub group_id: Arc<str>,
+    /// The partitions asked for, or `None` for all that have an offset (v2 and later).
+    pub topics: Option<Vec<FetchTopic>>,
+    /// Whether the answer waits for commits that are still on their way to the log (v7 and later).
+    /// Once there are transactions, offsets of open ones will be `UNSTABLE_OFFSET_COMMIT` here.
+    pub require_stable: bool,
+}
+
+/// The partitions of one topic whose offsets are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FetchTopic {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The topic's id, [`TopicId::ZERO`] when unknown. Offsets that were committed for another
+    /// topic of this name are not given out.
+    pub topic_id: TopicId,
+    /// The partitions.
+    pub partitions: Vec<PartitionIndex>,
+}
+
+/// DescribeGroups, for one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DescribeRequest {
+    /// The group.
+    pub group_id: Arc<str>,
+    /// Whether an unknown group is `GROUP_ID_NOT_FOUND` (v6 and later) or merely `Dead`.
+    pub reports_unknown_group: bool,
+}
+
+/// ListGroups.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListRequest {
+    /// Only groups in these states, in any case; empty for all (v4 and later, KIP-518).
+    pub states: Vec<String>,
+    /// Only groups of these types, in any case; empty for all (v5 and later, KIP-848).
+    pub types: Vec<String>,
+}

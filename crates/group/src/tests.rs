@@ -1,0 +1,12 @@
+//! The coordinator from outside: requests, time and the log's answers in, effects out.
+
+mod harness;
+
+mod describing;
+mod joining;
+mod leaving;
+mod offsets;
+mod properties;
+mod sessions;
+mod static_members;
+mod storage;
