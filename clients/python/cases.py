@@ -10,6 +10,7 @@ A client module gives an object with these members:
     member(group, topic, strategy, instance=None) -> a Member of a consumer group
     create_topic(topic, partitions, config), delete_topic, list_topics, describe_topic,
     create_partitions, describe_configs, describe_cluster, list_groups, describe_group
+    reconnect(): called when the node has been restarted
     null_headers, records_without_key_and_value: whether the client can send them
     error_name(exception) -> Kafka's name of the error, e.g. "TOPIC_ALREADY_EXISTS"
 """
@@ -413,6 +414,7 @@ class GroupCases:
         topic, group = self.topic("restart", 2), fresh("restart")
         self.read_some(topic, group, 2, 0, 100)
         self.suite.control.restart()
+        self.client.reconnect()
         self.read_some(topic, group, 2, 100, 50)
         check_equal(self.client.bounds(topic, 0), (0, 75), "bounds after the restart")
 
@@ -421,6 +423,7 @@ class GroupCases:
         self.read_some(topic, group, 2, 0, 100)
         expected = self.produce(topic, 2, 100, 100)
         self.suite.control.kill()
+        self.client.reconnect()
         member = self.client.member(group, topic, "range").start()
         self.read_all([member], expected)
         member.stop()

@@ -92,6 +92,9 @@ class Client:
         self.bootstrap = bootstrap
         self.admin = AdminClient(self.config({}), logger=LOG)
 
+    def reconnect(self):
+        """librdkafka gets over a restart by itself, and has to."""
+
     def config(self, more):
         return {"bootstrap.servers": self.bootstrap, **more}
 

@@ -98,7 +98,11 @@ class Client:
 
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
-        self.admin = KafkaAdminClient(bootstrap_servers=bootstrap)
+        self.reconnect()
+
+    def reconnect(self):
+        # The first request of this admin client after its connection broke fails.
+        self.admin = KafkaAdminClient(bootstrap_servers=self.bootstrap)
 
     def produce(self, topic, records, compression="none", idempotent=True, acks="all", size_max=None):
         producer = KafkaProducer(
