@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The data-plane node: partitions, groups, and a handler for each API of Kafka's protocol.
+//!
+//! A produce passes these places, in this order:
+//!
+//! ```text
+//! net::connection → broker (dispatch) → handlers/produce → partitions
+//!   → record::validate → log::append → (durable) → reply
+//! ```
+//!
+//! | part | role |
+//! |---|---|
+//! | [`handlers`] | one file an API key, and the table of all |
+//! | [`partitions`] | the table of partitions that handlers look things up in |
+//! | [`reconcile`] | the backend: brings that table in line with the metadata |
+//! | [`groups`] | the driver of the group coordinators |
+//! | [`fetch_sessions`], [`producer_ids`] | what those APIs remember |
+//! | [`errors`] | the mapping of lower layers' errors to Kafka's codes |
+//! | [`probe`] | what is counted |
+//!
+//! Architecture invariant: the broker never imports the controller. It asks it through a mailbox
+//! and sees its decisions in a published image.
+
+mod broker;
+mod context;
+mod errors;
+mod fetch_sessions;
+mod groups;
+mod handlers;
+mod partitions;
+mod probe;
+mod producer_ids;
+mod reconcile;
+mod start;
+
+pub use broker::{Broker, MetadataAccess};
+pub use probe::Probe;
+pub use start::{Error, Handle, Options, start};

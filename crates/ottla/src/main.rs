@@ -1,1 +1,40 @@
-fn main() {}
+//! The `ottla` command.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use clap::Parser;
+use ottla_cli::{Action, Cli, ServerArgs};
+
+fn main() -> ExitCode {
+    match Cli::parse().action() {
+        Ok(Action::Server(args)) => match serve(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                report(&error);
+                ExitCode::FAILURE
+            }
+        },
+        Ok(Action::Command(command, global)) => ottla_cli::main(command, &global),
+        Err(usage) => usage.exit(),
+    }
+}
+
+fn serve(args: &ServerArgs) -> anyhow::Result<()> {
+    let start = args.resolve(&std::env::vars().collect::<BTreeMap<_, _>>())?;
+    ottla::server::start_log(&start)?;
+    let loaded = ottla::server::configure(&start)?;
+    let threads = usize::try_from(loaded.config.broker.num_network_threads).unwrap_or(1);
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        // More threads than processors only take turns.
+        .worker_threads(threads.clamp(1, ottla_runtime::system::processors()))
+        .thread_name("ottla")
+        .enable_all()
+        .build()?;
+    tokio.block_on(ottla::server::run(loaded))
+}
+
+#[expect(clippy::print_stderr, reason = "this is the program's last word to a person")]
+fn report(error: &anyhow::Error) {
+    eprintln!("ottla: {error:#}");
+}

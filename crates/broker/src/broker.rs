@@ -1,0 +1,172 @@
+//! The broker's state as its handlers see it, and its place between connections and handlers.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ottla_config::{NodeConfig, TopicConfig};
+use ottla_log::LogDir;
+use ottla_metadata::{Command, Image, NewTopic, Refusal, Reply, TopicImage};
+use ottla_model::{BrokerId, CONSUMER_OFFSETS_TOPIC, ErrorCode};
+use ottla_net::{Dispatch, Incoming, Outcome, Peer};
+use ottla_record::DecompressLimit;
+use ottla_runtime::Runtime;
+use ottla_runtime::mailbox::Caller;
+use ottla_runtime::published::Published;
+use ottla_wire::ApiKey;
+use ottla_wire::messages::RequestHeader;
+
+use crate::context::Ctx;
+use crate::fetch_sessions::FetchSessions;
+use crate::groups::Groups;
+use crate::handlers;
+use crate::partitions::{Partition, PartitionTable};
+use crate::probe::Probe;
+use crate::producer_ids::ProducerIds;
+
+/// How the broker reaches the controller, wherever that runs.
+#[derive(Clone)]
+pub struct MetadataAccess {
+    /// Asks for a change; the answer comes when the change is durable and published.
+    pub commands: Caller<Command, Result<Reply, Refusal>>,
+    /// The newest image.
+    pub image: Published<Image>,
+}
+
+/// The state of the broker. Handlers share it.
+pub struct Broker {
+    pub(crate) runtime: Runtime,
+    pub(crate) config: Arc<NodeConfig>,
+    pub(crate) node_id: BrokerId,
+    pub(crate) log_dir: LogDir,
+    pub(crate) partitions: PartitionTable,
+    pub(crate) groups: Groups,
+    pub(crate) sessions: FetchSessions,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) probe: Probe,
+    metadata: MetadataAccess,
+    /// The newest image for which the partitions are in line.
+    shown: Published<Image>,
+    /// The number of this broker's registration, -1 before it.
+    epoch: AtomicI64,
+}
+
+impl Broker {
+    pub(crate) fn new(
+        runtime: Runtime,
+        config: Arc<NodeConfig>,
+        node_id: BrokerId,
+        log_dir: LogDir,
+        metadata: MetadataAccess,
+        shown: Published<Image>,
+    ) -> Self {
+        let slots = config.broker.max_incremental_fetch_session_cache_slots;
+        Broker {
+            runtime,
+            node_id,
+            log_dir,
+            partitions: PartitionTable::default(),
+            groups: Groups::default(),
+            sessions: FetchSessions::new(usize::try_from(slots).unwrap_or(0)),
+            producer_ids: ProducerIds::default(),
+            probe: Probe::default(),
+            metadata,
+            shown,
+            epoch: AtomicI64::new(-1),
+            config,
+        }
+    }
+
+    /// The metadata that handlers answer from.
+    pub(crate) fn image(&self) -> Arc<Image> {
+        self.shown.get()
+    }
+
+    pub(crate) fn epoch(&self) -> i64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_epoch(&self, epoch: i64) {
+        self.epoch.store(epoch, Ordering::Release);
+    }
+
+    /// Asks the controller for a change and waits until this broker has followed it.
+    pub(crate) async fn submit(&self, command: Command) -> Result<Reply, Refusal> {
+        let gone = |_| Refusal::new(ErrorCode::BrokerNotAvailable, "The node is stopping.");
+        let reply = self.metadata.commands.call(command).await.map_err(gone)??;
+        // The reply comes after the image was published, so that this one is new enough.
+        let offset = self.metadata.image.get().metadata_offset();
+        let mut shown = self.shown.clone();
+        while shown.get().metadata_offset() < offset {
+            if !shown.changed().await {
+                return Err(Refusal::new(ErrorCode::BrokerNotAvailable, "The node is stopping."));
+            }
+        }
+        Ok(reply)
+    }
+
+    /// A topic that comes into being without anyone saying how.
+    pub(crate) fn automatic_topic(&self, name: &str) -> NewTopic {
+        let broker = &self.config.broker;
+        let mut topic = NewTopic::with_defaults(name);
+        if name == CONSUMER_OFFSETS_TOPIC {
+            let live = self.image().brokers().filter(|b| !b.fenced).count();
+            let wanted = broker.offsets_topic_replication_factor;
+            topic.num_partitions = broker.offsets_topic_num_partitions;
+            // A small cluster must work, too: there cannot be more replicas than brokers.
+            topic.replication_factor = wanted.min(i16::try_from(live).unwrap_or(i16::MAX)).max(1);
+            let segment = broker.offsets_topic_segment_bytes.to_string();
+            topic.configs = vec![
+                ("cleanup.policy".to_owned(), Some("compact".to_owned())),
+                ("compression.type".to_owned(), Some("producer".to_owned())),
+                ("segment.bytes".to_owned(), Some(segment)),
+            ];
+        }
+        topic
+    }
+
+    /// The topic's configuration. The controller has checked the overrides; one that no longer
+    /// holds (the node was configured anew) is named, and the topic falls back to the defaults.
+    pub(crate) fn topic_config(&self, topic: &TopicImage) -> TopicConfig {
+        TopicConfig::resolve(&self.config, &topic.configs).unwrap_or_else(|error| {
+            tracing::error!(topic = %topic.name, %error, "the topic's configuration is not valid");
+            self.config.topic_defaults.clone()
+        })
+    }
+
+    /// The most that one compressed batch may become while the broker looks into it: as much as a
+    /// request may have.
+    pub(crate) fn decompress_limit(&self) -> DecompressLimit {
+        DecompressLimit(usize::try_from(self.config.broker.socket_request_max_bytes).unwrap_or(0))
+    }
+
+    /// How many replicas of the partition are in sync.
+    pub(crate) fn in_sync_replicas(&self, partition: &Partition) -> i32 {
+        let image = self.image();
+        let found = image.partition(partition.topic.as_str(), partition.index);
+        found.map_or(0, |p| i32::try_from(p.isr.len()).unwrap_or(i32::MAX))
+    }
+}
+
+/// What the connections hand their requests to.
+pub(crate) struct Door(pub(crate) Arc<Broker>);
+
+impl Dispatch for Door {
+    fn versions(&self, _peer: &Peer, api: ApiKey) -> Option<RangeInclusive<i16>> {
+        handlers::served_range(api)
+    }
+
+    fn unsupported_api_versions(&self, _peer: &Peer, header: &RequestHeader) -> ottla_net::Reply {
+        handlers::unsupported_api_versions(header.correlation_id)
+    }
+
+    async fn dispatch(&self, peer: &Arc<Peer>, incoming: Incoming) -> Outcome {
+        let ctx = Ctx {
+            broker: Arc::clone(&self.0),
+            peer: Arc::clone(peer),
+            version: incoming.header.request_api_version,
+            client_id: incoming.header.client_id.clone().unwrap_or_default(),
+        };
+        handlers::handle(ctx, incoming.header.correlation_id, incoming.body).await
+    }
+}

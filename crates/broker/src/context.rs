@@ -1,0 +1,79 @@
+//! What a handler gets, and the form of its answer.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ottla_metadata::{BrokerImage, Image};
+use ottla_net::Peer;
+use ottla_wire::Text;
+
+use crate::Broker;
+
+/// One request's surroundings.
+#[derive(Clone)]
+pub(crate) struct Ctx {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) peer: Arc<Peer>,
+    /// The version of the request, which is also that of the answer.
+    pub(crate) version: i16,
+    pub(crate) client_id: Text,
+}
+
+/// What a handler gives back from its ordered stage.
+///
+/// Requests of one connection enter their handlers one after the other, in order. A handler that
+/// has to wait does what needs the order first (append to the log, put a message into a mailbox)
+/// and returns [`Answer::Later`] with the rest.
+pub(crate) enum Answer<R> {
+    /// The answer is there.
+    Now(R),
+    /// The awaiting stage: the connection goes on reading meanwhile.
+    Later(Pin<Box<dyn Future<Output = R> + Send>>),
+    /// The client wants no answer (`acks=0`). The work that remains is waited for, so that its
+    /// memory stays accounted for.
+    Silent(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// The only way to tell a client that wants no answer that something is wrong.
+    Close(String),
+}
+
+impl<R> Answer<R> {
+    /// Boxes the awaiting stage.
+    pub(crate) fn later(future: impl Future<Output = R> + Send + 'static) -> Self {
+        Answer::Later(Box::pin(future))
+    }
+}
+
+/// A broker as the clients of one listener reach it.
+#[derive(Debug, Clone)]
+pub(crate) struct BrokerAddress {
+    pub(crate) id: i32,
+    pub(crate) host: String,
+    pub(crate) port: i32,
+    pub(crate) rack: Option<String>,
+    pub(crate) fenced: bool,
+}
+
+impl Ctx {
+    /// The brokers that have an endpoint on the listener of this request.
+    pub(crate) fn brokers(&self, image: &Image, fenced_too: bool) -> Vec<BrokerAddress> {
+        let wanted = image.brokers().filter(|b| fenced_too || !b.fenced);
+        wanted.filter_map(|b| address(b, self.peer.listener())).collect()
+    }
+
+    /// The live brokers that have an endpoint on the listener of this request.
+    pub(crate) fn live_brokers(&self, image: &Image) -> Vec<BrokerAddress> {
+        self.brokers(image, false)
+    }
+}
+
+fn address(broker: &BrokerImage, listener: &str) -> Option<BrokerAddress> {
+    let endpoint = broker.endpoints.get(listener)?;
+    Some(BrokerAddress {
+        id: broker.id.0,
+        host: endpoint.host.clone(),
+        port: i32::from(endpoint.port),
+        rack: broker.rack.clone(),
+        fenced: broker.fenced,
+    })
+}

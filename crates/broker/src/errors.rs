@@ -1,0 +1,48 @@
+//! The errors of the layers below, in Kafka's codes: the one place where they meet.
+
+use ottla_log::AppendError;
+use ottla_model::ErrorCode;
+use ottla_record::validate::Invalid;
+
+/// A refusal that has no more to say than its code.
+pub(crate) fn refusal(code: ErrorCode) -> Invalid {
+    let message = match code {
+        ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
+        ErrorCode::UnknownTopicId => "This server does not host this topic ID.",
+        ErrorCode::NotLeaderOrFollower => "The partition's log is still being recovered; try again.",
+        ErrorCode::InvalidRequiredAcks => "acks must be 0, 1 or -1 (all).",
+        ErrorCode::InvalidTopicException => "Clients cannot write internal topics.",
+        ErrorCode::NotEnoughReplicas => {
+            "Fewer replicas are in sync than the topic's min.insync.replicas asks for."
+        }
+        other => other.name(),
+    };
+    Invalid { code, message: message.to_owned(), record_errors: Vec::new() }
+}
+
+/// Why a batch was not appended.
+pub(crate) fn of_append(error: &AppendError) -> Invalid {
+    let code = match error {
+        AppendError::StorageFull { .. } => ErrorCode::KafkaStorageError,
+        AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
+        AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        AppendError::RecordListTooLarge { .. } => ErrorCode::RecordListTooLarge,
+        AppendError::FencedLeaderEpoch { .. } | AppendError::Closed => {
+            ErrorCode::NotLeaderOrFollower
+        }
+        AppendError::Invalid { .. } => ErrorCode::InvalidRecord,
+    };
+    Invalid { code, message: error.to_string(), record_errors: Vec::new() }
+}
+
+/// Why records could not be read.
+pub(crate) fn of_read(error: &ottla_log::Error) -> ErrorCode {
+    match error {
+        ottla_log::Error::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        ottla_log::Error::Corrupt { .. } => ErrorCode::CorruptMessage,
+        ottla_log::Error::Io { .. }
+        | ottla_log::Error::Malformed { .. }
+        | ottla_log::Error::Locked { .. } => ErrorCode::KafkaStorageError,
+        ottla_log::Error::Closed { .. } => ErrorCode::NotLeaderOrFollower,
+    }
+}

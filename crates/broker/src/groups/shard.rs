@@ -1,0 +1,255 @@
+//! One partition of `__consumer_offsets` and the coordinator that lives in it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesOrdered, StreamExt};
+use ottla_config::NodeConfig;
+use ottla_group::{AppendId, Coordinator, Effect, KeyValue, Notice, Options, Request, Response, Token};
+use ottla_log::{Append, Log, UpTo};
+use ottla_model::ErrorCode;
+use ottla_record::{BatchBuilder, BatchOptions, DecompressLimit, split_batches};
+use ottla_runtime::mailbox::{Inbox, Responder, mailbox};
+use ottla_runtime::{Shutdown, TaskKind};
+
+use crate::Broker;
+use crate::errors;
+use crate::partitions::Partition;
+
+/// Requests that may wait in a shard's mailbox; further ones hold up their connections.
+const MAILBOX_LEN: usize = 1024;
+/// How much of the log is read at once while it is replayed.
+const REPLAY_CHUNK_BYTES: usize = 1 << 20;
+/// Batches of this topic are written by brokers; larger ones than this are not theirs.
+const REPLAY_LIMIT: DecompressLimit = DecompressLimit(256 << 20);
+/// How long the end waits for appends that are on their way.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Starts the task: it replays the log and then answers.
+pub(super) fn spawn(broker: &Arc<Broker>, partition: &Arc<Partition>) {
+    let (broker, partition) = (Arc::clone(broker), Arc::clone(partition));
+    let shutdown = broker.runtime.shutdown().clone();
+    let tasks = broker.runtime.tasks.clone();
+    tasks.spawn(TaskKind::Service, "group coordinator", async move {
+        Shard::load(broker, partition).await?.run(shutdown).await;
+        Ok::<(), String>(())
+    });
+}
+
+struct Shard {
+    broker: Arc<Broker>,
+    partition: Arc<Partition>,
+    log: Log,
+    coordinator: Coordinator,
+    inbox: Inbox<Request, Response>,
+    waiting: HashMap<Token, Responder<Response>>,
+    next_token: Token,
+    appends: FuturesOrdered<BoxFuture<'static, (AppendId, Result<(), ErrorCode>)>>,
+}
+
+impl Shard {
+    /// Rebuilds the coordinator's state from the log.
+    async fn load(broker: Arc<Broker>, partition: Arc<Partition>) -> Result<Self, String> {
+        let Some(log) = partition.log().cloned() else {
+            return Err(format!("the log of {}-{} is not open", partition.topic, partition.index));
+        };
+        let coordinator = Coordinator::new(options(&broker.config));
+        let reader = log.clone();
+        let replayed = broker.runtime.tasks.blocking(move || replay(&reader, coordinator)).await;
+        let coordinator = replayed
+            .map_err(|e| format!("{}-{} cannot be replayed: {e}", partition.topic, partition.index))?;
+        let (caller, inbox) = mailbox(MAILBOX_LEN);
+        let mut shard = Shard {
+            broker,
+            partition,
+            log,
+            coordinator,
+            inbox,
+            waiting: HashMap::new(),
+            next_token: 0,
+            appends: FuturesOrdered::new(),
+        };
+        let now_ms = shard.now_ms();
+        let effects = shard.coordinator.loaded(now_ms);
+        shard.carry_out(effects);
+        shard.broker.groups.activate(shard.partition.index, caller);
+        Ok(shard)
+    }
+
+    fn now_ms(&self) -> i64 {
+        self.broker.runtime.clock.now_ms()
+    }
+
+    async fn run(mut self, shutdown: Shutdown) {
+        let clock = self.broker.runtime.clock.clone();
+        loop {
+            let now_ms = self.now_ms();
+            let wait_ms = self.coordinator.next_deadline_ms().map(|at| (at - now_ms).max(0));
+            let deadline = async {
+                match wait_ms {
+                    Some(ms) => clock.sleep(Duration::from_millis(ms.unsigned_abs())).await,
+                    None => std::future::pending().await,
+                }
+            };
+            let effects = tokio::select! {
+                request = self.inbox.recv() => match request {
+                    Some((request, responder)) => self.ask(request, responder),
+                    // Nobody can ask any more: the topic is gone.
+                    None => break,
+                },
+                Some((id, outcome)) = self.appends.next() => {
+                    let now_ms = self.now_ms();
+                    self.coordinator.appended(now_ms, id, outcome)
+                }
+                () = deadline => {
+                    let now_ms = self.now_ms();
+                    self.coordinator.tick(now_ms)
+                }
+                () = shutdown.announced() => break,
+            };
+            self.carry_out(effects);
+        }
+        self.finish(&clock).await;
+    }
+
+    /// What is on its way to the disk is still answered; everyone else is told to look elsewhere
+    /// by the dropped responders.
+    async fn finish(mut self, clock: &ottla_runtime::Clock) {
+        let drain = async {
+            while let Some((id, outcome)) = self.appends.next().await {
+                let now_ms = self.now_ms();
+                let effects = self.coordinator.appended(now_ms, id, outcome);
+                for effect in effects {
+                    if let Effect::Reply { token, response } = effect
+                        && let Some(responder) = self.waiting.remove(&token)
+                    {
+                        responder.send(response);
+                    }
+                }
+            }
+        };
+        clock.timeout(LINGER, drain).await;
+    }
+
+    fn ask(&mut self, request: Request, responder: Responder<Response>) -> Vec<Effect> {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.waiting.insert(token, responder);
+        let now_ms = self.now_ms();
+        let random = self.broker.runtime.random.bytes16();
+        self.coordinator.handle(now_ms, token, request, random)
+    }
+
+    fn carry_out(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Reply { token, response } => match self.waiting.remove(&token) {
+                    Some(responder) => responder.send(response),
+                    None => ottla_runtime::fail_stop(format!(
+                        "the group coordinator answered request {token} twice"
+                    )),
+                },
+                Effect::Append { append_id, records } => self.append(append_id, &records),
+                Effect::Notice(notice) => self.tell(&notice),
+            }
+        }
+    }
+
+    fn append(&mut self, id: AppendId, records: &[KeyValue]) {
+        let now_ms = self.now_ms();
+        let batch = match build(records, now_ms) {
+            Ok(batch) => batch,
+            Err(error) => {
+                tracing::error!(%error, "records of a group do not fit into a batch");
+                let refused = async move { (id, Err(ErrorCode::RecordListTooLarge)) };
+                self.appends.push_back(Box::pin(refused));
+                return;
+            }
+        };
+        let append = Append::from_coordinator(vec![batch], self.partition.leader_epoch());
+        let appending = self.log.append(append);
+        self.appends.push_back(Box::pin(async move {
+            (id, appending.await.map(drop).map_err(|error| coordinator_code(&error)))
+        }));
+    }
+
+    fn tell(&self, notice: &Notice) {
+        match notice {
+            Notice::Rebalancing { group_id, generation_id, reason } => {
+                self.broker.probe.count_rebalance();
+                tracing::info!(group = %group_id, generation = generation_id, %reason, "rebalancing");
+            }
+            Notice::AppendFailed { group_id, error } => {
+                tracing::error!(group = %group_id, %error, "a group's change could not be stored");
+            }
+            other => tracing::debug!(?other, "group"),
+        }
+    }
+}
+
+fn build(records: &[KeyValue], now_ms: i64) -> Result<ottla_record::Batch, ottla_record::Error> {
+    let mut builder = BatchBuilder::new(BatchOptions::default());
+    for (key, value) in records {
+        builder.append(now_ms, Some(key), value.as_deref(), &[])?;
+    }
+    builder.build_batch()
+}
+
+/// A coordinator that cannot write tells its clients what they know how to handle.
+fn coordinator_code(error: &ottla_log::AppendError) -> ErrorCode {
+    match errors::of_append(error).code {
+        ErrorCode::NotLeaderOrFollower => ErrorCode::NotCoordinator,
+        ErrorCode::KafkaStorageError => ErrorCode::CoordinatorNotAvailable,
+        other => other,
+    }
+}
+
+/// Applies every record of the log, from its start to its end.
+fn replay(log: &Log, mut coordinator: Coordinator) -> Result<Coordinator, String> {
+    let mut offset = log.log_start_offset();
+    let end = log.high_watermark();
+    while offset < end {
+        let read = log
+            .read_blocking(offset, REPLAY_CHUNK_BYTES, true, UpTo::HighWatermark)
+            .map_err(|e| e.to_string())?;
+        let before = offset;
+        for chunk in read.chunks {
+            for batch in split_batches(chunk) {
+                let batch = batch.map_err(|e| format!("at offset {offset}: {e}"))?;
+                offset = batch.header().last_offset() + 1;
+                if batch.header().attributes.is_control() {
+                    continue;
+                }
+                let records = batch.records(REPLAY_LIMIT).map_err(|e| e.to_string())?;
+                for record in records {
+                    let record = record.map_err(|e| format!("at offset {offset}: {e}"))?;
+                    let key = record.key.unwrap_or_default();
+                    coordinator
+                        .apply(&key, record.value.as_deref())
+                        .map_err(|e| format!("at offset {}: {e}", record.offset))?;
+                }
+            }
+        }
+        if offset == before {
+            return Err(format!("nothing is left to read at offset {offset}, before {end}"));
+        }
+    }
+    Ok(coordinator)
+}
+
+fn options(config: &NodeConfig) -> Options {
+    let broker = &config.broker;
+    let defaults = Options::default();
+    Options {
+        session_timeout_ms_min: broker.group_min_session_timeout_ms,
+        session_timeout_ms_max: broker.group_max_session_timeout_ms,
+        initial_rebalance_delay_ms: broker.group_initial_rebalance_delay_ms,
+        group_size_max: usize::try_from(broker.group_max_size).unwrap_or(usize::MAX),
+        offset_metadata_len_max: usize::try_from(broker.offset_metadata_max_bytes).unwrap_or(0),
+        offsets_retention_ms: i64::from(broker.offsets_retention_minutes) * 60_000,
+        offsets_retention_check_interval_ms: broker.offsets_retention_check_interval_ms,
+        ..defaults
+    }
+}

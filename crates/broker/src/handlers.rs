@@ -1,0 +1,140 @@
+//! One file an API key, and the one table that knows them all.
+//!
+//! A handler is `async fn handle(Ctx, Request) -> Answer<Response>`; see [`Answer`] for its two
+//! stages. An API that has no line here is not advertised and closes the connection, as in Kafka.
+
+mod api_versions;
+mod create_partitions;
+mod create_topics;
+mod delete_topics;
+mod describe_cluster;
+mod describe_configs;
+mod describe_groups;
+mod describe_topic_partitions;
+mod fetch;
+mod find_coordinator;
+mod heartbeat;
+mod init_producer_id;
+mod join_group;
+mod leave_group;
+mod list_groups;
+mod list_offsets;
+mod metadata;
+mod offset_commit;
+mod offset_fetch;
+mod produce;
+mod sync_group;
+
+use std::ops::RangeInclusive;
+
+use ottla_net::{Outcome, Reply};
+use ottla_wire::{ApiKey, Request, Response, encode_response};
+
+use crate::context::{Answer, Ctx};
+
+/// Declares the table: the API and the module that handles it.
+macro_rules! registry {
+    ($($api:ident => $module:ident,)*) => {
+        /// The APIs of this node.
+        pub(crate) fn advertised() -> impl Iterator<Item = ApiKey> {
+            [$(ApiKey::$api,)*].into_iter()
+        }
+
+        /// Hands a request to its handler and encodes the answer.
+        pub(crate) async fn handle(ctx: Ctx, correlation_id: i32, request: Request) -> Outcome {
+            let encoder = Encoder { correlation_id, version: ctx.version };
+            match request {
+                $(Request::$api(body) => {
+                    encoder.outcome(ApiKey::$api, $module::handle(ctx, body).await, Response::$api)
+                })*
+                other => Reply::Close(format!("{} has no handler", other.api())).into(),
+            }
+        }
+    };
+}
+
+registry! {
+    Produce => produce,
+    Fetch => fetch,
+    ListOffsets => list_offsets,
+    Metadata => metadata,
+    OffsetCommit => offset_commit,
+    OffsetFetch => offset_fetch,
+    FindCoordinator => find_coordinator,
+    JoinGroup => join_group,
+    Heartbeat => heartbeat,
+    LeaveGroup => leave_group,
+    SyncGroup => sync_group,
+    DescribeGroups => describe_groups,
+    ListGroups => list_groups,
+    ApiVersions => api_versions,
+    CreateTopics => create_topics,
+    DeleteTopics => delete_topics,
+    InitProducerId => init_producer_id,
+    DescribeConfigs => describe_configs,
+    CreatePartitions => create_partitions,
+    DescribeCluster => describe_cluster,
+    DescribeTopicPartitions => describe_topic_partitions,
+}
+
+/// The versions that are advertised, or `None` for an API that this node does not have.
+///
+/// Produce is advertised from version 0 although 0 to 2 are refused: librdkafka takes a broker
+/// without them for one that cannot produce at all.
+pub(crate) fn advertised_range(api: ApiKey) -> Option<RangeInclusive<i16>> {
+    let range = api.stable_versions();
+    match api {
+        ApiKey::Produce => Some(0..=*range.end()),
+        _ => advertised().any(|known| known == api).then_some(range),
+    }
+}
+
+/// The versions that are served, or `None` for an API that this node does not have.
+pub(crate) fn served_range(api: ApiKey) -> Option<RangeInclusive<i16>> {
+    advertised().any(|known| known == api).then(|| api.stable_versions())
+}
+
+/// The frame for an ApiVersions request whose version is unknown.
+pub(crate) fn unsupported_api_versions(correlation_id: i32) -> Reply {
+    let encoder = Encoder { correlation_id, version: 0 };
+    encoder.reply(ApiKey::ApiVersions, &Response::ApiVersions(api_versions::unsupported()))
+}
+
+#[derive(Clone, Copy)]
+struct Encoder {
+    correlation_id: i32,
+    version: i16,
+}
+
+impl Encoder {
+    fn outcome<R: Send + 'static>(
+        self,
+        api: ApiKey,
+        answer: Answer<R>,
+        wrap: fn(R) -> Response,
+    ) -> Outcome {
+        match answer {
+            Answer::Now(response) => self.reply(api, &wrap(response)).into(),
+            Answer::Later(future) => {
+                Outcome::later(async move { self.reply(api, &wrap(future.await)) })
+            }
+            Answer::Silent(future) => Outcome::later(async move {
+                future.await;
+                Reply::Nothing
+            }),
+            Answer::Close(reason) => Reply::Close(reason).into(),
+        }
+    }
+
+    /// A response that its own version cannot carry is a fault of this program. The client must
+    /// not wait for ever for it, nor be told something else.
+    fn reply(self, api: ApiKey, response: &Response) -> Reply {
+        match encode_response(self.correlation_id, api, self.version, response) {
+            Ok(frame) => Reply::Frame(frame),
+            Err(error) => {
+                tracing::error!(%api, version = self.version, %error, "an answer cannot be encoded");
+                Reply::Close(format!("the answer cannot be encoded: {error}"))
+            }
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Fetch (key 1): records from partitions, as soon as enough of them are there.
+//!
+//! ```text
+//! ordered stage    the session learns what changed (KIP-227)
+//! awaiting stage   read what is there; not enough yet and time left? wait for a high watermark to
+//!                  move and read again
+//! ```
+//!
+//! The newest batches come from memory; others are read from disk away from the network's threads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::select_all;
+use ottla_log::{Log, ReadResult, UpTo};
+use ottla_model::{ErrorCode, Uuid};
+use ottla_wire::Text;
+use ottla_wire::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use ottla_wire::messages::{FetchRequest, FetchResponse};
+
+use crate::context::{Answer, Ctx};
+use crate::errors;
+use crate::fetch_sessions::{FetchContext, SessionRequest, TopicKey, Wanted};
+
+/// From this version on topics are named by id (KIP-516).
+const BY_ID: i16 = 13;
+/// A client of this version or older does not know `KAFKA_STORAGE_ERROR`.
+const NO_STORAGE_ERROR: i16 = 5;
+
+pub(crate) async fn handle(ctx: Ctx, request: FetchRequest) -> Answer<FetchResponse> {
+    let limits = Limits::of(&ctx, &request);
+    let by_id = ctx.version >= BY_ID;
+    let session_id = request.session_id;
+    let now_ms = ctx.broker.runtime.clock.monotonic_ms();
+    let context = match ctx.broker.sessions.begin(session_request(request, by_id), now_ms) {
+        Ok(context) => context,
+        Err(code) => {
+            return Answer::Now(FetchResponse {
+                error_code: code.code(),
+                session_id: if ctx.version >= 7 { session_id } else { 0 },
+                ..FetchResponse::default()
+            });
+        }
+    };
+    Answer::later(async move {
+        let results = serve(&ctx, context.wanted(), &limits).await;
+        respond(&ctx, context, results)
+    })
+}
+
+/// What bounds one fetch.
+struct Limits {
+    max_wait: Duration,
+    min_bytes: usize,
+    max_bytes: usize,
+    up_to: UpTo,
+}
+
+impl Limits {
+    fn of(ctx: &Ctx, request: &FetchRequest) -> Self {
+        let broker_max = usize::try_from(ctx.broker.config.broker.fetch_max_bytes).unwrap_or(0);
+        let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(broker_max);
+        Limits {
+            max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
+            min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
+            max_bytes,
+            // Without transactions the last stable offset is the high watermark.
+            up_to: UpTo::HighWatermark,
+        }
+    }
+}
+
+fn session_request(request: FetchRequest, by_id: bool) -> SessionRequest {
+    let key = |name: Text, id: Uuid| if by_id { TopicKey::Id(id) } else { TopicKey::Name(name) };
+    let mut wanted = Vec::new();
+    for topic in request.topics {
+        let key = key(topic.topic, topic.topic_id);
+        wanted.extend(topic.partitions.into_iter().map(|p| Wanted {
+            topic: key.clone(),
+            partition: p.partition,
+            fetch_offset: p.fetch_offset,
+            current_leader_epoch: p.current_leader_epoch,
+            last_fetched_epoch: p.last_fetched_epoch,
+            max_bytes: p.partition_max_bytes,
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in request.forgotten_topics_data {
+        let key = key(topic.topic, topic.topic_id);
+        forgotten.extend(topic.partitions.into_iter().map(|p| (key.clone(), p)));
+    }
+    SessionRequest {
+        session_id: request.session_id,
+        session_epoch: request.session_epoch,
+        by_id,
+        wanted,
+        forgotten,
+    }
+}
+
+/// Reads until there is enough, an error to tell, or no time left.
+async fn serve(ctx: &Ctx, wanted: &[Wanted], limits: &Limits) -> Vec<(Wanted, PartitionData)> {
+    let clock = &ctx.broker.runtime.clock;
+    let deadline = clock.instant() + limits.max_wait;
+    let partitions: Vec<_> = wanted.iter().map(|w| find(ctx, w)).collect();
+    loop {
+        // Marks are taken before the read, so that nothing appended meanwhile is slept through.
+        let mut watches: Vec<_> = partitions.iter().flatten().map(Log::watch).collect();
+        let pass = Pass::read(ctx, wanted, &partitions, limits).await;
+        let enough = pass.bytes >= limits.min_bytes || pass.failed || watches.is_empty();
+        let left = deadline.saturating_duration_since(clock.instant());
+        if enough || left.is_zero() || ctx.broker.runtime.shutdown().is_announced() {
+            return pass.results;
+        }
+        drop(pass);
+        let moved = select_all(watches.iter_mut().map(|w| Box::pin(w.changed())));
+        clock.timeout(left, moved).await;
+    }
+}
+
+/// The partition's log, or why there is none.
+fn find(ctx: &Ctx, wanted: &Wanted) -> Result<Log, ErrorCode> {
+    let (topic, missing) = match &wanted.topic {
+        TopicKey::Id(id) => (ctx.broker.partitions.topic(*id), ErrorCode::UnknownTopicId),
+        TopicKey::Name(name) => {
+            (ctx.broker.partitions.topic_by_name(name), ErrorCode::UnknownTopicOrPartition)
+        }
+    };
+    let topic = topic.ok_or(missing)?;
+    let partition = topic.partition(wanted.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let epoch = partition.leader_epoch();
+    match wanted.current_leader_epoch {
+        -1 => {}
+        known if known < epoch => return Err(ErrorCode::FencedLeaderEpoch),
+        known if known > epoch => return Err(ErrorCode::UnknownLeaderEpoch),
+        _ => {}
+    }
+    partition.log().cloned().ok_or(ErrorCode::NotLeaderOrFollower)
+}
+
+/// One reading of all partitions.
+struct Pass {
+    results: Vec<(Wanted, PartitionData)>,
+    bytes: usize,
+    failed: bool,
+}
+
+impl Pass {
+    async fn read(
+        ctx: &Ctx,
+        wanted: &[Wanted],
+        partitions: &[Result<Log, ErrorCode>],
+        limits: &Limits,
+    ) -> Pass {
+        let mut pass =
+            Pass { results: Vec::with_capacity(wanted.len()), bytes: 0, failed: false };
+        for (wanted, partition) in wanted.iter().zip(partitions) {
+            let data = match partition {
+                Ok(log) => {
+                    let room = limits.max_bytes.saturating_sub(pass.bytes);
+                    read_partition(ctx, wanted, log, room, pass.bytes == 0, limits.up_to).await
+                }
+                Err(code) => failed(wanted, *code, None),
+            };
+            pass.bytes += data.records.as_ref().map_or(0, ottla_wire::Chunks::len);
+            let diverges = data.diverging_epoch.end_offset >= 0;
+            pass.failed |= data.error_code != ErrorCode::None.code() || diverges;
+            pass.results.push((wanted.clone(), data));
+        }
+        pass
+    }
+}
+
+/// Reads one partition. `first` allows one batch that is larger than all limits (KIP-74).
+async fn read_partition(
+    ctx: &Ctx,
+    wanted: &Wanted,
+    log: &Log,
+    room: usize,
+    first: bool,
+    up_to: UpTo,
+) -> PartitionData {
+    if wanted.last_fetched_epoch >= 0
+        && let Some(diverging) = diverging_epoch(wanted, log)
+    {
+        return diverging;
+    }
+    let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(room);
+    let offset = wanted.fetch_offset;
+    let result = match log.try_read_cached(offset, max_bytes, first, up_to) {
+        Some(result) => result,
+        None => {
+            let log = log.clone();
+            let read = move || log.read_blocking(offset, max_bytes, first, up_to);
+            ctx.broker.runtime.tasks.blocking(read).await
+        }
+    };
+    match result {
+        Ok(read) => records(wanted, log, read),
+        Err(error) => failed(wanted, errors::of_read(&error), Some(log)),
+    }
+}
+
+/// A consumer whose last record is not in this log (anymore) is told where the logs part (KIP-595).
+fn diverging_epoch(wanted: &Wanted, log: &Log) -> Option<PartitionData> {
+    let (epoch, end_offset) = log.leader_epoch_end_offset(wanted.last_fetched_epoch)?;
+    if epoch == wanted.last_fetched_epoch && end_offset >= wanted.fetch_offset {
+        return None;
+    }
+    let mut data = state(wanted, log);
+    data.diverging_epoch.epoch = epoch;
+    data.diverging_epoch.end_offset = end_offset;
+    Some(data)
+}
+
+/// A partition's state with no records. Empty and not null: null breaks librdkafka.
+fn state(wanted: &Wanted, log: &Log) -> PartitionData {
+    let high_watermark = log.high_watermark();
+    PartitionData {
+        partition_index: wanted.partition,
+        high_watermark,
+        last_stable_offset: high_watermark,
+        log_start_offset: log.log_start_offset(),
+        records: Some(ottla_wire::Chunks::new()),
+        ..PartitionData::default()
+    }
+}
+
+fn records(wanted: &Wanted, log: &Log, read: ReadResult) -> PartitionData {
+    PartitionData {
+        high_watermark: read.high_watermark,
+        last_stable_offset: read.high_watermark,
+        log_start_offset: read.log_start_offset,
+        records: Some(read.chunks.into()),
+        ..state(wanted, log)
+    }
+}
+
+fn failed(wanted: &Wanted, code: ErrorCode, log: Option<&Log>) -> PartitionData {
+    let known = log.filter(|_| code == ErrorCode::OffsetOutOfRange);
+    PartitionData {
+        partition_index: wanted.partition,
+        error_code: code.code(),
+        high_watermark: -1,
+        log_start_offset: known.map_or(-1, Log::log_start_offset),
+        records: Some(ottla_wire::Chunks::new()),
+        ..PartitionData::default()
+    }
+}
+
+fn respond(ctx: &Ctx, context: FetchContext, results: Vec<(Wanted, PartitionData)>) -> FetchResponse {
+    let by_id = ctx.version >= BY_ID;
+    let random = ctx.broker.runtime.random.next_u64();
+    let now_ms = ctx.broker.runtime.clock.monotonic_ms();
+    let sessions = &ctx.broker.sessions;
+    let (session_id, told) = context.finish(sessions, by_id, results, random, now_ms);
+    let mut responses: Vec<FetchableTopicResponse> = Vec::new();
+    let mut last: Option<Arc<TopicKey>> = None;
+    for (wanted, mut data) in told {
+        if data.error_code == ErrorCode::KafkaStorageError.code() && ctx.version <= NO_STORAGE_ERROR {
+            data.error_code = ErrorCode::NotLeaderOrFollower.code();
+        }
+        // Neighbouring partitions of one topic share its entry.
+        if last.as_deref() != Some(&wanted.topic) {
+            responses.push(topic_entry(&wanted.topic));
+            last = Some(Arc::new(wanted.topic));
+        }
+        if let Some(topic) = responses.last_mut() {
+            topic.partitions.push(data);
+        }
+    }
+    FetchResponse { session_id, responses, ..FetchResponse::default() }
+}
+
+fn topic_entry(key: &TopicKey) -> FetchableTopicResponse {
+    let mut entry = FetchableTopicResponse::default();
+    match key {
+        TopicKey::Name(name) => entry.topic = name.clone(),
+        TopicKey::Id(id) => entry.topic_id = *id,
+    }
+    entry
+}

@@ -1,0 +1,223 @@
+//! Produce (key 0): records for partitions.
+//!
+//! ```text
+//! ordered stage    lookup → record::validate → Log::append puts the batch into the log's queue
+//! awaiting stage   the log's owner writes and flushes a group of batches, then the answer goes out
+//! ```
+//!
+//! With `acks=1` as with `acks=all` the answer means that the records are on disk, unless the topic
+//! is configured not to wait. With `acks=0` there is no answer; a refused batch closes the
+//! connection, which is the only way to make such a client look again.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use ottla_config::TopicConfig;
+use ottla_log::{Append, AppendFuture, Appended, Log};
+use ottla_model::{ErrorCode, Uuid, is_internal_topic};
+use ottla_record::validate::{self, Invalid, Rules};
+use ottla_record::{Compression, TimestampType};
+use ottla_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
+use ottla_wire::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+};
+use ottla_wire::messages::{ProduceRequest, ProduceResponse};
+use ottla_wire::{Chunks, Text};
+
+use crate::context::{Answer, Ctx};
+use crate::errors::{self, refusal};
+use crate::partitions::{LocalTopic, Partition};
+
+/// Before this version topics are named by name, from it on by id.
+const BY_ID: i16 = 13;
+/// Kafka's own tools may write internal topics under this client id.
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
+pub(crate) async fn handle(ctx: Ctx, request: ProduceRequest) -> Answer<ProduceResponse> {
+    let acks = request.acks;
+    let topics: Vec<_> = request.topic_data.into_iter().map(|t| ordered(&ctx, t, acks)).collect();
+    if acks == 0 {
+        return unacknowledged(topics);
+    }
+    let version = ctx.version;
+    Answer::later(async move {
+        let responses = join_all(topics.into_iter().map(|t| t.wait(version))).await;
+        ProduceResponse { responses, ..ProduceResponse::default() }
+    })
+}
+
+/// The batches of one topic on their way.
+struct TopicOnItsWay {
+    name: Text,
+    topic_id: Uuid,
+    partitions: Vec<(i32, Queued)>,
+}
+
+/// The batch of one partition: in the log's queue, or refused at the door.
+type Queued = Result<AppendFuture, Invalid>;
+
+/// The ordered stage of one topic.
+fn ordered(ctx: &Ctx, topic: TopicProduceData, acks: i16) -> TopicOnItsWay {
+    let by_id = ctx.version >= BY_ID;
+    let local = if by_id {
+        ctx.broker.partitions.topic(topic.topic_id)
+    } else {
+        ctx.broker.partitions.topic_by_name(&topic.name)
+    };
+    let queue = |partition: PartitionProduceData| {
+        let queued = match &local {
+            Some(local) => append(ctx, local, partition.index, partition.records, acks),
+            None if by_id => Err(refusal(ErrorCode::UnknownTopicId)),
+            None => Err(refusal(ErrorCode::UnknownTopicOrPartition)),
+        };
+        (partition.index, queued)
+    };
+    let partitions = topic.partition_data.into_iter().map(queue).collect();
+    TopicOnItsWay { name: topic.name, topic_id: topic.topic_id, partitions }
+}
+
+fn append(
+    ctx: &Ctx,
+    topic: &LocalTopic,
+    index: i32,
+    records: Option<Chunks>,
+    acks: i16,
+) -> Queued {
+    if !(-1..=1).contains(&acks) {
+        return Err(refusal(ErrorCode::InvalidRequiredAcks));
+    }
+    if is_internal_topic(topic.name.as_str()) && &*ctx.client_id != ADMIN_CLIENT_ID {
+        return Err(refusal(ErrorCode::InvalidTopicException));
+    }
+    let partition =
+        topic.partition(index).ok_or_else(|| refusal(ErrorCode::UnknownTopicOrPartition))?;
+    let log = partition.log().ok_or_else(|| refusal(ErrorCode::NotLeaderOrFollower))?;
+    let config = partition.config();
+    if acks == -1 && config.min_insync_replicas > ctx.broker.in_sync_replicas(partition) {
+        return Err(refusal(ErrorCode::NotEnoughReplicas));
+    }
+    enqueue(ctx, partition, log, &config, records)
+}
+
+fn enqueue(
+    ctx: &Ctx,
+    partition: &Arc<Partition>,
+    log: &Log,
+    config: &TopicConfig,
+    records: Option<Chunks>,
+) -> Queued {
+    let records = records.unwrap_or_default().into_contiguous();
+    let validated = validate::produce(records, &rules(ctx, config))?;
+    ctx.broker.probe.count_records_in(validated.record_count);
+    Ok(log.append(Append {
+        log_append_time: validated.log_append_time,
+        ..Append::from_client(validated.batches, partition.leader_epoch())
+    }))
+}
+
+/// What the topic asks of the records.
+fn rules(ctx: &Ctx, config: &TopicConfig) -> Rules {
+    Rules {
+        api_version: ctx.version,
+        max_message_bytes: usize::try_from(config.max_message_bytes).unwrap_or(0),
+        segment_bytes: usize::try_from(config.segment_bytes).unwrap_or(0),
+        now_ms: ctx.broker.runtime.clock.now_ms(),
+        timestamp_type: match config.message_timestamp_type {
+            ottla_config::TimestampType::CreateTime => TimestampType::CreateTime,
+            ottla_config::TimestampType::LogAppendTime => TimestampType::LogAppendTime,
+        },
+        before_max_ms: config.message_timestamp_before_max_ms,
+        after_max_ms: config.message_timestamp_after_max_ms,
+        compacted: config.cleanup_policy.compact,
+        compression: target_compression(config),
+        look_into_compressed: false,
+        decompress_limit: ctx.broker.decompress_limit(),
+    }
+}
+
+/// The compression that the topic insists on, with its level.
+fn target_compression(config: &TopicConfig) -> Option<(Compression, Option<i32>)> {
+    use ottla_config::CompressionType;
+    match config.compression_type {
+        CompressionType::Producer => None,
+        CompressionType::Uncompressed => Some((Compression::None, None)),
+        CompressionType::Gzip => Some((Compression::Gzip, Some(config.compression_gzip_level))),
+        CompressionType::Snappy => Some((Compression::Snappy, None)),
+        CompressionType::Lz4 => Some((Compression::Lz4, Some(config.compression_lz4_level))),
+        CompressionType::Zstd => Some((Compression::Zstd, Some(config.compression_zstd_level))),
+    }
+}
+
+/// `acks=0`: nobody is told, but a batch that is refused at the door ends the connection.
+fn unacknowledged(topics: Vec<TopicOnItsWay>) -> Answer<ProduceResponse> {
+    let mut waiting = Vec::new();
+    for (partition, queued) in topics.into_iter().flat_map(|t| t.partitions) {
+        match queued {
+            Ok(appending) => waiting.push(appending),
+            Err(refused) => {
+                return Answer::Close(format!(
+                    "a batch for partition {partition} was produced with acks=0 and refused: {refused}"
+                ));
+            }
+        }
+    }
+    Answer::Silent(Box::pin(async move {
+        for outcome in join_all(waiting).await {
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "a batch that was produced with acks=0 is lost");
+            }
+        }
+    }))
+}
+
+impl TopicOnItsWay {
+    /// The awaiting stage.
+    async fn wait(self, version: i16) -> TopicProduceResponse {
+        let partitions = self.partitions.into_iter().map(|(index, queued)| async move {
+            match queued {
+                Ok(appending) => match appending.await {
+                    Ok(appended) => acknowledged(index, &appended),
+                    Err(error) => refused(index, errors::of_append(&error), version),
+                },
+                Err(invalid) => refused(index, invalid, version),
+            }
+        });
+        TopicProduceResponse {
+            name: self.name,
+            topic_id: self.topic_id,
+            partition_responses: join_all(partitions).await,
+            ..TopicProduceResponse::default()
+        }
+    }
+}
+
+fn acknowledged(index: i32, appended: &Appended) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        base_offset: appended.base_offset,
+        log_append_time_ms: appended.log_append_time,
+        log_start_offset: appended.log_start_offset,
+        ..PartitionProduceResponse::default()
+    }
+}
+
+fn refused(index: i32, invalid: Invalid, version: i16) -> PartitionProduceResponse {
+    let mut response = PartitionProduceResponse {
+        index,
+        error_code: invalid.code.code(),
+        base_offset: -1,
+        ..PartitionProduceResponse::default()
+    };
+    if version >= 8 {
+        response.error_message = Some(Text::from(invalid.message.as_str()));
+        let record_errors = invalid.record_errors.into_iter();
+        response.record_errors = record_errors
+            .map(|r| BatchIndexAndErrorMessage {
+                batch_index: r.batch_index,
+                batch_index_error_message: Some(Text::from(r.message.as_str())),
+                ..BatchIndexAndErrorMessage::default()
+            })
+            .collect();
+    }
+    response
+}

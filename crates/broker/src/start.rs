@@ -1,0 +1,192 @@
+//! From options to a running broker.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ottla_config::NodeConfig;
+use ottla_log::LogDir;
+use ottla_metadata::{Command, Endpoint, Image, Refusal, RegisterBroker, Reply};
+use ottla_model::{BrokerId, ClusterId, Uuid};
+use ottla_net::{ListenerOptions, Server};
+use ottla_runtime::published::published;
+use ottla_runtime::{Runtime, TaskKind};
+
+use crate::broker::{Broker, Door, MetadataAccess};
+use crate::probe::Probe;
+use crate::reconcile::Reconciler;
+
+/// What a broker is made of.
+pub struct Options {
+    /// The doors to the world.
+    pub runtime: Runtime,
+    /// The node's configuration.
+    pub config: Arc<NodeConfig>,
+    /// The node's number.
+    pub node_id: BrokerId,
+    /// The cluster that the node belongs to.
+    pub cluster_id: ClusterId,
+    /// The opened data directory.
+    pub log_dir: LogDir,
+    /// The way to the controller.
+    pub metadata: MetadataAccess,
+    /// The bytes of requests that may be in memory at a time.
+    pub request_budget_bytes: usize,
+}
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A listener cannot be opened.
+    #[error(transparent)]
+    Listen(#[from] ottla_net::Error),
+    /// The controller does not take the broker.
+    #[error("the controller refuses this broker: {0}")]
+    Refused(Refusal),
+    /// The partitions cannot be brought in line with the metadata.
+    #[error("the partitions cannot be opened: {0}")]
+    Partitions(String),
+}
+
+/// A running broker.
+#[derive(Clone)]
+pub struct Handle {
+    broker: Arc<Broker>,
+    net: ottla_net::Handle,
+}
+
+impl Handle {
+    /// Where each listener listens, by name.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        bound(&self.net)
+    }
+
+    /// What the broker counts.
+    #[must_use]
+    pub fn probe(&self) -> &Probe {
+        &self.broker.probe
+    }
+
+    /// What the connections count.
+    #[must_use]
+    pub fn net_probe(&self) -> &ottla_net::Probe {
+        self.net.probe()
+    }
+
+    /// The newest metadata that clients see.
+    #[must_use]
+    pub fn image(&self) -> Arc<Image> {
+        self.broker.image()
+    }
+
+    /// How many partitions this broker holds, and how many of them can be used already.
+    #[must_use]
+    pub fn partitions(&self) -> (usize, usize) {
+        let all = self.broker.partitions.all();
+        (all.len(), all.iter().filter(|p| p.log().is_some()).count())
+    }
+
+    /// Every partition that is open, with its log, for metrics.
+    #[must_use]
+    pub fn logs(&self) -> Vec<(String, i32, ottla_log::Log)> {
+        let all = self.broker.partitions.all();
+        all.iter()
+            .filter_map(|p| Some((p.topic.to_string(), p.index, p.log()?.clone())))
+            .collect()
+    }
+
+    /// The number of open fetch sessions.
+    #[must_use]
+    pub fn fetch_sessions(&self) -> usize {
+        self.broker.sessions.len()
+    }
+}
+
+/// Binds the listeners, registers the broker, opens its partitions, and serves.
+///
+/// Clients are answered from the first moment on; a partition whose log is still being recovered
+/// tells them to come back.
+pub async fn start(options: Options) -> Result<Handle, Error> {
+    let Options { runtime, config, node_id, cluster_id, log_dir, metadata, .. } = &options;
+    let (publisher, shown) = published(Image::empty());
+    let broker = Arc::new(Broker::new(
+        runtime.clone(),
+        Arc::clone(config),
+        *node_id,
+        log_dir.clone(),
+        metadata.clone(),
+        shown,
+    ));
+    let net_options = net_options(config, options.request_budget_bytes);
+    let door = Arc::new(Door(Arc::clone(&broker)));
+    let (server, net) = Server::bind(runtime.clone(), net_options, door).await?;
+    let registration = Command::RegisterBroker(RegisterBroker {
+        broker_id: *node_id,
+        cluster_id: cluster_id.clone(),
+        incarnation_id: Uuid(runtime.random.bytes16()),
+        rack: config.broker.broker_rack.clone(),
+        endpoints: endpoints(config, &bound(&net)),
+        fenced: false,
+    });
+    match metadata.commands.call(registration).await {
+        Ok(Ok(Reply::RegisterBroker(registered))) => broker.set_epoch(registered.broker_epoch),
+        Ok(Ok(_)) => return Err(Error::Partitions("the controller misunderstood".to_owned())),
+        Ok(Err(refusal)) => return Err(Error::Refused(refusal)),
+        Err(gone) => return Err(Error::Partitions(gone.to_string())),
+    }
+    let mut reconciler = Reconciler {
+        broker: Arc::clone(&broker),
+        metadata: metadata.image.clone(),
+        shown: publisher,
+        current: Arc::new(Image::empty()),
+    };
+    reconciler.catch_up().await.map_err(Error::Partitions)?;
+    let shutdown = runtime.shutdown().clone();
+    runtime.tasks.spawn(TaskKind::Service, "reconciler", reconciler.run(shutdown));
+    runtime.tasks.run("listeners", server);
+    Ok(Handle { broker, net })
+}
+
+fn bound(net: &ottla_net::Handle) -> Vec<(String, SocketAddr)> {
+    net.local_addrs().map(|(name, address)| (name.to_owned(), address)).collect()
+}
+
+/// What the registration says of each listener: a port that the system chose is known by now.
+fn endpoints(config: &NodeConfig, bound: &[(String, SocketAddr)]) -> Vec<Endpoint> {
+    let port_of = |name: &str| bound.iter().find(|(n, _)| n == name).map(|(_, a)| a.port());
+    let endpoint = |listener: &ottla_config::Listener| Endpoint {
+        listener: listener.name.clone(),
+        host: listener.advertised_host.clone(),
+        port: listener.advertised_port.or_else(|| port_of(&listener.name)).unwrap_or(listener.port),
+        security_protocol: 0,
+    };
+    config.listeners.iter().map(endpoint).collect()
+}
+
+fn net_options(config: &NodeConfig, budget_bytes: usize) -> ottla_net::Options {
+    let broker = &config.broker;
+    let count = |n: i32| usize::try_from(n).unwrap_or(0);
+    let listeners = config.listeners.iter().map(|l| ListenerOptions {
+        name: l.name.clone(),
+        bind_host: l.bind_host.clone(),
+        port: l.port,
+    });
+    let overrides: HashMap<_, _> = config
+        .max_connections_per_ip_overrides
+        .iter()
+        .filter_map(|(ip, max)| Some((ip.parse().ok()?, count(*max))))
+        .collect();
+    let idle_ms = u64::try_from(broker.connections_max_idle_ms).unwrap_or(u64::MAX / 4);
+    ottla_net::Options {
+        listeners: listeners.collect(),
+        max_frame_bytes: count(broker.socket_request_max_bytes),
+        max_connections: count(broker.max_connections),
+        max_connections_per_ip: count(broker.max_connections_per_ip),
+        max_connections_per_ip_overrides: overrides,
+        idle_timeout: Duration::from_millis(idle_ms),
+        memory_budget_bytes: budget_bytes,
+        ..ottla_net::Options::default()
+    }
+}

@@ -1,0 +1,158 @@
+//! The HTTP port: health for Kubernetes' probes, metrics for Prometheus.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use ottla_runtime::net::{Listener, Stream};
+use ottla_runtime::{Clock, Runtime, TaskKind};
+use serde::Serialize;
+
+use crate::{Node, metrics};
+
+/// What the probes are told. The node is missing until it is put together.
+#[derive(Clone)]
+pub(crate) struct Http {
+    runtime: Runtime,
+    node: Arc<OnceLock<Arc<Node>>>,
+}
+
+/// The body of every health answer.
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    reason: String,
+    /// Partitions that this node holds, and those whose log is recovered.
+    partitions_total: usize,
+    partitions_ready: usize,
+    recovery: Option<Recovery>,
+}
+
+/// How far the recovery of the logs has come.
+#[derive(Serialize)]
+struct Recovery {
+    logs_total: u64,
+    logs_done: u64,
+    bytes_scanned: u64,
+}
+
+/// Serves in the background. The node is handed in later, so that the startup probe has an answer
+/// while large logs are recovered.
+pub(crate) fn serve(runtime: &Runtime, listener: Listener) -> Arc<OnceLock<Arc<Node>>> {
+    let node = Arc::new(OnceLock::new());
+    let http = Http { runtime: runtime.clone(), node: Arc::clone(&node) };
+    let router = Router::new()
+        .route("/health/live", get(live))
+        .route("/health/ready", get(ready))
+        .route("/health/startup", get(startup))
+        .route("/metrics", get(metrics_text))
+        .with_state(http);
+    let shutdown = runtime.shutdown().clone();
+    let clock = runtime.clock.clone();
+    let served = async move {
+        let server = axum::serve(Accept { listener, clock }, router);
+        // Open connections of scrapers are no reason to stay.
+        tokio::select! {
+            result = server => result,
+            () = shutdown.announced() => Ok(()),
+        }
+    };
+    runtime.tasks.spawn(TaskKind::Service, "http", served);
+    node
+}
+
+/// Alive means that the process answers: only a restart helps when it does not.
+async fn live() -> Response {
+    answer(StatusCode::OK, "alive", String::new(), None)
+}
+
+/// Ready means that clients are served: every partition's log is recovered.
+async fn ready(State(http): State<Http>) -> Response {
+    let node = http.node.get().map(|n| &**n);
+    if http.runtime.shutdown().is_announced() {
+        let reason = "the node is stopping".to_owned();
+        return answer(StatusCode::SERVICE_UNAVAILABLE, "stopping", reason, node);
+    }
+    started(node, "ready")
+}
+
+/// Started means the same; it is asked while the node recovers, and tells how far it has come.
+async fn startup(State(http): State<Http>) -> Response {
+    started(http.node.get().map(|n| &**n), "started")
+}
+
+fn started(node: Option<&Node>, word: &'static str) -> Response {
+    let Some(node) = node else {
+        let reason = "the node is being put together".to_owned();
+        return answer(StatusCode::SERVICE_UNAVAILABLE, "starting", reason, None);
+    };
+    let (total, ready) = node.broker.partitions();
+    if ready < total {
+        let reason = format!("{ready} of {total} partitions are recovered");
+        return answer(StatusCode::SERVICE_UNAVAILABLE, "recovering", reason, Some(node));
+    }
+    answer(StatusCode::OK, word, String::new(), Some(node))
+}
+
+fn answer(
+    code: StatusCode,
+    status: &'static str,
+    reason: String,
+    node: Option<&Node>,
+) -> Response {
+    let (partitions_total, partitions_ready) = node.map_or((0, 0), |n| n.broker.partitions());
+    let recovery = node.map(|n| {
+        let progress = n.log_dir.recovery_progress();
+        Recovery {
+            logs_total: progress.logs_total(),
+            logs_done: progress.logs_done(),
+            bytes_scanned: progress.bytes_scanned(),
+        }
+    });
+    let health = Health { status, reason, partitions_total, partitions_ready, recovery };
+    (code, Json(health)).into_response()
+}
+
+async fn metrics_text(State(http): State<Http>) -> Response {
+    let Some(node) = http.node.get() else {
+        return (StatusCode::SERVICE_UNAVAILABLE, "the node is being put together\n").into_response();
+    };
+    let node = Arc::clone(node);
+    match http.runtime.tasks.blocking(move || metrics::text(&node)).await {
+        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
+    }
+}
+
+/// axum's listener over the runtime's door to the network.
+struct Accept {
+    listener: Listener,
+    clock: Clock,
+}
+
+impl axum::serve::Listener for Accept {
+    type Io = Stream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Stream, SocketAddr) {
+        loop {
+            match self.listener.accept().await {
+                Ok(accepted) => return accepted,
+                // Out of file descriptors, or a peer that went away: it passes.
+                Err(error) => {
+                    tracing::warn!(%error, "an HTTP connection could not be accepted");
+                    self.clock.sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}

@@ -1,0 +1,11 @@
+//! A node of Ottla: the roles put together, and what a person and a cluster see of it.
+//!
+//! Architecture invariant: this is the only place where `controller` and `broker` meet.
+
+mod banner;
+mod http;
+mod metrics;
+mod node;
+pub mod server;
+
+pub use node::Node;

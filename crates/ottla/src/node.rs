@@ -1,0 +1,123 @@
+//! A node: its roles put together, and taken apart again.
+//!
+//! ```text
+//! data directory (lock) → identity → controller → broker (registers, opens its logs, serves)
+//! stop: no new connections → requests in work end → logs flushed and closed
+//! ```
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use ottla_broker::MetadataAccess;
+use ottla_config::NodeConfig;
+use ottla_controller::{Controller, Identity, IdentityOptions};
+use ottla_log::{LogDir, LogDirOptions};
+use ottla_model::{BrokerId, ClusterId};
+use ottla_runtime::{Runtime, system};
+
+/// A log waits for one flush at a time; more threads than this only stand in each other's way.
+const DISK_THREADS_MAX: usize = 16;
+
+/// A running node.
+pub struct Node {
+    /// The broker.
+    pub broker: ottla_broker::Handle,
+    /// The logs.
+    pub log_dir: LogDir,
+    /// Who the node is.
+    pub identity: Identity,
+    /// Where its data is.
+    pub data: PathBuf,
+}
+
+impl Node {
+    /// Puts the roles together. Partitions may still be recovering when this returns.
+    pub async fn start(runtime: &Runtime, config: &Arc<NodeConfig>) -> anyhow::Result<Node> {
+        let data = data_dir(config)?;
+        let budget = memory_budget_bytes(config);
+        runtime
+            .disk
+            .create_dir_all(&data)
+            .with_context(|| format!("the data directory {} cannot be made", data.display()))?;
+        let log_options = log_dir_options(config, budget);
+        let (log_dir, report) = LogDir::open(runtime, log_options, &data).await?;
+        tracing::info!(?report, "data directory opened");
+        let identity = identity(runtime, config, &data).await?;
+        let metadata = start_controller(runtime, config, &identity).await?;
+        let broker = ottla_broker::start(ottla_broker::Options {
+            runtime: runtime.clone(),
+            config: Arc::clone(config),
+            node_id: identity.node_id,
+            cluster_id: identity.cluster_id.clone(),
+            log_dir: log_dir.clone(),
+            metadata,
+            request_budget_bytes: budget / 4,
+        })
+        .await?;
+        Ok(Node { broker, log_dir, identity, data })
+    }
+
+    /// Ends everything in order; after this the next start scans nothing.
+    pub async fn stop(&self, runtime: &Runtime) -> anyhow::Result<()> {
+        runtime.tasks.stop().await;
+        self.log_dir.close().await.context("the logs could not be closed cleanly")
+    }
+}
+
+fn data_dir(config: &NodeConfig) -> anyhow::Result<PathBuf> {
+    match config.log_dirs.as_slice() {
+        [one] => Ok(PathBuf::from(one)),
+        several => bail!(
+            "log.dirs names {} directories, but a node keeps its data in one; name a single one",
+            several.len()
+        ),
+    }
+}
+
+/// The memory that the node plans with: as configured, or half of what its cgroup allows. The other
+/// half is the page cache's, which serves what consumers catch up with.
+fn memory_budget_bytes(config: &NodeConfig) -> usize {
+    let configured = u64::try_from(config.broker.memory_budget_bytes).unwrap_or(0);
+    let automatic = system::memory_limit_bytes() / 2;
+    let budget = if configured > 0 { configured } else { automatic };
+    usize::try_from(budget).unwrap_or(usize::MAX)
+}
+
+fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {
+    let broker = &config.broker;
+    let ms = |n: i64| Duration::from_millis(u64::try_from(n).unwrap_or(u64::MAX / 4));
+    let defaults = LogDirOptions::default();
+    LogDirOptions {
+        disk_threads: usize::try_from(broker.num_io_threads).unwrap_or(1).min(DISK_THREADS_MAX),
+        cache_bytes: defaults.cache_bytes.min(budget_bytes as u64 / 8),
+        retention_interval: ms(broker.log_retention_check_interval_ms),
+        producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
+        file_delete_delay_ms: broker.log_segment_delete_delay_ms,
+        ..defaults
+    }
+}
+
+async fn identity(runtime: &Runtime, config: &NodeConfig, data: &Path) -> anyhow::Result<Identity> {
+    let options = IdentityOptions {
+        node_id: config.node_id.configured().map(BrokerId),
+        cluster_id: config.broker.cluster_id.clone().map(ClusterId),
+    };
+    let (doors, data) = (runtime.clone(), data.to_owned());
+    let establish = move || Identity::establish(&doors, &data, &options);
+    Ok(runtime.tasks.blocking(establish).await?)
+}
+
+async fn start_controller(
+    runtime: &Runtime,
+    config: &Arc<NodeConfig>,
+    identity: &Identity,
+) -> anyhow::Result<MetadataAccess> {
+    let options = ottla_controller::Options::of_node(config, identity.cluster_id.clone());
+    let doors = runtime.clone();
+    let open = move || Controller::open(&doors, options);
+    let (service, handle) = runtime.tasks.blocking(open).await?;
+    runtime.tasks.run("controller", service);
+    Ok(MetadataAccess { commands: handle.caller(), image: handle.published() })
+}

@@ -1,0 +1,112 @@
+//! `ottla server`: puts the roles of a node together, and takes them apart again.
+//!
+//! ```text
+//! configuration → data directory (lock, identity) → controller → logs → broker → HTTP says ready
+//! SIGTERM, Ctrl-C → no new connections → requests in work end → logs flushed and closed → exit 0
+//! ```
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::sync::{Arc, OnceLock};
+
+use anyhow::Context;
+use ottla_cli::{LogFormat, ServerStart};
+use ottla_config::{Level, Loaded, NodeConfig, Sources};
+use ottla_runtime::{Runtime, system};
+use tracing_subscriber::EnvFilter;
+
+use crate::{Node, banner, http};
+
+/// Starts the log on standard error.
+pub fn start_log(args: &ServerStart) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&args.log_filter)
+        .with_context(|| format!("{} is no log level", args.log_filter))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            log.with_ansi(colours).init();
+        }
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+/// Reads the configuration, or says everything that is wrong with it.
+pub fn configure(args: &ServerStart) -> anyhow::Result<Loaded> {
+    let file = match &args.config_file {
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
+            Some((path.display().to_string(), text))
+        }
+        None => None,
+    };
+    let sources = Sources {
+        flags: args.settings.clone(),
+        env: std::env::vars().collect::<BTreeMap<_, _>>(),
+        file,
+        hostname: system::hostname(),
+    };
+    NodeConfig::load(sources).map_err(anyhow::Error::new)
+}
+
+/// Runs a node until it is told to stop.
+pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
+    let Loaded { config, notices } = loaded;
+    for notice in &notices {
+        match notice.level {
+            Level::Info => tracing::info!(key = %notice.key, "{}", notice.message),
+            Level::Warn => tracing::warn!(key = %notice.key, "{}", notice.message),
+        }
+    }
+    if let Some(limit) = system::raise_open_files_limit() {
+        tracing::debug!(limit, "open files");
+    }
+    let runtime = Runtime::real();
+    let stop = stop_signal()?;
+    let config = Arc::new(config);
+    let health = match &config.http_listener {
+        Some(http) => {
+            let listener = runtime.network.listen(&http.host, http.port).await.with_context(|| {
+                format!(
+                    "cannot listen for HTTP on {}:{}; choose another ottla.http.listener, or leave \
+                     it empty for none",
+                    http.host, http.port
+                )
+            })?;
+            let address = listener.local_addr()?;
+            Some((http::serve(&runtime, listener), address))
+        }
+        None => None,
+    };
+    let node = Arc::new(Node::start(&runtime, &config).await?);
+    banner::print(&node, health.as_ref().map(|(_, address)| *address));
+    if let Some((slot, _)) = health {
+        set(&slot, Arc::clone(&node));
+    }
+    stop.await;
+    tracing::info!("stopping: no new connections, requests in work end first");
+    node.stop(&runtime).await?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn set(slot: &OnceLock<Arc<Node>>, node: Arc<Node>) {
+    if slot.set(node).is_err() {
+        ottla_runtime::fail_stop("the node was put together twice");
+    }
+}
+
+/// Completes at the first Ctrl-C or SIGTERM.
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be watched")?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
