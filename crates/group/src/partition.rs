@@ -24,8 +24,8 @@ mod tests {
 
     #[test]
     fn groups_are_placed_where_java_places_them() {
-        // "my-group".hashCode() is 1154489489 and "polygenelubricants".hashCode() is
-        // Integer.MIN_VALUE.
+        // "a".hashCode() is 97; that of "polygenelubricants" is Integer.MIN_VALUE, whose absolute
+        // value is no int.
         assert_eq!(partition_for("", 50), 0);
         assert_eq!(partition_for("a", 50), 97 % 50);
         assert_eq!(partition_for("ab", 1_000_000), 97 * 31 + 98);

@@ -58,6 +58,14 @@ enum Step {
     DeleteTopic {
         id: u8,
     },
+    /// All clients of a group send their SyncGroup, and the log keeps up.
+    SyncAll {
+        group: u8,
+    },
+    /// All clients of a group join again.
+    RejoinAll {
+        group: u8,
+    },
     Settle {
         fails: bool,
     },
@@ -85,13 +93,21 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (group.clone(), 0..100i64, any::<bool>()).prop_map(|(group, offset, retention)| {
             Step::CommitSimple { group, offset, retention }
         }),
+        8 => group.clone().prop_map(|group| Step::SyncAll { group }),
+        4 => group.clone().prop_map(|group| Step::RejoinAll { group }),
         2 => (group, any::<bool>()).prop_map(|(group, stable)| Step::Fetch { group, stable }),
         1 => (0..2u8).prop_map(|id| Step::DeleteTopic { id }),
         10 => prop::bool::weighted(0.15).prop_map(|fails| Step::Settle { fails }),
-        8 => prop_oneof![
-            Just(1i64), Just(1_000), Just(3_000), Just(10_000), Just(31_000), Just(61_000),
-            Just(700_000), Just(8 * 24 * 60 * 60 * 1_000)
-        ].prop_map(|ms| Step::Pass { ms }),
+        10 => prop_oneof![
+            4 => Just(1i64),
+            8 => Just(3_000),
+            4 => Just(10_000),
+            1 => Just(31_000),
+            1 => Just(61_000),
+            1 => Just(700_000),
+            1 => Just(8 * 24 * 60 * 60 * 1_000),
+        ]
+        .prop_map(|ms| Step::Pass { ms }),
     ];
     prop::collection::vec(step, 1..120)
 }
@@ -184,16 +200,7 @@ impl World {
             }
             Step::Sync { member, old } => {
                 if let Some(client) = self.client(member) {
-                    let mut request =
-                        sync_request(&client.member_id, client.generation_id - i32::from(old));
-                    request.group_id = client.group.clone();
-                    request.protocol_name = None;
-                    request.assignments = self
-                        .clients
-                        .iter()
-                        .map(|c| (c.member_id.clone(), c.member_id.as_bytes().to_vec().into()))
-                        .collect();
-                    self.h.send(Request::Sync(request));
+                    self.sync(&client, client.generation_id - i32::from(old));
                 }
             }
             Step::Heartbeat { member } => {
@@ -243,10 +250,56 @@ impl World {
                 let effects = self.h.coordinator.topics_deleted(self.h.now_ms, &topics);
                 self.h.carry_out(effects);
             }
+            Step::SyncAll { group } => {
+                for client in self.clients_of(group) {
+                    self.sync(&client, client.generation_id);
+                }
+                self.compare();
+            }
+            Step::RejoinAll { group } => {
+                for client in self.clients_of(group) {
+                    self.join(client, join_request("c"));
+                }
+            }
             Step::Settle { fails } => self.settle(fails),
             Step::Pass { ms } => self.h.pass(ms),
         }
         self.look();
+    }
+
+    fn clients_of(&self, group: u8) -> Vec<Client> {
+        let group = group_id(group);
+        let clients = self.clients.iter().filter(|c| c.group == group);
+        clients.cloned().collect()
+    }
+
+    fn sync(&mut self, client: &Client, generation_id: i32) {
+        let mut request = sync_request(&client.member_id, generation_id);
+        request.group_id = client.group.clone();
+        request.protocol_name = None;
+        request.assignments = self
+            .clients
+            .iter()
+            .map(|c| (c.member_id.clone(), c.member_id.as_bytes().to_vec().into()))
+            .collect();
+        self.h.send(Request::Sync(request));
+    }
+
+    /// Lets the log catch up and compares what it says with what is.
+    fn compare(&mut self) {
+        while !self.h.appends.is_empty() {
+            self.settle(false);
+        }
+        let replayed = self.h.replayed();
+        assert_eq!(replayed.offsets, self.h.coordinator.offsets);
+        assert_eq!(replayed.skipped_records(), 0);
+        for (id, group) in &self.h.coordinator.groups {
+            let settled = matches!(group.state, GroupState::Stable | GroupState::Empty);
+            if settled && !self.unwritten.contains(id) {
+                let ours = persistent(&self.h.coordinator, id);
+                assert_eq!(ours, persistent(&replayed, id));
+            }
+        }
     }
 
     fn leave(&mut self, client: &Client) {
@@ -345,21 +398,7 @@ proptest! {
         for step in steps {
             world.take(step);
         }
-        while !world.h.appends.is_empty() {
-            world.settle(false);
-        }
-        let replayed = world.h.replayed();
-        prop_assert_eq!(&replayed.offsets, &world.h.coordinator.offsets);
-        for (id, group) in &world.h.coordinator.groups {
-            let settled = matches!(group.state, GroupState::Stable | GroupState::Empty);
-            if settled && !world.unwritten.contains(id) {
-                prop_assert_eq!(
-                    persistent(&world.h.coordinator, id),
-                    persistent(&replayed, id)
-                );
-            }
-        }
-        prop_assert_eq!(replayed.skipped_records(), 0);
+        world.compare();
     }
 
     #[test]
