@@ -1,0 +1,358 @@
+//! The first half of a group: judge, stamp, roll, write.
+
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ottla_model::{LeaderEpoch, NO_TIMESTAMP, Offset, TimestampMs};
+use ottla_record::{StampedBatch, stamp};
+use ottla_runtime::fail_stop;
+
+use crate::core::Answer;
+use crate::index;
+use crate::owner::{Active, Owner};
+use crate::producer_state::{RememberedBatch, Staged, Verdict};
+use crate::{Append, AppendError, Error, LogConfig, Wait};
+
+/// Where records are now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// The offset of the first record.
+    pub base_offset: Offset,
+    /// The offset of the last record.
+    pub last_offset: Offset,
+    /// The time that was stamped, or -1 when the records keep their own.
+    pub log_append_time: TimestampMs,
+    /// The log's first offset.
+    pub log_start_offset: Offset,
+    /// Whether the records were there before: a producer had sent them again.
+    pub duplicate: bool,
+}
+
+type Outcome = Result<Appended, AppendError>;
+
+/// A group whose bytes the kernel has.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) answers: Vec<(Answer, Outcome)>,
+    /// Whether somebody waits for the disk, whatever the configuration says.
+    pub(crate) wait_for_disk: bool,
+    pub(crate) bytes: u64,
+    pub(crate) queued_bytes: u64,
+}
+
+/// Appends that go to one segment with one write.
+#[derive(Default)]
+struct Run {
+    batches: Vec<StampedBatch>,
+    bytes: u64,
+    staged: Staged,
+    epochs: Vec<(LeaderEpoch, Offset)>,
+    answers: Vec<(Answer, Outcome)>,
+    /// The offset behind the last batch, when there is one.
+    end: Option<Offset>,
+}
+
+impl Owner {
+    /// Writes a group. Errors are in the answers; what cannot be answered ends the process.
+    pub(crate) fn write(&mut self, appends: Vec<(Append, u64, Answer)>) -> Written {
+        let config = self.core.config.load_full();
+        let mut written = Written::default();
+        let mut run = Run::default();
+        for (append, bytes, answer) in appends {
+            written.queued_bytes += bytes;
+            written.wait_for_disk |= append.wait == Wait::ForDisk;
+            match self.judge(&run, &append, bytes, &config) {
+                Err(error) => run.answers.push((answer, Err(error))),
+                Ok(Some(earlier)) => {
+                    let outcome = self.duplicate(&earlier, append.log_append_time);
+                    run.answers.push((answer, Ok(outcome)));
+                }
+                Ok(None) => {
+                    if self.must_roll(&run, &append, bytes, &config)
+                        && let Err(error) = self.write_and_roll(&mut run, &mut written, &config)
+                    {
+                        run.answers.push((answer, Err(error)));
+                        continue;
+                    }
+                    let outcome = self.stage(&mut run, append);
+                    run.answers.push((answer, Ok(outcome)));
+                }
+            }
+        }
+        self.write_run(run, &mut written, &config);
+        written
+    }
+
+    /// Whether the append may follow; the earlier batch when it repeats one.
+    fn judge(
+        &self,
+        run: &Run,
+        append: &Append,
+        bytes: u64,
+        config: &LogConfig,
+    ) -> Result<Option<RememberedBatch>, AppendError> {
+        let invalid = |reason| Err(AppendError::Invalid { reason });
+        if append.batches.is_empty() {
+            return invalid("there is no batch");
+        }
+        if bytes > config.segment_bytes {
+            return Err(AppendError::RecordListTooLarge {
+                bytes,
+                limit: config.segment_bytes,
+            });
+        }
+        let staged_epoch = run.epochs.last().map(|&(epoch, _)| epoch);
+        let current = staged_epoch.or_else(|| self.core.epochs.read().latest());
+        if let Some(current) = current.filter(|&current| append.leader_epoch < current) {
+            return Err(AppendError::FencedLeaderEpoch {
+                epoch: append.leader_epoch,
+                current,
+            });
+        }
+        // Several batches of one producer are judged one after the other.
+        let mut scratch = None;
+        for batch in &append.batches {
+            let header = batch.header();
+            if header.last_offset_delta < 0 {
+                return invalid("a batch has no offsets");
+            }
+            if !header.has_producer() {
+                continue;
+            }
+            let staged = scratch.as_ref().unwrap_or(&run.staged);
+            match self.producers.judge(staged, header, append.origin)? {
+                Verdict::DuplicateOf(earlier) => return Ok(Some(earlier)),
+                Verdict::Append if append.batches.len() == 1 => {}
+                Verdict::Append => {
+                    let scratch = scratch.get_or_insert_with(|| run.staged.clone());
+                    self.producers.stage(scratch, header);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn duplicate(&self, earlier: &RememberedBatch, stamped: Option<TimestampMs>) -> Appended {
+        Appended {
+            base_offset: earlier.first_offset(),
+            last_offset: earlier.last_offset,
+            log_append_time: stamped.map_or(NO_TIMESTAMP, |_| earlier.timestamp),
+            log_start_offset: self.log_start_offset,
+            duplicate: true,
+        }
+    }
+
+    fn must_roll(&self, run: &Run, append: &Append, bytes: u64, config: &LogConfig) -> bool {
+        let Some(active) = &self.active else {
+            return false;
+        };
+        let size = active.size + run.bytes;
+        if size == 0 {
+            return false;
+        }
+        let largest = append.batches.iter().map(|b| b.header().max_timestamp);
+        let timestamp = append.log_append_time.or(largest.max());
+        let first = active
+            .first_timestamp
+            .or_else(|| run.batches.first().map(|b| b.header.max_timestamp))
+            .filter(|&first| first >= 0);
+        let age_ms = match (timestamp, first) {
+            (Some(newest), Some(first)) => newest.saturating_sub(first),
+            _ => self.now_ms().saturating_sub(active.created_ms),
+        };
+        let records = append
+            .batches
+            .iter()
+            .map(|b| i64::from(b.header().last_offset_delta) + 1);
+        let last = run.end.unwrap_or(self.next_offset) + records.sum::<i64>();
+        let is_index_full = active.segment.indexes.read().as_ref().is_some_and(|i| {
+            let fits = |entries: usize, len: usize| {
+                ((entries + run.batches.len() + 1) * len) as u64 <= config.segment_index_bytes
+            };
+            !fits(i.offsets.len(), index::OFFSET_ENTRY_LEN)
+                || !fits(i.times.len() + 1, index::TIME_ENTRY_LEN)
+        });
+        size + bytes > config.segment_bytes
+            || size + bytes > u64::from(u32::MAX >> 1)
+            || age_ms > config.segment_ms
+            || is_index_full
+            || index::relative(active.segment.base_offset, last).is_none()
+    }
+
+    /// Gives the batches their offsets, and notes what becomes true once they are written.
+    fn stage(&self, run: &mut Run, append: Append) -> Appended {
+        let base_offset = run.end.unwrap_or(self.next_offset);
+        let mut next = base_offset;
+        for batch in &append.batches {
+            let stamped = stamp(batch, next, append.leader_epoch, append.log_append_time);
+            if stamped.header.has_producer() {
+                self.producers.stage(&mut run.staged, &stamped.header);
+            }
+            next = stamped.header.last_offset() + 1;
+            run.bytes += stamped.total_len() as u64;
+            run.batches.push(stamped);
+        }
+        run.epochs.push((append.leader_epoch, base_offset));
+        run.end = Some(next);
+        Appended {
+            base_offset,
+            last_offset: next - 1,
+            log_append_time: append.log_append_time.unwrap_or(NO_TIMESTAMP),
+            log_start_offset: self.log_start_offset,
+            duplicate: false,
+        }
+    }
+
+    fn write_and_roll(
+        &mut self,
+        run: &mut Run,
+        written: &mut Written,
+        config: &LogConfig,
+    ) -> Result<(), AppendError> {
+        self.write_run(std::mem::take(run), written, config);
+        self.roll().map_err(|error| {
+            self.full_or_stop(&error);
+            self.storage_full()
+        })
+    }
+
+    fn storage_full(&self) -> AppendError {
+        AppendError::StorageFull {
+            path: self.core.dir.clone(),
+        }
+    }
+
+    /// Writes a run with one call, or, on a full disk, leaves nothing of it.
+    fn write_run(&mut self, run: Run, written: &mut Written, config: &LogConfig) {
+        let Some(end) = run.end else {
+            written.answers.extend(run.answers);
+            return;
+        };
+        match self.try_write(&run) {
+            Ok(()) => {
+                written.bytes += run.bytes;
+                written.answers.extend(run.answers);
+                self.note(run.batches, run.staged, run.epochs, end, config);
+            }
+            Err(error) => {
+                self.full_or_stop(&error);
+                let refused = run.answers.into_iter().map(|(answer, outcome)| {
+                    // Duplicates of what this run would have written are refused with it.
+                    let is_safe = |a: &Appended| a.duplicate && a.last_offset < self.next_offset;
+                    let outcome = match outcome {
+                        Ok(appended) if !is_safe(&appended) => Err(self.storage_full()),
+                        other => other,
+                    };
+                    (answer, outcome)
+                });
+                written.answers.extend(refused);
+            }
+        }
+    }
+
+    fn try_write(&mut self, run: &Run) -> Result<(), Error> {
+        if self.active.is_none() {
+            self.create_first_segment()?;
+        }
+        let Some(active) = &self.active else {
+            fail_stop("a log has no active segment after it was made");
+        };
+        let path = active.segment.log_path();
+        let file = active.segment.log()?;
+        let parts: Vec<IoSlice<'_>> = run
+            .batches
+            .iter()
+            .flat_map(|b| [IoSlice::new(&b.head), IoSlice::new(&b.body)])
+            .collect();
+        let Err(error) = file.write_at(&parts, active.size) else {
+            return Ok(());
+        };
+        // A full disk may have taken a part: nothing half-written stays.
+        if let Err(error) = file.set_len(active.size) {
+            fail_stop(format!("cannot cut {} back: {error}", path.display()));
+        }
+        Err(Error::io("write", &path)(error))
+    }
+
+    /// Takes note of batches that are written.
+    fn note(
+        &mut self,
+        batches: Vec<StampedBatch>,
+        staged: Staged,
+        epochs: Vec<(LeaderEpoch, Offset)>,
+        end: Offset,
+        config: &LogConfig,
+    ) {
+        let Some(active) = &mut self.active else {
+            fail_stop("batches were written without an active segment");
+        };
+        let segment = Arc::clone(&active.segment);
+        let mut expected = self.next_offset;
+        {
+            let mut indexes = segment.indexes.write();
+            let Some(indexes) = indexes.as_mut() else {
+                fail_stop("the active segment is sealed");
+            };
+            for batch in &batches {
+                if batch.header.base_offset != expected {
+                    let base = batch.header.base_offset;
+                    fail_stop(format!("wrote offset {base} where {expected} must follow"));
+                }
+                expected = batch.header.last_offset() + 1;
+                active.note(indexes, &batch.header, config.index_interval_bytes);
+            }
+        }
+        if expected != end {
+            fail_stop(format!("wrote up to {expected} and promised {end}"));
+        }
+        segment.set_max_timestamp(active.max_timestamp.0, active.max_timestamp.1);
+        segment.set_size(active.size);
+        self.producers.commit(staged);
+        for (epoch, start) in epochs {
+            self.epochs_dirty |= self.core.epochs.write().assign(epoch, start);
+        }
+        self.next_offset = end;
+        self.bytes_since_checkpoint += batches.iter().map(|b| b.total_len() as u64).sum::<u64>();
+        let since = &self.core.unflushed_since_ms;
+        let now = self.core.context.clock.monotonic_ms();
+        since.fetch_min(now, Ordering::Relaxed);
+        self.core.context.cache.push(&self.core.tail, batches);
+    }
+}
+
+impl Active {
+    /// Takes note of a batch at the segment's end.
+    pub(crate) fn note(
+        &mut self,
+        indexes: &mut index::Indexes,
+        header: &ottla_record::BatchHeader,
+        index_interval_bytes: u64,
+    ) {
+        let last_offset = header.last_offset();
+        let base = self.segment.base_offset;
+        self.first_timestamp.get_or_insert(header.max_timestamp);
+        if header.max_timestamp > self.max_timestamp.0 {
+            self.max_timestamp = (header.max_timestamp, last_offset);
+        }
+        if self.bytes_since_index > index_interval_bytes
+            && let (Some(relative), Ok(position)) =
+                (index::relative(base, last_offset), u32::try_from(self.size))
+        {
+            indexes.push_offset(relative, position);
+            self.push_time(indexes);
+            self.bytes_since_index = 0;
+        }
+        let len = header.total_len() as u64;
+        self.size += len;
+        self.bytes_since_index += len;
+    }
+
+    /// Adds the largest timestamp so far to the time index.
+    pub(crate) fn push_time(&self, indexes: &mut index::Indexes) {
+        let (timestamp, offset) = self.max_timestamp;
+        if let Some(relative) = index::relative(self.segment.base_offset, offset) {
+            indexes.push_time(timestamp, relative);
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! What a log's owner and its readers share.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use arc_swap::ArcSwap;
+use ottla_model::{Offset, TimestampMs, TopicId, TopicPartition};
+use ottla_runtime::{Clock, Disk, Random, Workers};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{oneshot, watch};
+
+use crate::epochs::Epochs;
+use crate::owner::Owner;
+use crate::segment::Segment;
+use crate::tail_cache::{LogTail, TailCache};
+use crate::{Append, AppendError, Appended, Error, LogConfig, LogDirOptions, Probe};
+
+/// What all logs of a data folder share.
+pub(crate) struct Context {
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) workers: Workers,
+    pub(crate) options: LogDirOptions,
+    pub(crate) cache: TailCache,
+    pub(crate) probe: Arc<Probe>,
+    /// Files and folders to remove, and when.
+    pub(crate) trash: Mutex<Vec<(TimestampMs, PathBuf)>>,
+}
+
+/// The offsets that people ask a log for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogOffsets {
+    /// The first offset that can be read.
+    pub log_start_offset: Offset,
+    /// Consumers read up to here.
+    pub high_watermark: Offset,
+    /// Everything before it is on disk.
+    pub flushed_offset: Offset,
+    /// The offset that the next record will get.
+    pub log_end_offset: Offset,
+}
+
+pub(crate) type Answer = oneshot::Sender<Result<Appended, AppendError>>;
+
+/// Work for the owner, in order.
+pub(crate) enum Command {
+    Append {
+        append: Append,
+        bytes: u64,
+        answer: Answer,
+    },
+    Task(Box<dyn FnOnce(&mut Owner) + Send>),
+}
+
+pub(crate) struct Queue {
+    pub(crate) commands: VecDeque<Command>,
+    /// Bytes of appends that are queued or being written.
+    pub(crate) bytes: u64,
+    /// The log's one owner, while it has nothing to do.
+    pub(crate) owner: Option<Box<Owner>>,
+    pub(crate) closed: bool,
+}
+
+pub(crate) struct Core {
+    pub(crate) partition: TopicPartition,
+    pub(crate) topic_id: TopicId,
+    /// The partition's folder. It exists once something was appended.
+    pub(crate) dir: PathBuf,
+    pub(crate) context: Arc<Context>,
+    pub(crate) config: ArcSwap<LogConfig>,
+    /// Oldest first; the last one is active.
+    pub(crate) segments: ArcSwap<Vec<Arc<Segment>>>,
+    pub(crate) offsets: watch::Sender<LogOffsets>,
+    pub(crate) epochs: RwLock<Epochs>,
+    pub(crate) tail: Arc<LogTail>,
+    pub(crate) queue: Mutex<Queue>,
+    /// Everything before it is on disk with its indexes, producers and epochs: recovery starts here.
+    pub(crate) recovery_point: AtomicI64,
+    /// Whether replication moves the high watermark, and not the log itself.
+    pub(crate) replicated: AtomicBool,
+    /// When the oldest record that is not flushed was written; `i64::MAX` when all are.
+    pub(crate) unflushed_since_ms: AtomicI64,
+    /// The folder is gone; its name may belong to a new log.
+    pub(crate) deleted: AtomicBool,
+    /// Damaged batches that were reported, so that a client's retries do not flood the log.
+    pub(crate) reported: Mutex<Vec<(Offset, u64)>>,
+}
+
+impl Core {
+    pub(crate) fn offsets(&self) -> LogOffsets {
+        *self.offsets.borrow()
+    }
+
+    /// Hands a command to the owner, and starts the owner when it is idle. `Err` gives it back when
+    /// the log is closed.
+    pub(crate) fn enqueue(self: &Arc<Self>, command: Command) -> Result<(), Command> {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            return Err(command);
+        }
+        if let Command::Append { bytes, .. } = &command {
+            queue.bytes += bytes;
+        }
+        queue.commands.push_back(command);
+        if let Some(owner) = queue.owner.take() {
+            drop(queue);
+            crate::owner::start(owner);
+        }
+        Ok(())
+    }
+
+    /// Enqueues `task`, to run as the owner after everything that was enqueued before. `None` when
+    /// the log is closed.
+    pub(crate) fn submit<T: Send + 'static>(
+        self: &Arc<Self>,
+        task: impl FnOnce(&mut Owner) -> T + Send + 'static,
+    ) -> Option<oneshot::Receiver<T>> {
+        let (tx, rx) = oneshot::channel();
+        let task = move |owner: &mut Owner| {
+            // The asker may have gone away; the work is done all the same.
+            drop(tx.send(task(owner)));
+        };
+        self.enqueue(Command::Task(Box::new(task))).ok()?;
+        Some(rx)
+    }
+
+    /// Publishes offsets; readers see only values for which the invariants hold.
+    pub(crate) fn publish(&self, change: impl FnOnce(&mut LogOffsets)) {
+        self.offsets.send_if_modified(|offsets| {
+            let before = *offsets;
+            change(offsets);
+            check(&self.partition, &before, offsets);
+            before != *offsets
+        });
+    }
+
+    /// Reports a damaged batch by file and position, once.
+    pub(crate) fn report_corrupt(&self, segment: &Segment, position: u64, reason: &str) {
+        let mut reported = self.reported.lock();
+        let key = (segment.base_offset, position);
+        if reported.contains(&key) {
+            return;
+        }
+        // A segment that is all damage must not grow this without bound.
+        if reported.len() < 1024 {
+            reported.push(key);
+        }
+        drop(reported);
+        self.context
+            .report_corrupt(&segment.log_path(), position, reason);
+    }
+
+    pub(crate) fn closed(&self) -> Error {
+        Error::Closed {
+            log: self.partition.to_string(),
+        }
+    }
+
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.replicated.load(Ordering::Acquire)
+    }
+}
+
+/// What must hold whenever offsets become visible.
+fn check(partition: &TopicPartition, before: &LogOffsets, now: &LogOffsets) {
+    let ordered = now.log_start_offset <= now.high_watermark
+        && now.high_watermark <= now.log_end_offset
+        && now.flushed_offset <= now.log_end_offset;
+    let forward = before.log_start_offset <= now.log_start_offset
+        && before.high_watermark <= now.high_watermark
+        && before.flushed_offset <= now.flushed_offset;
+    if !(ordered && forward) {
+        ottla_runtime::fail_stop(format!(
+            "the offsets of {partition} went from {before:?} to {now:?}, which must never happen"
+        ));
+    }
+}

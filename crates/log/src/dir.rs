@@ -1,0 +1,613 @@
+//! A data folder: its logs, its checkpoints, its clean or unclean end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use arc_swap::ArcSwap;
+use ottla_model::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
+use ottla_runtime::disk::{Disk, Lock, OpenMode};
+use ottla_runtime::{Runtime, Tasks};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::watch;
+
+use crate::checkpoint::{self, Offsets};
+use crate::core::{Context, Core, LogOffsets, Queue};
+use crate::layout;
+use crate::owner::Owner;
+use crate::progress::RecoveryProgress;
+use crate::recovery::{Recovered, Recovery};
+use crate::tail_cache::TailCache;
+use crate::{Error, Log, LogConfig, LogDirOptions, Probe};
+
+/// A data folder that this process owns. Clones are the same folder.
+#[derive(Clone)]
+pub struct LogDir(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) context: Arc<Context>,
+    pub(crate) tasks: Tasks,
+    path: PathBuf,
+    logs: Mutex<BTreeMap<TopicPartition, Log>>,
+    /// Folders that were there at the start and are not open yet.
+    folders: Mutex<BTreeSet<TopicPartition>>,
+    checkpoints: Mutex<Checkpoints>,
+    progress: Arc<RecoveryProgress>,
+    lock: Mutex<Option<Box<dyn Lock>>>,
+}
+
+/// What the checkpoint files have; held while they are written, so that they are written in order.
+#[derive(Default)]
+struct Checkpoints {
+    recovery_points: Offsets,
+    log_starts: Offsets,
+    high_watermarks: Offsets,
+    /// The texts on disk: a checkpoint that would say the same is not written.
+    written: BTreeMap<&'static str, String>,
+}
+
+/// What was found when the data folder was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Whether the last process ended cleanly, so that nothing has to be read again.
+    pub clean_shutdown: bool,
+    /// The partitions that have a folder.
+    pub partitions: Vec<TopicPartition>,
+}
+
+impl LogDir {
+    /// Takes the data folder for this process, and makes it when it is missing. Blocks.
+    pub fn open(
+        runtime: &Runtime,
+        options: LogDirOptions,
+        path: &Path,
+    ) -> Result<(LogDir, RecoveryReport), Error> {
+        let disk = Arc::clone(&runtime.disk);
+        disk.create_dir_all(path)
+            .map_err(Error::io("create", path))?;
+        let lock = take_lock(&*disk, path)?;
+        let clean_shutdown = take_marker(&*disk, path)?;
+        let names = disk.list(path).map_err(Error::io("list", path))?;
+        let names = || names.iter().filter(|e| e.is_dir).map(|e| e.name.as_str());
+        let folders: BTreeSet<TopicPartition> = names().filter_map(layout::parse_folder).collect();
+        let deleted = names().filter(|n| layout::is_deleted_folder(n));
+        let trash = deleted.map(|n| (TimestampMs::MIN, path.join(n))).collect();
+        let load = |name| load_offsets(&*disk, &path.join(name), &folders);
+        let checkpoints = Checkpoints {
+            recovery_points: load(layout::RECOVERY_POINT_FILE)?,
+            log_starts: load(layout::LOG_START_FILE)?,
+            high_watermarks: load(layout::HIGH_WATERMARK_FILE)?,
+            written: BTreeMap::new(),
+        };
+        let context = Arc::new(Context {
+            clock: runtime.clock.clone(),
+            random: runtime.random.clone(),
+            workers: runtime.tasks.workers("log-disk", options.disk_threads),
+            cache: TailCache::new(options.cache_bytes),
+            probe: Arc::new(Probe::default()),
+            trash: Mutex::new(trash),
+            options,
+            disk,
+        });
+        let report = RecoveryReport {
+            clean_shutdown,
+            partitions: folders.iter().cloned().collect(),
+        };
+        let inner = Inner {
+            context,
+            tasks: runtime.tasks.clone(),
+            path: path.to_owned(),
+            logs: Mutex::default(),
+            progress: Arc::new(RecoveryProgress::new(folders.len() as u64)),
+            folders: Mutex::new(folders),
+            checkpoints: Mutex::new(checkpoints),
+            lock: Mutex::new(Some(lock)),
+        };
+        Ok((LogDir(Arc::new(inner)), report))
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0.path
+    }
+
+    /// Counters of all logs.
+    #[must_use]
+    pub fn probe(&self) -> Arc<Probe> {
+        Arc::clone(&self.0.context.probe)
+    }
+
+    /// How far the recovery is.
+    #[must_use]
+    pub fn recovery_progress(&self) -> Arc<RecoveryProgress> {
+        Arc::clone(&self.0.progress)
+    }
+
+    /// Bytes of memory that the newest batches take.
+    #[must_use]
+    pub fn cached_bytes(&self) -> u64 {
+        self.0.context.cache.used_bytes()
+    }
+
+    /// Bytes that the disk has room for. Blocks.
+    pub fn free_bytes(&self) -> Result<u64, Error> {
+        let path = &self.0.path;
+        self.0
+            .context
+            .disk
+            .free_bytes(path)
+            .map_err(Error::io("measure", path))
+    }
+
+    /// The partitions with a folder that were not opened: of topics that no longer exist, when all
+    /// others are open.
+    #[must_use]
+    pub fn unopened(&self) -> Vec<TopicPartition> {
+        self.0.folders.lock().iter().cloned().collect()
+    }
+
+    /// An open log.
+    #[must_use]
+    pub fn log(&self, partition: &TopicPartition) -> Option<Log> {
+        self.0.logs.lock().get(partition).cloned()
+    }
+
+    /// All open logs.
+    #[must_use]
+    pub fn logs(&self) -> Vec<Log> {
+        self.0.logs.lock().values().cloned().collect()
+    }
+
+    /// Opens a partition's log, recovering it if it is on disk. A log that nothing was written to
+    /// has no folder, and opening it touches no file. Logs may be opened at the same time; each one
+    /// can be used as soon as it is there.
+    ///
+    /// A folder of an earlier topic (another id) with the same name is put aside.
+    pub async fn open_log(
+        &self,
+        partition: TopicPartition,
+        topic_id: TopicId,
+        config: LogConfig,
+    ) -> Result<Log, Error> {
+        if let Some(open) = self.log(&partition) {
+            return Ok(open);
+        }
+        let config = Arc::new(config);
+        let dir = self.0.path.join(partition.to_string());
+        let on_disk = self.0.folders.lock().contains(&partition);
+        let recovered = if on_disk {
+            let recovery = self.recovery(&partition, topic_id, &config, &dir);
+            let recovered = self.on_worker(move || recovery.run()).await?;
+            self.0.folders.lock().remove(&partition);
+            self.0.progress.log_done();
+            recovered
+        } else {
+            Recovered::empty()
+        };
+        let log = self.assemble(partition, topic_id, config, dir, recovered);
+        let mut logs = self.0.logs.lock();
+        let kept = logs
+            .entry(log.partition().clone())
+            .or_insert_with(|| log.clone());
+        Ok(kept.clone())
+    }
+
+    fn recovery(
+        &self,
+        partition: &TopicPartition,
+        topic_id: TopicId,
+        config: &Arc<LogConfig>,
+        dir: &Path,
+    ) -> Recovery {
+        let known = self.0.checkpoints.lock();
+        let of = |offsets: &Offsets| offsets.get(partition).copied().unwrap_or(0);
+        Recovery {
+            context: Arc::clone(&self.0.context),
+            progress: Arc::clone(&self.0.progress),
+            partition: partition.clone(),
+            topic_id,
+            config: Arc::clone(config),
+            root: self.0.path.clone(),
+            dir: dir.to_owned(),
+            recovery_point: of(&known.recovery_points),
+            log_start_offset: of(&known.log_starts),
+        }
+    }
+
+    async fn on_worker<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (tx, rx) = tokio::sync::oneshot::channel();
+        self.0.context.workers.submit(move || {
+            // Whoever asked may have gone away.
+            drop(tx.send(work()));
+        });
+        rx.await.unwrap_or_else(|_| {
+            Err(Error::Closed {
+                log: self.0.path.display().to_string(),
+            })
+        })
+    }
+
+    fn assemble(
+        &self,
+        partition: TopicPartition,
+        topic_id: TopicId,
+        config: Arc<LogConfig>,
+        dir: PathBuf,
+        recovered: Recovered,
+    ) -> Log {
+        let end = recovered.next_offset;
+        let offsets = LogOffsets {
+            log_start_offset: recovered.log_start_offset,
+            high_watermark: end,
+            flushed_offset: end,
+            log_end_offset: end,
+        };
+        let core = Arc::new(Core {
+            partition,
+            topic_id,
+            dir,
+            context: Arc::clone(&self.0.context),
+            config: ArcSwap::new(config),
+            segments: ArcSwap::from_pointee(recovered.segments),
+            offsets: watch::Sender::new(offsets),
+            epochs: RwLock::new(recovered.epochs),
+            tail: Arc::default(),
+            queue: Mutex::new(Queue {
+                commands: std::collections::VecDeque::new(),
+                bytes: 0,
+                owner: None,
+                closed: false,
+            }),
+            recovery_point: AtomicI64::new(recovered.recovery_point),
+            replicated: AtomicBool::new(false),
+            unflushed_since_ms: AtomicI64::new(i64::MAX),
+            deleted: AtomicBool::new(false),
+            reported: Mutex::default(),
+        });
+        let owner = Box::new(Owner {
+            core: Arc::clone(&core),
+            active: recovered.active,
+            producers: recovered.producers,
+            epochs_dirty: recovered.epochs_dirty,
+            next_offset: end,
+            flushed_offset: end,
+            log_start_offset: recovered.log_start_offset,
+            bytes_since_checkpoint: recovered.bytes_since_checkpoint,
+            snapshot_offset: recovered.snapshot_offset,
+            folder_exists: recovered.folder_exists,
+            full_logged_ms: None,
+        });
+        core.queue.lock().owner = Some(owner);
+        Log(core)
+    }
+
+    /// Deletes a log: its folder gets another name at once, durably, and is removed later.
+    pub async fn delete_log(&self, partition: &TopicPartition) -> Result<(), Error> {
+        let log = self.0.logs.lock().remove(partition);
+        if let Some(log) = &log {
+            // After what was enqueued before; then nothing touches the folder any more.
+            let retired = log.run(|owner| {
+                owner.core.queue.lock().closed = true;
+                owner.core.deleted.store(true, Ordering::Release);
+                owner.core.segments.store(Arc::default());
+                owner.core.tail.clear();
+                owner.active = None;
+                Ok(())
+            });
+            // A closed log is as good.
+            drop(retired.await);
+        }
+        self.0.folders.lock().remove(partition);
+        let (dir, partition) = (self.clone(), partition.clone());
+        self.on_worker(move || dir.remove_folder(&partition)).await
+    }
+
+    fn remove_folder(&self, partition: &TopicPartition) -> Result<(), Error> {
+        let context = &self.0.context;
+        let disk = &context.disk;
+        let from = self.0.path.join(partition.to_string());
+        let id = Uuid(context.random.bytes16());
+        let to = self.0.path.join(layout::deleted_folder(partition, id));
+        match disk.rename(&from, &to) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(Error::io("rename", &from)(error)),
+        }
+        disk.sync_dir(&self.0.path)
+            .map_err(Error::io("flush", &self.0.path))?;
+        let due = context
+            .clock
+            .now_ms()
+            .saturating_add(context.options.file_delete_delay_ms);
+        context.trash.lock().push((due, to));
+        {
+            // A new topic of this name must not inherit the offsets.
+            let mut known = self.0.checkpoints.lock();
+            known.recovery_points.remove(partition);
+            known.log_starts.remove(partition);
+            known.high_watermarks.remove(partition);
+        }
+        self.write_checkpoints().or_else(|error| {
+            // On a full disk the old text stays until the next time. A start in between finds no
+            // folder of this name and ignores the entry.
+            if error.is_full() { Ok(()) } else { Err(error) }
+        })
+    }
+
+    /// Writes the checkpoint files, where they changed. Blocks.
+    pub(crate) fn write_checkpoints(&self) -> Result<(), Error> {
+        let mut known = self.0.checkpoints.lock();
+        for log in self.logs() {
+            let core = &log.0;
+            let partition = &core.partition;
+            let segments = core.segments.load();
+            let Some(first) = segments.first() else {
+                continue;
+            };
+            let offsets = core.offsets();
+            let recovery_point = core.recovery_point.load(Ordering::Acquire);
+            known
+                .recovery_points
+                .insert(partition.clone(), recovery_point);
+            known
+                .high_watermarks
+                .insert(partition.clone(), offsets.high_watermark);
+            if offsets.log_start_offset > first.base_offset {
+                let start = offsets.log_start_offset;
+                known.log_starts.insert(partition.clone(), start);
+            } else {
+                known.log_starts.remove(partition);
+            }
+        }
+        // The log starts first: what lies before them may be deleted right after.
+        let texts = [
+            (layout::LOG_START_FILE, format_of(&known.log_starts)),
+            (
+                layout::RECOVERY_POINT_FILE,
+                format_of(&known.recovery_points),
+            ),
+            (
+                layout::HIGH_WATERMARK_FILE,
+                format_of(&known.high_watermarks),
+            ),
+        ];
+        for (name, text) in texts {
+            if known.written.get(name) == Some(&text) {
+                continue;
+            }
+            let path = self.0.path.join(name);
+            self.0
+                .context
+                .disk
+                .write_atomically(&path, text.as_bytes())
+                .map_err(Error::io("write", &path))?;
+            known.written.insert(name, text);
+        }
+        Ok(())
+    }
+
+    /// Moves a log's start to `offset` (KIP-107), durably, and deletes the segments before it.
+    /// Returns the log start offset.
+    pub async fn delete_records_before(&self, log: &Log, offset: Offset) -> Result<Offset, Error> {
+        let has_deletable = log
+            .run(move |owner| {
+                let offsets = owner.core.offsets();
+                if offset > offsets.high_watermark || offset < 0 {
+                    return Err(Error::OffsetOutOfRange {
+                        offset,
+                        log_start_offset: offsets.log_start_offset,
+                        log_end_offset: offsets.high_watermark,
+                    });
+                }
+                owner.advance_log_start(offset);
+                Ok(owner.has_deletable())
+            })
+            .await?;
+        let dir = self.clone();
+        self.on_worker(move || dir.write_checkpoints()).await?;
+        if has_deletable {
+            let now = self.0.context.clock.now_ms();
+            log.run(move |owner| owner.delete_segments(now)).await?;
+        }
+        Ok(log.log_start_offset())
+    }
+
+    /// Deletes what is too old or too much, in all logs. Returns how many logs lost something.
+    pub async fn enforce_retention(&self, now_ms: TimestampMs) -> Result<usize, Error> {
+        let plan = move |owner: &mut Owner| {
+            let start = owner.plan_retention(now_ms)?;
+            owner.advance_log_start(start);
+            Ok::<bool, Error>(owner.has_deletable())
+        };
+        let logs = self.logs().into_iter();
+        let logs = logs.filter(|l| !l.0.segments.load().is_empty());
+        let planned: Vec<_> = logs.map(|log| (log.0.submit(plan), log)).collect();
+        let mut due = Vec::new();
+        for (pending, log) in planned {
+            let Some(pending) = pending else { continue };
+            match pending.await {
+                Ok(Ok(true)) => due.push(log),
+                Ok(Err(error)) => {
+                    tracing::error!(log = %log.partition(), %error, "retention failed; it is tried again");
+                }
+                Ok(Ok(false)) | Err(_) => {}
+            }
+        }
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let dir = self.clone();
+        match self.on_worker(move || dir.write_checkpoints()).await {
+            // Deleting is what makes room. It is safe all the same: oldest segments go first.
+            Err(error) if error.is_full() => {}
+            other => other?,
+        }
+        let count = due.len();
+        let delete = move |owner: &mut Owner| owner.delete_segments(now_ms);
+        let deleting: Vec<_> = due.iter().map(|log| log.0.submit(delete)).collect();
+        for pending in deleting.into_iter().flatten() {
+            if let Ok(result) = pending.await {
+                result?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Moves the recovery points of logs with enough new bytes (`force`: with any), and writes the
+    /// checkpoint files.
+    pub async fn checkpoint(&self, force: bool) -> Result<(), Error> {
+        self.checkpoint_logs(force, false).await?;
+        let dir = self.clone();
+        self.on_worker(move || dir.write_checkpoints()).await
+    }
+
+    /// All logs at the same time. A full disk, met by one of them, does not keep the others from it.
+    async fn checkpoint_logs(&self, force: bool, close: bool) -> Result<(), Error> {
+        let task = move |owner: &mut Owner| {
+            let done = owner.checkpoint(force);
+            owner.publish_end();
+            if close {
+                owner.core.queue.lock().closed = true;
+            }
+            done
+        };
+        let logs = self.logs();
+        let pending: Vec<_> = logs.iter().map(|log| log.0.submit(task)).collect();
+        let mut first_error = Ok(());
+        for pending in pending.into_iter().flatten() {
+            if let Ok(Err(error)) = pending.await
+                && first_error.is_ok()
+            {
+                first_error = Err(error);
+            }
+        }
+        first_error
+    }
+
+    /// Flushes logs whose oldest unflushed record is older than their `flush.ms`.
+    pub(crate) fn flush_overdue(&self) {
+        let now = self.0.context.clock.monotonic_ms();
+        for log in self.logs() {
+            let since = log.0.unflushed_since_ms.load(Ordering::Relaxed);
+            if since == i64::MAX || now.saturating_sub(since) < log.0.config.load().flush_ms {
+                continue;
+            }
+            // Nobody waits; a log that was closed meanwhile has flushed already.
+            drop(log.0.submit(|owner| {
+                if owner.flushed_offset < owner.next_offset {
+                    owner.flush();
+                    owner.publish_end();
+                }
+            }));
+        }
+    }
+
+    /// Removes files and folders whose time has come. Blocks.
+    pub(crate) fn empty_trash(&self) {
+        let now = self.0.context.clock.now_ms();
+        let due: Vec<PathBuf> = {
+            let mut trash = self.0.context.trash.lock();
+            let (due, later) = trash.drain(..).partition(|(at, _)| *at <= now);
+            *trash = later;
+            Vec::into_iter(due).map(|(_, path)| path).collect()
+        };
+        let disk = &self.0.context.disk;
+        for path in due {
+            let is_folder = path.to_str().is_some_and(layout::is_deleted_folder);
+            let removed = if is_folder {
+                disk.remove_dir_all(&path)
+            } else {
+                disk.remove_file(&path)
+            };
+            match removed {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    tracing::warn!(path = %path.display(), %error, "cannot remove; left behind");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The clean end: everything is flushed, and the next start has nothing to recover. Call it
+    /// once, when nobody appends any more.
+    pub async fn close(&self) -> Result<(), Error> {
+        let closed = self.checkpoint_logs(true, true).await;
+        let dir = self.clone();
+        let marked = self
+            .on_worker(move || {
+                dir.write_checkpoints()?;
+                closed?;
+                dir.write_marker()
+            })
+            .await;
+        self.0.context.workers.close();
+        drop(self.0.lock.lock().take());
+        marked
+    }
+
+    fn write_marker(&self) -> Result<(), Error> {
+        let disk = &self.0.context.disk;
+        let path = self.0.path.join(layout::CLEAN_SHUTDOWN_FILE);
+        let text = checkpoint::CLEAN_SHUTDOWN_TEXT.as_bytes();
+        let write = || {
+            let file = disk.open(&path, OpenMode::Truncate)?;
+            file.write_at(&[IoSlice::new(text)], 0)?;
+            file.sync_data()?;
+            disk.sync_dir(&self.0.path)
+        };
+        write().map_err(Error::io("write", &path))
+    }
+}
+
+fn take_lock(disk: &dyn Disk, path: &Path) -> Result<Box<dyn Lock>, Error> {
+    let file = path.join(layout::LOCK_FILE);
+    disk.lock(&file).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::WouldBlock {
+            let path = path.to_owned();
+            Error::Locked { path }
+        } else {
+            Error::io("lock", &file)(error)
+        }
+    })
+}
+
+/// Whether the marker is there; it is removed, durably: from now on an end without it is unclean.
+fn take_marker(disk: &dyn Disk, path: &Path) -> Result<bool, Error> {
+    let marker = path.join(layout::CLEAN_SHUTDOWN_FILE);
+    match disk.remove_file(&marker) {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(Error::io("remove", &marker)(error)),
+    }
+    disk.sync_dir(path).map_err(Error::io("flush", path))?;
+    Ok(true)
+}
+
+/// The offsets of partitions that have a folder. A damaged file only costs time: recovery then
+/// reads more.
+fn load_offsets(
+    disk: &dyn Disk,
+    path: &Path,
+    folders: &BTreeSet<TopicPartition>,
+) -> Result<Offsets, Error> {
+    let mut offsets = match checkpoint::read_offsets(disk, path) {
+        Ok(offsets) => offsets.unwrap_or_default(),
+        Err(error @ Error::Malformed { .. }) => {
+            tracing::error!(%error, "a checkpoint is lost; recovery reads everything again");
+            Offsets::new()
+        }
+        Err(error) => return Err(error),
+    };
+    offsets.retain(|partition, _| folders.contains(partition));
+    Ok(offsets)
+}
+
+fn format_of(offsets: &Offsets) -> String {
+    checkpoint::format_offsets(offsets)
+}

@@ -1,0 +1,340 @@
+//! The handle of one partition's log.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use ottla_model::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicPartition};
+use ottla_record::DecompressLimit;
+use tokio::sync::{oneshot, watch};
+
+use crate::core::{Command, Core, LogOffsets};
+use crate::producer_state::ProducerEntry;
+use crate::read::Ask;
+use crate::{Append, AppendError, Appended, Error, LogConfig, ReadResult, TimestampOffset, UpTo};
+
+/// One partition's log. Clones are the same log; all methods may be called from any thread.
+#[derive(Clone)]
+pub struct Log(pub(crate) Arc<Core>);
+
+/// Resolves when the append is durable (as far as its [`crate::Wait`] and the configuration ask) or
+/// was refused. Dropping it does not take the append back.
+#[must_use = "an append that nobody waits for may still fail"]
+pub struct AppendFuture(oneshot::Receiver<Result<Appended, AppendError>>);
+
+impl Future for AppendFuture {
+    type Output = Result<Appended, AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0)
+            .poll(cx)
+            .map(|answer| answer.unwrap_or(Err(AppendError::Closed)))
+    }
+}
+
+/// Waits for a log's offsets to move. Cheap to make and to clone.
+#[derive(Clone)]
+pub struct OffsetWatch(watch::Receiver<LogOffsets>);
+
+impl OffsetWatch {
+    /// The offsets now; [`OffsetWatch::changed`] waits for newer ones than these.
+    pub fn offsets(&mut self) -> LogOffsets {
+        *self.0.borrow_and_update()
+    }
+
+    /// Waits until the offsets have moved; `false` when the log is closed and gone.
+    pub async fn changed(&mut self) -> bool {
+        self.0.changed().await.is_ok()
+    }
+
+    /// Waits until the high watermark is beyond `offset`, so that the record at `offset` can be
+    /// read; `false` when the log is gone.
+    pub async fn high_watermark_past(&mut self, offset: Offset) -> bool {
+        let past = |o: &LogOffsets| o.high_watermark > offset;
+        self.0.wait_for(past).await.is_ok()
+    }
+
+    /// Waits until the log's end is beyond `offset`; `false` when the log is gone.
+    pub async fn log_end_past(&mut self, offset: Offset) -> bool {
+        let past = |o: &LogOffsets| o.log_end_offset > offset;
+        self.0.wait_for(past).await.is_ok()
+    }
+}
+
+/// What `DescribeLogDirs` and people want to know of a segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentInfo {
+    /// Its first offset, and its name.
+    pub base_offset: Offset,
+    /// Its size without indexes.
+    pub bytes: u64,
+}
+
+impl Log {
+    /// The partition.
+    #[must_use]
+    pub fn partition(&self) -> &TopicPartition {
+        &self.0.partition
+    }
+
+    /// The topic's id.
+    #[must_use]
+    pub fn topic_id(&self) -> TopicId {
+        self.0.topic_id
+    }
+
+    /// The configuration in force.
+    #[must_use]
+    pub fn config(&self) -> Arc<LogConfig> {
+        self.0.config.load_full()
+    }
+
+    /// Changes the configuration; the next append and the next look of retention follow it.
+    pub fn update_config(&self, config: LogConfig) {
+        self.0.config.store(Arc::new(config));
+    }
+
+    /// Enqueues records. The order of the calls is the order in the log.
+    pub fn append(&self, append: Append) -> AppendFuture {
+        let (answer, rx) = oneshot::channel();
+        let bytes = append.total_len();
+        let command = Command::Append {
+            append,
+            bytes,
+            answer,
+        };
+        if let Err(Command::Append { answer, .. }) = self.0.enqueue(command) {
+            // The future was made a moment ago and is there to hear it.
+            drop(answer.send(Err(AppendError::Closed)));
+        }
+        AppendFuture(rx)
+    }
+
+    /// Bytes of appends that are not answered yet, for a broker that wants to refuse more.
+    #[must_use]
+    pub fn queued_bytes(&self) -> u64 {
+        self.0.queue.lock().bytes
+    }
+
+    /// All offsets, as of one moment.
+    #[must_use]
+    pub fn offsets(&self) -> LogOffsets {
+        self.0.offsets()
+    }
+
+    /// The first offset that can be read.
+    #[must_use]
+    pub fn log_start_offset(&self) -> Offset {
+        self.offsets().log_start_offset
+    }
+
+    /// The offset that the next record will get.
+    #[must_use]
+    pub fn log_end_offset(&self) -> Offset {
+        self.offsets().log_end_offset
+    }
+
+    /// Everything before it is on disk.
+    #[must_use]
+    pub fn flushed_offset(&self) -> Offset {
+        self.offsets().flushed_offset
+    }
+
+    /// Consumers read up to here.
+    #[must_use]
+    pub fn high_watermark(&self) -> Offset {
+        self.offsets().high_watermark
+    }
+
+    /// Everything before it needs no recovery.
+    #[must_use]
+    pub fn recovery_point(&self) -> Offset {
+        self.0.recovery_point.load(Ordering::Acquire)
+    }
+
+    /// Follows the offsets.
+    #[must_use]
+    pub fn watch(&self) -> OffsetWatch {
+        OffsetWatch(self.0.offsets.subscribe())
+    }
+
+    /// Says who moves the high watermark: the log itself (a single replica, the default), or
+    /// replication through [`Log::advance_high_watermark`].
+    pub fn set_replicated(&self, replicated: bool) {
+        self.0.replicated.store(replicated, Ordering::Release);
+    }
+
+    /// Moves the high watermark forward, at most to the log's end; it never goes back.
+    pub fn advance_high_watermark(&self, offset: Offset) {
+        self.0.publish(|offsets| {
+            let bounded = offset.min(offsets.log_end_offset);
+            offsets.high_watermark = offsets.high_watermark.max(bounded);
+        });
+    }
+
+    /// Whole batches from the one that has `from`, in at most `max_bytes` (but one batch in any case
+    /// when `min_one_batch`), if memory has them or if there is nothing to read. `None` means that
+    /// the disk is needed: call [`Log::read_blocking`] away from network tasks. Never blocks.
+    pub fn try_read_cached(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        min_one_batch: bool,
+        up_to: UpTo,
+    ) -> Option<Result<ReadResult, Error>> {
+        self.0.try_read_cached(Ask {
+            from,
+            max_bytes,
+            min_one_batch,
+            up_to,
+        })
+    }
+
+    /// As [`Log::try_read_cached`], from memory or from disk. Batches from disk are checked; a
+    /// damaged one is never returned. Blocks.
+    pub fn read_blocking(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        min_one_batch: bool,
+        up_to: UpTo,
+    ) -> Result<ReadResult, Error> {
+        self.0.read_blocking(Ask {
+            from,
+            max_bytes,
+            min_one_batch,
+            up_to,
+        })
+    }
+
+    /// The first record below the high watermark with a timestamp of at least `timestamp`. Blocks.
+    pub fn offset_for_timestamp(
+        &self,
+        timestamp: TimestampMs,
+        decompress: DecompressLimit,
+    ) -> Result<Option<TimestampOffset>, Error> {
+        self.0.offset_for_timestamp(timestamp, decompress)
+    }
+
+    /// The record with the largest timestamp (KIP-734). Blocks.
+    pub fn max_timestamp_offset(
+        &self,
+        decompress: DecompressLimit,
+    ) -> Result<Option<TimestampOffset>, Error> {
+        self.0.max_timestamp_offset(decompress)
+    }
+
+    /// The largest epoch up to `epoch` and where it ends (KIP-101); `None` when it is unknown.
+    #[must_use]
+    pub fn leader_epoch_end_offset(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
+        let end = self.log_end_offset();
+        self.0.epochs.read().end_offset(epoch, end)
+    }
+
+    /// The newest leader epoch that wrote to the log.
+    #[must_use]
+    pub fn latest_leader_epoch(&self) -> Option<LeaderEpoch> {
+        self.0.epochs.read().latest()
+    }
+
+    /// The epoch of the record at `offset`.
+    #[must_use]
+    pub fn leader_epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.0.epochs.read().epoch_at(offset)
+    }
+
+    /// Notes that a leader's term begins at the log's end, durably.
+    pub async fn assign_leader_epoch(&self, epoch: LeaderEpoch) -> Result<(), Error> {
+        self.run(move |owner| {
+            let start = owner.next_offset;
+            let is_new = owner.core.epochs.write().assign(epoch, start);
+            owner.epochs_dirty |= is_new;
+            if is_new && owner.folder_exists {
+                owner.write_epochs()?;
+                let dir = owner.dir();
+                let disk = &owner.core.context.disk;
+                disk.sync_dir(dir).map_err(Error::io("flush", dir))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Everything that was appended before is on disk when this returns.
+    pub async fn flush(&self) -> Result<(), Error> {
+        self.run(|owner| {
+            if owner.flushed_offset < owner.next_offset {
+                owner.flush();
+                owner.publish_end();
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Begins a new segment, unless the active one is empty.
+    pub async fn roll(&self) -> Result<(), Error> {
+        self.run(|owner| {
+            owner.roll()?;
+            owner.publish_end();
+            Ok(())
+        })
+        .await
+    }
+
+    /// The idempotent producers that the log knows, as of all earlier appends.
+    pub async fn active_producers(&self) -> Result<Vec<(ProducerId, ProducerEntry)>, Error> {
+        self.run(|owner| {
+            let entries = owner.producers.iter();
+            Ok(entries.map(|(id, entry)| (id, entry.clone())).collect())
+        })
+        .await
+    }
+
+    /// The segments, oldest first. Blocks: sizes of segments that nobody has read yet are on disk.
+    pub fn segments(&self) -> Result<Vec<SegmentInfo>, Error> {
+        let segments = self.0.segments.load_full();
+        let info = |s: &Arc<crate::segment::Segment>| {
+            Ok(SegmentInfo {
+                base_offset: s.base_offset,
+                bytes: s.size()?,
+            })
+        };
+        segments.iter().map(info).collect()
+    }
+
+    /// The size of all segments without indexes. Blocks, as [`Log::segments`].
+    pub fn size_bytes(&self) -> Result<u64, Error> {
+        Ok(self.segments()?.iter().map(|s| s.bytes).sum())
+    }
+
+    /// Flushes everything, so that the next start has nothing to recover, and takes no more appends.
+    pub async fn close(&self) -> Result<(), Error> {
+        let closed = self
+            .run(|owner| {
+                // Even when the disk is too full for a snapshot, the batches themselves are flushed.
+                let checkpointed = owner.checkpoint(true);
+                owner.publish_end();
+                checkpointed
+            })
+            .await;
+        self.0.queue.lock().closed = true;
+        match closed {
+            Err(Error::Closed { .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Runs `task` as the log's owner.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        task: impl FnOnce(&mut crate::owner::Owner) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let Some(done) = self.0.submit(task) else {
+            return Err(self.0.closed());
+        };
+        done.await.unwrap_or_else(|_| Err(self.0.closed()))
+    }
+}

@@ -1,0 +1,151 @@
+//! What can be set, per data folder and per log.
+
+use std::time::Duration;
+
+use ottla_model::{LeaderEpoch, TimestampMs};
+use ottla_record::Batch;
+
+/// What concerns all logs of a data folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogDirOptions {
+    /// Threads that write and flush. Each one waits for one flush at a time, so it should be a few
+    /// times what the disk does at once.
+    pub disk_threads: usize,
+    /// Bytes of the newest batches kept in memory, of all logs together.
+    pub cache_bytes: u64,
+    /// How often retention looks at the logs (`log.retention.check.interval.ms`).
+    pub retention_interval: Duration,
+    /// How often the recovery points, log start offsets and high watermarks are written
+    /// (`log.flush.offset.checkpoint.interval.ms`).
+    pub checkpoint_interval: Duration,
+    /// A log's recovery point moves when it has this many new bytes: what recovery may have to read
+    /// again of one log.
+    pub checkpoint_min_bytes: u64,
+    /// How often logs with a `flush.ms` are looked at (`log.flush.scheduler.interval.ms`).
+    pub flush_check_interval: Duration,
+    /// Producers that were silent for so long are forgotten (`producer.id.expiration.ms`).
+    pub producer_id_expiration_ms: i64,
+    /// How long deleted files keep their bytes under another name (`file.delete.delay.ms`).
+    pub file_delete_delay_ms: i64,
+}
+
+impl Default for LogDirOptions {
+    fn default() -> Self {
+        LogDirOptions {
+            disk_threads: 8,
+            cache_bytes: 32 << 20,
+            retention_interval: Duration::from_secs(300),
+            checkpoint_interval: Duration::from_secs(60),
+            checkpoint_min_bytes: 1 << 20,
+            flush_check_interval: Duration::from_secs(1),
+            producer_id_expiration_ms: 86_400_000,
+            file_delete_delay_ms: 60_000,
+        }
+    }
+}
+
+/// What concerns one log: the topic's properties, in Kafka's names and units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogConfig {
+    /// Whether an append is answered only when it is on disk (the default), or when the kernel has
+    /// it.
+    pub wait_for_disk: bool,
+    /// Flush when this many records are not flushed (`flush.messages`).
+    pub flush_messages: i64,
+    /// Flush when a record was not flushed for so long (`flush.ms`).
+    pub flush_ms: i64,
+    /// The size at which a new segment begins (`segment.bytes`).
+    pub segment_bytes: u64,
+    /// The age at which a new segment begins (`segment.ms`).
+    pub segment_ms: i64,
+    /// The size of an index at which a new segment begins (`segment.index.bytes`).
+    pub segment_index_bytes: u64,
+    /// An index entry for every so many bytes (`index.interval.bytes`).
+    pub index_interval_bytes: u64,
+    /// Whether `cleanup.policy` has `delete`.
+    pub delete: bool,
+    /// The age at which segments are deleted, -1 for never (`retention.ms`).
+    pub retention_ms: i64,
+    /// The log's size beyond which segments are deleted, -1 for never (`retention.bytes`).
+    pub retention_bytes: i64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        LogConfig {
+            wait_for_disk: true,
+            flush_messages: i64::MAX,
+            flush_ms: i64::MAX,
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * 86_400_000,
+            segment_index_bytes: 10 << 20,
+            index_interval_bytes: 4096,
+            delete: true,
+            retention_ms: 7 * 86_400_000,
+            retention_bytes: -1,
+        }
+    }
+}
+
+/// Who appends, and with it what is checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A client: the producer's epoch and sequences are checked.
+    Client,
+    /// A coordinator of this broker: its batches have no sequences; only the epoch is checked.
+    Coordinator,
+}
+
+/// When an append is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// As [`LogConfig::wait_for_disk`] says.
+    AsConfigured,
+    /// When it is on disk, whatever the configuration says.
+    ForDisk,
+}
+
+/// Records on their way into a log.
+#[derive(Debug, Clone)]
+pub struct Append {
+    /// Batches that `ottla_record::validate` has let pass. All of them are appended, or none.
+    pub batches: Vec<Batch>,
+    /// The epoch of the leader that appends.
+    pub leader_epoch: LeaderEpoch,
+    /// Who appends.
+    pub origin: Origin,
+    /// The time to stamp when `message.timestamp.type` is `LogAppendTime`.
+    pub log_append_time: Option<TimestampMs>,
+    /// When to answer.
+    pub wait: Wait,
+}
+
+impl Append {
+    /// A client's batches with their own timestamps.
+    #[must_use]
+    pub fn from_client(batches: Vec<Batch>, leader_epoch: LeaderEpoch) -> Self {
+        Append {
+            batches,
+            leader_epoch,
+            origin: Origin::Client,
+            log_append_time: None,
+            wait: Wait::AsConfigured,
+        }
+    }
+
+    /// A coordinator's batches, which must be on disk before they are answered.
+    #[must_use]
+    pub fn from_coordinator(batches: Vec<Batch>, leader_epoch: LeaderEpoch) -> Self {
+        Append {
+            origin: Origin::Coordinator,
+            wait: Wait::ForDisk,
+            ..Append::from_client(batches, leader_epoch)
+        }
+    }
+
+    /// The bytes of all batches.
+    #[must_use]
+    pub fn total_len(&self) -> u64 {
+        self.batches.iter().map(|b| b.bytes().len() as u64).sum()
+    }
+}

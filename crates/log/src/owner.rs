@@ -1,0 +1,221 @@
+//! The one owner of a log: everything that changes a log happens here, one job at a time.
+//!
+//! ```text
+//! append() ─▶ queue ─▶ [ write a group ]─▶[ flush it ]─▶ publish offsets, answer
+//!                          ▲ what arrives meanwhile is the next group │
+//!                          └──────────────────────────────────────────┘
+//! ```
+//!
+//! The owner is a value. It rests in the log's queue while there is nothing to do, and travels with
+//! the job while there is: so no lock is held while the disk works, and two jobs cannot overlap.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ottla_model::{Offset, TimestampMs};
+use ottla_runtime::fail_stop;
+
+use crate::append::Written;
+use crate::core::{Answer, Command, Core};
+use crate::producer_state::ProducerState;
+use crate::segment::Segment;
+use crate::{Append, Error, Probe};
+
+/// A group takes at most this many bytes; the rest waits for the next one.
+pub(crate) const GROUP_BYTES_MAX: u64 = 8 << 20;
+
+/// What only the owner knows.
+pub(crate) struct Owner {
+    pub(crate) core: Arc<Core>,
+    pub(crate) active: Option<Active>,
+    pub(crate) producers: ProducerState,
+    pub(crate) epochs_dirty: bool,
+    /// Written up to here; published when the group is finished.
+    pub(crate) next_offset: Offset,
+    pub(crate) flushed_offset: Offset,
+    pub(crate) log_start_offset: Offset,
+    /// Bytes that recovery would have to read again.
+    pub(crate) bytes_since_checkpoint: u64,
+    /// The offset of the newest producer snapshot.
+    pub(crate) snapshot_offset: Option<Offset>,
+    pub(crate) folder_exists: bool,
+    /// When the full disk was last spoken of.
+    pub(crate) full_logged_ms: Option<i64>,
+}
+
+/// The segment that grows.
+pub(crate) struct Active {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) size: u64,
+    pub(crate) created_ms: TimestampMs,
+    /// The max timestamp of the first batch: the segment's age counts from it.
+    pub(crate) first_timestamp: Option<TimestampMs>,
+    pub(crate) max_timestamp: (TimestampMs, Offset),
+    pub(crate) bytes_since_index: u64,
+    /// Index entries that are in the files already.
+    pub(crate) offsets_written: usize,
+    pub(crate) times_written: usize,
+}
+
+enum Work {
+    Appends(Vec<(Append, u64, Answer)>),
+    Task(Box<dyn FnOnce(&mut Owner) + Send>),
+}
+
+/// Begins to work off the queue.
+pub(crate) fn start(owner: Box<Owner>) {
+    let context = Arc::clone(&owner.core.context);
+    context.workers.submit(move || run(owner));
+}
+
+fn run(mut owner: Box<Owner>) {
+    match take(&owner.core) {
+        None => rest(owner),
+        Some(Work::Task(task)) => {
+            task(&mut owner);
+            rest(owner);
+        }
+        Some(Work::Appends(appends)) => {
+            let written = owner.write(appends);
+            let context = Arc::clone(&owner.core.context);
+            context.workers.proceed(move || {
+                owner.finish(written);
+                rest(owner);
+            });
+        }
+    }
+}
+
+/// Goes on if more has arrived (as a new job, so that other logs have their turn), or rests.
+fn rest(owner: Box<Owner>) {
+    let core = Arc::clone(&owner.core);
+    let mut queue = core.queue.lock();
+    if queue.commands.is_empty() {
+        queue.owner = Some(owner);
+    } else {
+        drop(queue);
+        start(owner);
+    }
+}
+
+fn take(core: &Core) -> Option<Work> {
+    let mut queue = core.queue.lock();
+    let mut appends = Vec::new();
+    let mut group_bytes = 0;
+    while let Some(command) = queue.commands.pop_front() {
+        match command {
+            Command::Task(task) if appends.is_empty() => return Some(Work::Task(task)),
+            Command::Append {
+                append,
+                bytes,
+                answer,
+            } if appends.is_empty() || group_bytes + bytes <= GROUP_BYTES_MAX => {
+                group_bytes += bytes;
+                appends.push((append, bytes, answer));
+            }
+            later => {
+                queue.commands.push_front(later);
+                break;
+            }
+        }
+    }
+    (!appends.is_empty()).then_some(Work::Appends(appends))
+}
+
+impl Owner {
+    /// The second half of a group: flush, publish, answer.
+    pub(crate) fn finish(&mut self, written: Written) {
+        let config = self.core.config.load_full();
+        let unflushed = self.next_offset - self.flushed_offset;
+        let must_flush =
+            config.wait_for_disk || written.wait_for_disk || unflushed >= config.flush_messages;
+        if unflushed > 0 && must_flush {
+            self.flush();
+        }
+        self.publish_end();
+        let probe = &self.core.context.probe;
+        Probe::add(&probe.groups, u64::from(written.bytes > 0));
+        Probe::add(&probe.bytes_in, written.bytes);
+        self.core.queue.lock().bytes -= written.queued_bytes;
+        for (answer, result) in written.answers {
+            match &result {
+                Ok(appended) => {
+                    Probe::add(&probe.appends, 1);
+                    Probe::add(&probe.duplicates, appended.duplicate.into());
+                }
+                Err(_) => Probe::add(&probe.append_errors, 1),
+            }
+            // Nobody waits for an append with acks=0.
+            drop(answer.send(result));
+        }
+    }
+
+    /// Makes the active segment's batches durable.
+    pub(crate) fn flush(&mut self) {
+        let Some(active) = &self.active else { return };
+        let segment = Arc::clone(&active.segment);
+        let clock = &self.core.context.clock;
+        let began = clock.instant();
+        let synced = segment.log().and_then(|file| {
+            file.sync_data()
+                .map_err(Error::io("flush", &segment.log_path()))
+        });
+        if let Err(error) = synced {
+            // The kernel may have dropped the dirty pages; a second try would wrongly succeed.
+            fail_stop(format!(
+                "{error}; it is not known which records are on disk; check the disk and start again"
+            ));
+        }
+        let us = clock.instant().duration_since(began).as_micros();
+        self.core
+            .context
+            .probe
+            .observe_sync(u64::try_from(us).unwrap_or(u64::MAX));
+        self.flushed_offset = self.next_offset;
+        self.core
+            .unflushed_since_ms
+            .store(i64::MAX, Ordering::Relaxed);
+    }
+
+    /// Lets readers see what was written, and moves the high watermark where this log decides it.
+    pub(crate) fn publish_end(&mut self) {
+        let wait_for_disk = self.core.config.load().wait_for_disk;
+        let own = !self.core.is_replicated();
+        let (end, flushed) = (self.next_offset, self.flushed_offset);
+        self.core.publish(|offsets| {
+            offsets.log_end_offset = end;
+            offsets.flushed_offset = flushed;
+            if own {
+                let safe = if wait_for_disk { flushed } else { end };
+                offsets.high_watermark = offsets.high_watermark.max(safe);
+            }
+        });
+    }
+
+    /// What to do about an error of the disk: a full one is the caller's to report, anything else
+    /// ends the process.
+    pub(crate) fn full_or_stop(&mut self, error: &Error) {
+        if !error.is_full() {
+            fail_stop(format!("{error}; check the disk and start again"));
+        }
+        Probe::add(&self.core.context.probe.storage_full, 1);
+        let now = self.core.context.clock.monotonic_ms();
+        if self.full_logged_ms.is_none_or(|at| now - at >= 10_000) {
+            self.full_logged_ms = Some(now);
+            tracing::error!(
+                log = %self.core.partition,
+                %error,
+                "the disk is full: produce is refused until there is room; reads and deletes go on"
+            );
+        }
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.core.dir
+    }
+
+    pub(crate) fn now_ms(&self) -> TimestampMs {
+        self.core.context.clock.now_ms()
+    }
+}

@@ -1,0 +1,225 @@
+//! One segment: a `.log` file and its two indexes.
+//!
+//! The newest segment of a log is *active*: its indexes are in memory and grow. When the next one
+//! begins it is sealed: its indexes are on disk, and its files are opened only when somebody reads.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ottla_model::{NO_TIMESTAMP, Offset, TimestampMs};
+use ottla_runtime::Disk;
+use ottla_runtime::disk::{File, OpenMode};
+use parking_lot::{Mutex, RwLock};
+
+use crate::Error;
+use crate::index::{self, Indexes, OFFSET_ENTRY_LEN};
+use crate::layout::{self, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX};
+use crate::walk::{Step, Walker};
+
+const UNKNOWN: u64 = u64::MAX;
+
+/// A segment, shared between its log's owner and the readers.
+pub(crate) struct Segment {
+    pub(crate) base_offset: Offset,
+    dir: PathBuf,
+    disk: Arc<dyn Disk>,
+    /// When this process first met the segment: stands in for its age when no record has a
+    /// timestamp.
+    pub(crate) seen_ms: TimestampMs,
+    log: Mutex<Option<Arc<dyn File>>>,
+    offset_index: Mutex<Option<Arc<dyn File>>>,
+    /// Bytes of whole batches; readers never look behind it.
+    size: AtomicU64,
+    /// The largest timestamp and the last offset of its batch.
+    max_timestamp: Mutex<Option<(TimestampMs, Offset)>>,
+    /// Present while the segment is active.
+    pub(crate) indexes: RwLock<Option<Indexes>>,
+}
+
+impl Segment {
+    /// A segment that is on disk already; nothing is opened.
+    pub(crate) fn on_disk(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        base_offset: Offset,
+        now_ms: TimestampMs,
+    ) -> Self {
+        Segment {
+            base_offset,
+            dir: dir.to_owned(),
+            disk: Arc::clone(disk),
+            seen_ms: now_ms,
+            log: Mutex::default(),
+            offset_index: Mutex::default(),
+            size: AtomicU64::new(UNKNOWN),
+            max_timestamp: Mutex::default(),
+            indexes: RwLock::default(),
+        }
+    }
+
+    /// A new, empty, active segment; its name is not durable yet.
+    pub(crate) fn create(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        base_offset: Offset,
+        now_ms: TimestampMs,
+    ) -> Result<Self, Error> {
+        let segment = Segment::on_disk(disk, dir, base_offset, now_ms);
+        let path = segment.log_path();
+        let file = disk
+            .open(&path, OpenMode::Truncate)
+            .map_err(Error::io("create", &path))?;
+        *segment.log.lock() = Some(file);
+        segment.size.store(0, Ordering::Release);
+        *segment.max_timestamp.lock() = Some((NO_TIMESTAMP, base_offset));
+        *segment.indexes.write() = Some(Indexes::default());
+        Ok(segment)
+    }
+
+    pub(crate) fn path(&self, suffix: &str) -> PathBuf {
+        layout::file(&self.dir, self.base_offset, suffix)
+    }
+
+    pub(crate) fn log_path(&self) -> PathBuf {
+        self.path(LOG_SUFFIX)
+    }
+
+    /// The `.log` file, opened when first needed.
+    pub(crate) fn log(&self) -> Result<Arc<dyn File>, Error> {
+        let mut slot = self.log.lock();
+        if let Some(file) = &*slot {
+            return Ok(Arc::clone(file));
+        }
+        let path = self.log_path();
+        let file = self
+            .disk
+            .open(&path, OpenMode::Write)
+            .map_err(Error::io("open", &path))?;
+        *slot = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Bytes of batches.
+    pub(crate) fn size(&self) -> Result<u64, Error> {
+        match self.size.load(Ordering::Acquire) {
+            UNKNOWN => {
+                let file = self.log()?;
+                let len = file.len().map_err(Error::io("measure", &self.log_path()))?;
+                self.set_size(len);
+                Ok(len)
+            }
+            size => Ok(size),
+        }
+    }
+
+    pub(crate) fn set_size(&self, size: u64) {
+        self.size.store(size, Ordering::Release);
+    }
+
+    /// The largest timestamp, and the last offset of the batch that has it.
+    pub(crate) fn max_timestamp(&self) -> Result<(TimestampMs, Offset), Error> {
+        if let Some(known) = *self.max_timestamp.lock() {
+            return Ok(known);
+        }
+        let last = self.load_indexes()?.times.last().copied();
+        let found = match last {
+            Some(entry) => (
+                entry.timestamp,
+                self.base_offset + i64::from(entry.relative_offset),
+            ),
+            None => self.scan_max_timestamp()?,
+        };
+        *self.max_timestamp.lock() = Some(found);
+        Ok(found)
+    }
+
+    pub(crate) fn set_max_timestamp(&self, timestamp: TimestampMs, offset: Offset) {
+        *self.max_timestamp.lock() = Some((timestamp, offset));
+    }
+
+    /// A segment too small for an index entry, or one whose time index is lost.
+    fn scan_max_timestamp(&self) -> Result<(TimestampMs, Offset), Error> {
+        let (file, size) = (self.log()?, self.size()?);
+        let mut walker = Walker::new(&*file, 0, size, self.base_offset);
+        let mut largest = (NO_TIMESTAMP, self.base_offset);
+        let failed = |e| Error::io("read", &self.log_path())(e);
+        while let Step::Batch { header, .. } = walker.next(false).map_err(failed)? {
+            if header.max_timestamp > largest.0 {
+                largest = (header.max_timestamp, header.last_offset());
+            }
+        }
+        Ok(largest)
+    }
+
+    /// Both indexes: of the active segment a copy, of a sealed one what the files have.
+    pub(crate) fn load_indexes(&self) -> Result<Indexes, Error> {
+        if let Some(indexes) = &*self.indexes.read() {
+            return Ok(indexes.clone());
+        }
+        let read = |suffix| {
+            let path = self.path(suffix);
+            crate::checkpoint::read_if_exists(&*self.disk, &path).map(Option::unwrap_or_default)
+        };
+        Ok(Indexes {
+            offsets: index::decode_offsets(&read(INDEX_SUFFIX)?),
+            times: index::decode_times(&read(TIME_INDEX_SUFFIX)?),
+        })
+    }
+
+    /// Where to begin to look for `offset`. The answer is a hint: whoever uses it checks that a
+    /// batch begins there.
+    pub(crate) fn position_hint(&self, offset: Offset) -> Result<u64, Error> {
+        let relative = u64::try_from(offset - self.base_offset).unwrap_or(0);
+        if let Some(indexes) = &*self.indexes.read() {
+            return Ok(indexes.position_of(relative).into());
+        }
+        self.search_offset_index(relative)
+    }
+
+    /// Binary search in the file: a cold read touches a few pages of it, which the kernel caches.
+    fn search_offset_index(&self, relative: u64) -> Result<u64, Error> {
+        let path = self.path(INDEX_SUFFIX);
+        let Some(file) = self.open_offset_index(&path)? else {
+            return Ok(0);
+        };
+        let entry = |n: u64| -> Result<(u64, u64), Error> {
+            let mut bytes = [0; OFFSET_ENTRY_LEN];
+            file.read_at(&mut bytes, n * OFFSET_ENTRY_LEN as u64)
+                .map_err(Error::io("read", &path))?;
+            let both = u64::from_be_bytes(bytes);
+            Ok((both >> 32, both & u64::from(u32::MAX)))
+        };
+        let len = file.len().map_err(Error::io("measure", &path))?;
+        let (mut low, mut high) = (0, len / OFFSET_ENTRY_LEN as u64);
+        let mut position = 0;
+        while low < high {
+            let middle = low.midpoint(high);
+            let (at, found) = entry(middle)?;
+            if at <= relative {
+                position = found;
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        Ok(position)
+    }
+
+    fn open_offset_index(&self, path: &Path) -> Result<Option<Arc<dyn File>>, Error> {
+        let mut slot = self.offset_index.lock();
+        if slot.is_none() {
+            match self.disk.open(path, OpenMode::Read) {
+                Ok(file) => *slot = Some(file),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("open", path)(error)),
+            }
+        }
+        Ok(slot.clone())
+    }
+
+    /// Turns an active segment into a sealed one; its indexes must be on disk.
+    pub(crate) fn seal(&self) {
+        *self.indexes.write() = None;
+    }
+}

@@ -1,0 +1,204 @@
+//! Going through a segment batch by batch, without ever holding more than a small buffer.
+
+use std::io;
+
+use ottla_model::Offset;
+use ottla_record::{BatchHeader, HEADER_LEN};
+use ottla_runtime::disk::File;
+
+/// Read ahead when only headers are looked at: most batches are smaller.
+const HEADERS_BUFFER: usize = 16 << 10;
+/// Read ahead when everything is read.
+const BODY_BUFFER: usize = 256 << 10;
+/// The CRC covers a batch from here.
+const CRC_FROM: u64 = 21;
+
+/// Steps over the batches of one file.
+pub(crate) struct Walker<'a> {
+    file: &'a dyn File,
+    /// Where the file's batches end.
+    end: u64,
+    position: u64,
+    /// Batches must not begin before this offset.
+    expected: Offset,
+    buffer: Vec<u8>,
+    buffer_at: u64,
+}
+
+/// What stands at the walker's position.
+pub(crate) enum Step {
+    /// A batch; the walker went past it.
+    Batch { position: u64, header: BatchHeader },
+    /// Nothing: the end.
+    End,
+    /// Not a whole and sound batch; the walker stays.
+    Bad { position: u64, reason: String },
+}
+
+impl<'a> Walker<'a> {
+    pub(crate) fn new(file: &'a dyn File, position: u64, end: u64, expected: Offset) -> Self {
+        Walker {
+            file,
+            end,
+            position,
+            expected,
+            buffer: Vec::new(),
+            buffer_at: 0,
+        }
+    }
+
+    /// The offset that follows the last batch.
+    pub(crate) fn next_offset(&self) -> Offset {
+        self.expected
+    }
+
+    /// Where the next batch begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Goes on elsewhere.
+    pub(crate) fn jump(&mut self, position: u64) {
+        self.position = position;
+    }
+
+    /// The next batch; its body is read only when its CRC is wanted.
+    pub(crate) fn next(&mut self, verify_crc: bool) -> io::Result<Step> {
+        if self.position >= self.end {
+            return Ok(Step::End);
+        }
+        let position = self.position;
+        let ahead = if verify_crc {
+            BODY_BUFFER
+        } else {
+            HEADERS_BUFFER
+        };
+        let head = self.bytes(position, HEADER_LEN, ahead)?;
+        let header = match BatchHeader::parse(head) {
+            Ok(header) => header,
+            Err(error) => return Ok(bad(position, error.to_string())),
+        };
+        if let Some(reason) = self.implausible(&header) {
+            return Ok(bad(position, reason));
+        }
+        if verify_crc {
+            let computed = self.crc(position, header.total_len() as u64)?;
+            if computed != header.crc {
+                let stored = header.crc;
+                let reason = format!("stored crc {stored:#010x}, computed {computed:#010x}");
+                return Ok(bad(position, reason));
+            }
+        }
+        self.position += header.total_len() as u64;
+        self.expected = header.last_offset() + 1;
+        Ok(Step::Batch { position, header })
+    }
+
+    /// The length that the header at the position claims, if it could be a batch's: a way past a
+    /// batch whose body is damaged.
+    pub(crate) fn claimed_end(&mut self) -> io::Result<Option<u64>> {
+        let position = self.position;
+        let head = self.bytes(position, HEADER_LEN, HEADERS_BUFFER)?;
+        let Ok(header) = BatchHeader::parse(head) else {
+            return Ok(None);
+        };
+        let end = position + header.total_len() as u64;
+        Ok((end <= self.end).then_some(end))
+    }
+
+    fn implausible(&self, header: &BatchHeader) -> Option<String> {
+        let left = self.end - self.position;
+        if header.total_len() as u64 > left {
+            let len = header.total_len();
+            return Some(format!("{len} bytes are announced and {left} are left"));
+        }
+        let ends = header
+            .base_offset
+            .checked_add(header.last_offset_delta.into());
+        if header.last_offset_delta < 0 || ends.is_none_or(|end| end == Offset::MAX) {
+            return Some(format!("last offset delta {}", header.last_offset_delta));
+        }
+        (header.base_offset < self.expected).then(|| {
+            let (base, expected) = (header.base_offset, self.expected);
+            format!("base offset {base} where {expected} or more is expected")
+        })
+    }
+
+    fn crc(&mut self, position: u64, len: u64) -> io::Result<u32> {
+        let mut digest = crc_fast::Digest::new(crc_fast::CrcAlgorithm::Crc32Iscsi);
+        let (mut at, end) = (position + CRC_FROM, position + len);
+        while at < end {
+            let want = (end - at).min(BODY_BUFFER as u64) as usize;
+            let bytes = self.bytes(at, want, BODY_BUFFER)?;
+            if bytes.is_empty() {
+                break;
+            }
+            digest.update(bytes);
+            at += bytes.len() as u64;
+        }
+        Ok(digest.finalize() as u32)
+    }
+
+    /// Up to `want` bytes at `position`; fewer only at the end.
+    fn bytes(&mut self, position: u64, want: usize, ahead: usize) -> io::Result<&[u8]> {
+        let want = want.min(usize::try_from(self.end - position).unwrap_or(usize::MAX));
+        let buffered = position
+            .checked_sub(self.buffer_at)
+            .filter(|start| start + want as u64 <= self.buffer.len() as u64);
+        let start = match buffered {
+            Some(start) => start as usize,
+            None => {
+                let len = (want.max(ahead) as u64).min(self.end - position) as usize;
+                self.buffer.resize(len, 0);
+                let read = self.file.read_at(&mut self.buffer, position)?;
+                self.buffer.truncate(read);
+                self.buffer_at = position;
+                0
+            }
+        };
+        let end = (start + want).min(self.buffer.len());
+        Ok(self.buffer.get(start..end).unwrap_or_default())
+    }
+}
+
+fn bad(position: u64, reason: String) -> Step {
+    Step::Bad { position, reason }
+}
+
+/// Looks for the next sound batch behind `from`: byte by byte, since a damaged header says nothing
+/// about where its batch ends.
+pub(crate) fn resync(
+    file: &dyn File,
+    from: u64,
+    end: u64,
+    expected: Offset,
+) -> io::Result<Option<u64>> {
+    let mut at = from;
+    let mut buffer = vec![0; BODY_BUFFER];
+    while at + (HEADER_LEN as u64) <= end {
+        let len = ((end - at) as usize).min(buffer.len());
+        let read = file.read_at(&mut buffer[..len], at)?;
+        let window = buffer.get(..read).unwrap_or_default();
+        let candidates = window.len().saturating_sub(HEADER_LEN - 1);
+        if candidates == 0 {
+            return Ok(None);
+        }
+        for start in 0..candidates {
+            let head = window.get(start..).unwrap_or_default();
+            // The magic byte first: it rules out nearly all positions cheaply.
+            let is_near = |h: &BatchHeader| {
+                h.base_offset >= expected && h.base_offset - expected <= i64::from(i32::MAX)
+            };
+            if head.get(16) != Some(&2) || !BatchHeader::parse(head).is_ok_and(|h| is_near(&h)) {
+                continue;
+            }
+            let position = at + start as u64;
+            let mut walker = Walker::new(file, position, end, expected);
+            if matches!(walker.next(true)?, Step::Batch { .. }) {
+                return Ok(Some(position));
+            }
+        }
+        at += candidates as u64;
+    }
+    Ok(None)
+}
