@@ -1,0 +1,6 @@
+//! Against a small broker in memory, behind real sockets.
+
+mod admin;
+mod connecting;
+mod node;
+mod records;
