@@ -97,9 +97,10 @@ impl Reconciler {
     fn open(&self, partition: Arc<Partition>, config: &TopicConfig) {
         let broker = Arc::clone(&self.broker);
         let name = TopicPartition::new(partition.topic.clone(), partition.index);
-        let opening = broker.log_dir.open_log(name, partition.topic_id, log_config(config));
+        let config = log_config(config);
         let tasks = broker.runtime.tasks.clone();
         let opened = async move {
+            let opening = broker.log_dir.open_log(name, partition.topic_id, config);
             let log = opening.await.map_err(|e| e.to_string())?;
             partition.ready(log);
             if holds_groups(&partition.topic) {

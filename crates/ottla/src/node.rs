@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use ottla_broker::MetadataAccess;
 use ottla_config::NodeConfig;
 use ottla_controller::{Controller, Identity, IdentityOptions};
-use ottla_log::{LogDir, LogDirOptions};
+use ottla_log::{Housekeeping, LogDir, LogDirOptions};
 use ottla_model::{BrokerId, ClusterId};
 use ottla_runtime::{Runtime, system};
 
@@ -42,8 +42,16 @@ impl Node {
             .create_dir_all(&data)
             .with_context(|| format!("the data directory {} cannot be made", data.display()))?;
         let log_options = log_dir_options(config, budget);
-        let (log_dir, report) = LogDir::open(runtime, log_options, &data).await?;
-        tracing::info!(?report, "data directory opened");
+        let (doors, path) = (runtime.clone(), data.clone());
+        let open = move || LogDir::open(&doors, log_options, &path);
+        let (log_dir, report) = runtime.tasks.blocking(open).await?;
+        tracing::info!(
+            data = %data.display(),
+            clean_shutdown = report.clean_shutdown,
+            partitions = report.partitions.len(),
+            "data directory opened"
+        );
+        runtime.tasks.run("log housekeeping", Housekeeping::new(&log_dir));
         let identity = identity(runtime, config, &data).await?;
         let metadata = start_controller(runtime, config, &identity).await?;
         let broker = ottla_broker::start(ottla_broker::Options {

@@ -114,23 +114,29 @@ impl Shard {
         self.finish(&clock).await;
     }
 
-    /// What is on its way to the disk is still answered; everyone else is told to look elsewhere
-    /// by the dropped responders.
+    /// What is on its way to the disk is still answered; everyone else is told to look elsewhere.
     async fn finish(mut self, clock: &ottla_runtime::Clock) {
         let drain = async {
             while let Some((id, outcome)) = self.appends.next().await {
                 let now_ms = self.now_ms();
                 let effects = self.coordinator.appended(now_ms, id, outcome);
-                for effect in effects {
-                    if let Effect::Reply { token, response } = effect
-                        && let Some(responder) = self.waiting.remove(&token)
-                    {
-                        responder.send(response);
-                    }
-                }
+                self.answer_only(effects);
             }
         };
         clock.timeout(LINGER, drain).await;
+        let effects = self.coordinator.unloaded();
+        self.answer_only(effects);
+    }
+
+    /// Sends replies, and begins nothing new.
+    fn answer_only(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            if let Effect::Reply { token, response } = effect
+                && let Some(responder) = self.waiting.remove(&token)
+            {
+                responder.send(response);
+            }
+        }
     }
 
     fn ask(&mut self, request: Request, responder: Responder<Response>) -> Vec<Effect> {
@@ -199,11 +205,7 @@ fn build(records: &[KeyValue], now_ms: i64) -> Result<ottla_record::Batch, ottla
 
 /// A coordinator that cannot write tells its clients what they know how to handle.
 fn coordinator_code(error: &ottla_log::AppendError) -> ErrorCode {
-    match errors::of_append(error).code {
-        ErrorCode::NotLeaderOrFollower => ErrorCode::NotCoordinator,
-        ErrorCode::KafkaStorageError => ErrorCode::CoordinatorNotAvailable,
-        other => other,
-    }
+    ottla_group::append_error(errors::of_append(error).code)
 }
 
 /// Applies every record of the log, from its start to its end.
