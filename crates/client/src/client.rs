@@ -162,6 +162,15 @@ impl Client {
         ))
     }
 
+    /// How many partitions a topic has.
+    pub(crate) async fn partition_count(&self, topic: &str) -> Result<usize, Error> {
+        let known = self.inner.cluster.lock().topic(topic).map(<[_]>::len);
+        match known {
+            Some(count) => Ok(count),
+            None => Ok(self.partitions(topic).await?.len()),
+        }
+    }
+
     /// The leader of a partition, from metadata that may be asked for anew.
     pub(crate) async fn leader(&self, topic: &str, partition: i32) -> Result<Broker, Error> {
         let partitions = self.leaders_of(topic).await?;

@@ -137,6 +137,9 @@ fn refusal(code: i16, message: Option<&str>) -> String {
     };
     match message {
         Some(message) if !message.is_empty() => format!("{name}: {message}"),
+        _ if code == ErrorCode::UnknownTopicOrPartition.code() => {
+            format!("{name}; create the topic, or check its name")
+        }
         _ => name,
     }
 }

@@ -190,8 +190,8 @@ impl Producer {
     }
 
     async fn partition_of(&self, record: &ProducerRecord, bytes: usize) -> Result<i32, Error> {
-        let partitions = self.client.partitions(&record.topic).await?;
-        let count = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
+        let count = self.client.partition_count(&record.topic).await?;
+        let count = i32::try_from(count).unwrap_or(i32::MAX);
         match (record.partition, &record.key) {
             (Some(partition), _) if (0..count).contains(&partition) => Ok(partition),
             (Some(partition), _) => Err(Error::NoSuchPartition {

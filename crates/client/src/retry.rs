@@ -2,24 +2,36 @@
 
 use std::time::Duration;
 
+use ottla_model::ErrorCode;
 use ottla_runtime::Runtime;
 use tokio::time::Instant;
 
 use crate::{ClientOptions, Error};
+
+/// How long a topic is looked for that nobody creates: long enough for one that was created a
+/// moment ago, and short enough for a person who has mistyped a name.
+const UNKNOWN_TOPIC_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The state of one call's retries.
 pub(crate) struct Retry {
     runtime: Runtime,
     started: Instant,
     deadline: Duration,
+    unknown_topic_deadline: Duration,
     wait: Duration,
     wait_max: Duration,
 }
 
 impl Retry {
     pub(crate) fn new(runtime: &Runtime, options: &ClientOptions) -> Self {
+        let unknown_topic_deadline = if options.allow_auto_topic_creation {
+            options.deadline
+        } else {
+            options.deadline.min(UNKNOWN_TOPIC_PATIENCE)
+        };
         Retry {
             runtime: runtime.clone(),
+            unknown_topic_deadline,
             started: runtime.clock.instant(),
             deadline: options.deadline,
             wait: options.retry_backoff,
@@ -32,8 +44,15 @@ impl Retry {
         if !error.is_retriable() {
             return Err(error);
         }
+        if self.runtime.shutdown().is_announced() {
+            return Err(Error::Stopping);
+        }
+        let deadline = match error.code() {
+            Some(ErrorCode::UnknownTopicOrPartition) => self.unknown_topic_deadline,
+            _ => self.deadline,
+        };
         let after = self.runtime.clock.instant() - self.started;
-        if after + self.wait >= self.deadline {
+        if after + self.wait >= deadline {
             let last = Box::new(error);
             return Err(Error::Deadline { after, last });
         }

@@ -109,6 +109,20 @@ async fn a_silent_broker_is_given_up_and_connected_anew() {
 }
 
 #[tokio::test]
+async fn a_stopping_node_does_not_wait_for_retries() {
+    let node = Node::start("t", 1, false).await;
+    let runtime = Runtime::real();
+    let client = Client::connect(runtime.clone(), vec![node.address()], options())
+        .await
+        .unwrap();
+    runtime.shutdown().announce();
+    let error = client.partitions("nowhere").await.err().unwrap();
+    assert!(matches!(error, Error::Stopping), "{error}");
+    drop(client);
+    runtime.tasks.stop().await;
+}
+
+#[tokio::test]
 async fn anything_can_be_asked_in_any_version_that_is_served() {
     let node = Node::start("t", 1, false).await;
     let client = node.client().await;
@@ -161,5 +175,6 @@ async fn a_deadline_ends_retries_with_the_last_reason() {
         text.contains("topic nowhere") && text.contains("gave up after"),
         "{text}"
     );
+    assert!(text.contains("create the topic"), "{text}");
     assert!(node.seen(ApiKey::Metadata) > 2);
 }

@@ -1,5 +1,10 @@
 //! A broker in memory that can be told to fail.
 
+#![expect(
+    clippy::field_reassign_with_default,
+    reason = "answers are built step by step, as their request is gone through"
+)]
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
