@@ -1,1 +1,191 @@
-//! Placeholder.
+//! The command line of `ottla`, in the shape of kubectl: a noun, a verb, `-o json|yaml`.
+//!
+//! ```text
+//!   Cli ─▶ action ─┬▶ Server(ServerArgs) ─▶ resolve: what the binary starts a node with
+//!                  └▶ Command ─▶ main ─▶ run ─▶ topic | produce | consume | config
+//!                                                  └──▶ cluster (ottla-client) ─▶ View ─▶ -o
+//! ```
+//!
+//! Each command gathers what it knows into a `View`, whose fields are the JSON and YAML; the table
+//! for people is made from the same. Results go to standard output, everything else to standard
+//! error.
+//!
+//! Architecture invariant: this crate reaches a cluster only through `ottla-client`, and never
+//! imports the broker, the controller or the log.
+
+mod arguments;
+mod base64;
+mod cluster;
+mod config;
+mod consume;
+mod error;
+mod escape;
+mod exit;
+mod moment;
+mod output;
+mod produce;
+mod progress;
+mod server_arguments;
+mod streams;
+mod table;
+mod topic;
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use ottla_runtime::{Runtime, TaskKind};
+use tokio::signal::unix::{SignalKind, signal};
+
+pub use arguments::{Action, Cli, Command, GlobalArgs};
+pub use config::ConfigCommand;
+pub use consume::ConsumeArgs;
+pub use error::Error;
+pub use exit::Exit;
+pub use output::OutputFormat;
+pub use produce::ProduceArgs;
+pub use server_arguments::{LogFormat, ServerArgs, ServerStart};
+pub use streams::Streams;
+pub use topic::TopicCommand;
+
+use cluster::Cluster;
+
+/// Runs a command as the whole of a process: its streams, its environment, its signals.
+#[must_use]
+pub fn main(command: Command, global: &GlobalArgs) -> ExitCode {
+    let mut streams = Streams::of_process();
+    // A signal must be heard while the main thread waits for a slow reader of our output.
+    let tokio = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("ottla")
+        .enable_all()
+        .build();
+    let tokio = match tokio {
+        Ok(tokio) => tokio,
+        Err(source) => {
+            let error = Error::Stream {
+                stream: "cannot start the runtime",
+                source,
+            };
+            streams.report(&error);
+            return error.exit().into();
+        }
+    };
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let exit = tokio.block_on(async {
+        let runtime = Runtime::real();
+        run(command, global, &env, &runtime, &mut streams).await
+    });
+    // Input may still be waited for in a thread of its own; nobody needs it any more.
+    tokio.shutdown_background();
+    exit.into()
+}
+
+/// Runs a command and reports its error, if any, on `streams.err`.
+pub async fn run(
+    command: Command,
+    global: &GlobalArgs,
+    env: &BTreeMap<String, String>,
+    runtime: &Runtime,
+    streams: &mut Streams,
+) -> Exit {
+    let done = Box::pin(dispatch(command, global, env, runtime, streams)).await;
+    match done {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            if !error.is_broken_pipe() && !matches!(error, Error::Interrupted) {
+                streams.report(&error);
+            }
+            error.exit()
+        }
+    }
+}
+
+async fn dispatch(
+    command: Command,
+    global: &GlobalArgs,
+    env: &BTreeMap<String, String>,
+    runtime: &Runtime,
+    streams: &mut Streams,
+) -> Result<(), Error> {
+    let globals = global.resolve(env)?;
+    match command {
+        Command::Config(command) => config::run(&command, globals.output, streams),
+        Command::Topic(command) => {
+            // Asked before signals are ours: Ctrl-C at the question just ends the process.
+            topic::confirm(&command, streams)?;
+            hear_signals(runtime)?;
+            let format = globals.output.unwrap_or_default();
+            let work = async {
+                let cluster = Cluster::connect(runtime, &globals, false).await?;
+                topic::run(&command, &cluster, format, streams).await
+            };
+            until_interrupted(runtime, work).await
+        }
+        Command::Produce(args) => {
+            let plan = args.plan(&globals)?;
+            hear_signals(runtime)?;
+            let connecting = Cluster::connect(runtime, &globals, true);
+            let cluster = until_interrupted(runtime, connecting).await?;
+            produce::run(plan, &cluster, runtime, streams).await
+        }
+        Command::Consume(args) => {
+            let plan = args.plan(&globals, runtime.clock.now_ms())?;
+            hear_signals(runtime)?;
+            let connecting = Cluster::connect(runtime, &globals, false);
+            let cluster = until_interrupted(runtime, connecting).await?;
+            consume::run(plan, &cluster, runtime, streams).await
+        }
+    }
+}
+
+/// Announces the end at the first Ctrl-C or SIGTERM; the second one ends the process at once, for
+/// when the first cannot be obeyed.
+fn hear_signals(runtime: &Runtime) -> Result<(), Error> {
+    let hear = |kind| {
+        signal(kind).map_err(|source| Error::Stream {
+            stream: "cannot listen for signals",
+            source,
+        })
+    };
+    let (mut interrupt, mut terminate) = (
+        hear(SignalKind::interrupt())?,
+        hear(SignalKind::terminate())?,
+    );
+    let shutdown = runtime.shutdown().clone();
+    let hearing = async move {
+        loop {
+            let heard = tokio::select! {
+                heard = interrupt.recv() => heard,
+                heard = terminate.recv() => heard,
+            };
+            if heard.is_none() {
+                return Err("no more signals come");
+            }
+            if shutdown.is_announced() {
+                std::process::exit(i32::from(Exit::Interrupted.code()));
+            }
+            shutdown.announce();
+        }
+    };
+    runtime
+        .tasks
+        .spawn(TaskKind::Housekeeping, "signals", hearing);
+    Ok(())
+}
+
+/// Works until done or interrupted.
+async fn until_interrupted<T>(
+    runtime: &Runtime,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = runtime.shutdown().announced() => Err(Error::Interrupted),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,51 @@
+//! `ottla topic`: list, describe, create and delete.
+
+mod create;
+mod delete;
+mod describe;
+mod list;
+
+use crate::cluster::Cluster;
+use crate::output::OutputFormat;
+use crate::{Error, Streams};
+
+/// The verbs of `ottla topic`.
+#[derive(Debug, clap::Subcommand)]
+pub enum TopicCommand {
+    /// List the topics
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
+    /// Show partitions, offsets, and the settings that differ from the default
+    Describe(describe::DescribeArgs),
+    /// Create a topic
+    Create(create::CreateArgs),
+    /// Delete topics with all their records
+    #[command(visible_alias = "rm")]
+    Delete(delete::DeleteArgs),
+}
+
+/// Asks before what cannot be undone.
+pub(crate) fn confirm(command: &TopicCommand, streams: &mut Streams) -> Result<(), Error> {
+    match command {
+        TopicCommand::Delete(args) => delete::confirm(args, streams),
+        TopicCommand::List(_) | TopicCommand::Describe(_) | TopicCommand::Create(_) => Ok(()),
+    }
+}
+
+/// Runs one of the verbs.
+pub(crate) async fn run(
+    command: &TopicCommand,
+    cluster: &Cluster,
+    output: OutputFormat,
+    streams: &mut Streams,
+) -> Result<(), Error> {
+    match command {
+        TopicCommand::List(args) => list::run(args, cluster, output, streams).await,
+        TopicCommand::Describe(args) => describe::run(args, cluster, output, streams).await,
+        TopicCommand::Create(args) => create::run(args, cluster, output, streams).await,
+        TopicCommand::Delete(args) => delete::run(args, cluster, output, streams).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;
