@@ -39,6 +39,6 @@ pub use field::{CleanupPolicy, CompressionType, TimestampType};
 pub use listeners::{Listener, SecurityProtocol};
 pub use node::{HttpListener, Loaded, NodeConfig, NodeIdSource};
 pub use property::{Area, Bounds, Change, Effect, Fallback, Property, Unit, ValueType};
-pub use reference::reference_markdown;
+pub use reference::{node_properties, reference_markdown, topic_properties};
 pub use sources::{Level, Notice, Origin, Setting, Sources};
 pub use topic::TopicConfig;

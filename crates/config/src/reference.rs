@@ -50,6 +50,18 @@ pub fn reference_markdown() -> String {
     out
 }
 
+/// Every declared property of a node, in the order of the declarations.
+#[must_use]
+pub fn node_properties() -> &'static [Property] {
+    &NODE_PROPERTIES
+}
+
+/// Every declared property of a topic, in the order of the declarations.
+#[must_use]
+pub fn topic_properties() -> &'static [Property] {
+    TOPIC_PROPERTIES
+}
+
 const INTRODUCTION: &str = "\
 <!-- Made by `ottla config reference`: change the declarations in crates/config instead. -->
 
