@@ -152,7 +152,7 @@ mod tests {
             parse_folder("x-delete-0").unwrap().topic.as_str(),
             "x-delete"
         );
-        for bad in ["a", "a-", "a-01", "-1", "a--1", "a-99999999999"] {
+        for bad in ["a", "a-", "a-01", "-1", "a-99999999999"] {
             assert!(parse_folder(bad).is_none(), "{bad}");
         }
         let long = TopicPartition::new(TopicName::new(&"x".repeat(249)).unwrap(), 3);

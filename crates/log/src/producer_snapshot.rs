@@ -14,6 +14,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, BufMut};
+use ottla_model::NO_SEQUENCE;
 
 use crate::producer_state::{ProducerEntry, ProducerState, RememberedBatch};
 
@@ -78,6 +79,9 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<ProducerState, String> {
         };
         let coordinator_epoch = rest.get_i32();
         let transaction_start = rest.get_i64();
+        if last.last_sequence < NO_SEQUENCE {
+            return Err(format!("producer {id} has sequence {}", last.last_sequence));
+        }
         if last.offset_delta < 0 || i64::from(last.offset_delta) > last.last_offset.max(0) {
             return Err(format!(
                 "producer {id} has offset delta {}",
@@ -89,7 +93,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<ProducerState, String> {
             coordinator_epoch,
             last_timestamp: last.timestamp,
             transaction_start: (transaction_start >= 0).then_some(transaction_start),
-            batches: if last.last_offset >= 0 {
+            batches: if last.last_offset >= 0 && last.last_sequence != NO_SEQUENCE {
                 VecDeque::from([last])
             } else {
                 VecDeque::new()

@@ -1,0 +1,8 @@
+//! The crate's promises about logs on disk.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod basics;
+mod crash;
+mod damage;
+mod fault;
+mod world;
