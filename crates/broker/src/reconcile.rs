@@ -145,6 +145,7 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         segment_ms: config.segment_ms,
         segment_index_bytes: u64::try_from(config.segment_index_bytes).unwrap_or(0),
         index_interval_bytes: u64::try_from(config.index_interval_bytes).unwrap_or(0),
+        compact: config.cleanup_policy.compact,
         delete: config.cleanup_policy.delete,
         retention_ms: config.retention_ms,
         retention_bytes: config.retention_bytes,
