@@ -162,7 +162,8 @@ def record_cases(suite, client):
 
     @suite.case
     def timestamps_are_kept_and_searched():
-        name = topic("timestamps")
+        # These times are long past: without this, retention takes the records away.
+        name = topic("timestamps", **{"retention.ms": "-1"})
         times = [1_600_000_000_000 + n * 1000 for n in range(50)]
         client.produce(name, [Record(b"v", timestamp_ms=t) for t in times])
         read = client.consume(name, 50)
@@ -363,6 +364,18 @@ class GroupCases:
 
         eventually(shared, lambda: f"partitions settle: {[m.assigned for m in members]}")
 
+    def at_rest(self, members, seconds=3):
+        """Waits until no member has seen a rebalance for some seconds: a client that learns of a
+        topic's partitions late joins once more after all seems settled."""
+        seen, since = None, time.monotonic()
+        deadline = since + 45
+        while time.monotonic() < since + seconds:
+            events = [len(member.events) for member in members]
+            if events != seen:
+                seen, since = events, time.monotonic()
+            check(time.monotonic() < deadline, "the group does not come to rest")
+            time.sleep(0.1)
+
     def read_all(self, members, expected):
         """Waits until the members together have read exactly the expected values or more."""
 
@@ -450,6 +463,7 @@ class GroupCases:
         stays = self.client.member(group, topic, "range", instance="stays").start()
         leaves = self.client.member(group, topic, "range", instance="returns").start()
         self.settled([stays, leaves], 4, each=2)
+        self.at_rest([stays, leaves])
         owned, events = set(leaves.assigned), len(stays.events)
         # A static member does not say LeaveGroup: the other keeps what it has, undisturbed.
         leaves.stop()

@@ -113,7 +113,8 @@ final class RecordCases {
     }
 
     private void timestampsAreKeptAndSearched() throws Exception {
-        String topic = node.topic("timestamps", 1, Map.of());
+        // These times are long past: without this, retention takes the records away.
+        String topic = node.topic("timestamps", 1, Map.of("retention.ms", "-1"));
         long first = 1_600_000_000_000L;
         List<ProducerRecord<byte[], byte[]>> sent = new ArrayList<>();
         for (int n = 0; n < 50; n++) {
