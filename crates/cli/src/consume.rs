@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 use ottla_client::{ConsumedRecord, Consumer, ConsumerOptions, OffsetAt, Reset, Start};
-use ottla_runtime::Runtime;
+use ottla_runtime::Shutdown;
 
 use crate::arguments::Globals;
 use crate::cluster::{Cluster, OffsetRange, TopicInfo};
@@ -200,10 +200,10 @@ const WAIT: Duration = Duration::from_millis(500);
 pub(crate) async fn run(
     plan: Plan,
     cluster: &Cluster,
-    runtime: &Runtime,
+    interrupt: &Shutdown,
     streams: &mut Streams,
 ) -> Result<(), Error> {
-    let starting = crate::until_interrupted(runtime, start(&plan, cluster, streams));
+    let starting = crate::until_interrupted(interrupt, start(&plan, cluster, streams));
     let (mut consumer, ranges) = starting.await?;
     let mut reading = Reading::new(&plan, ranges, streams);
     if !plan.exit_at_end && streams.out_is_terminal && streams.err_is_terminal {
@@ -212,7 +212,9 @@ pub(crate) async fn run(
             plan.topic
         ));
     }
-    let done = reading.read(&mut consumer, cluster, runtime, streams).await;
+    let done = reading
+        .read(&mut consumer, cluster, interrupt, streams)
+        .await;
     reading.bar.finish_and_clear();
     // What was printed so far is to arrive, whatever ended it.
     let flushed = streams.out.flush().map_err(Error::stdout);
@@ -335,17 +337,17 @@ impl<'a> Reading<'a> {
         &mut self,
         consumer: &mut Consumer,
         cluster: &Cluster,
-        runtime: &Runtime,
+        interrupt: &Shutdown,
         streams: &mut Streams,
     ) -> Result<(), Error> {
         while !self.is_done() {
-            let next = next_or_flush(consumer, runtime, streams).await?;
+            let next = next_or_flush(consumer, interrupt, streams).await?;
             let action = || format!("reading topic {}", self.plan.topic);
             match next.map_err(|error| cluster.failure(&action(), &error))? {
                 Some(record) => self.take(&record, streams)?,
                 None => self.skip(consumer.positions()),
             }
-            if runtime.shutdown().is_announced() {
+            if interrupt.is_announced() {
                 return Err(Error::Interrupted);
             }
         }
@@ -396,7 +398,7 @@ impl<'a> Reading<'a> {
 /// The next record. What is printed goes out before anybody waits for it, and not record by record.
 async fn next_or_flush(
     consumer: &mut Consumer,
-    runtime: &Runtime,
+    interrupt: &Shutdown,
     streams: &mut Streams,
 ) -> Result<Result<Option<ConsumedRecord>, ottla_client::Error>, Error> {
     let next = consumer.next(WAIT);
@@ -409,7 +411,7 @@ async fn next_or_flush(
     tokio::select! {
         biased;
         next = next => Ok(next),
-        () = runtime.shutdown().announced() => Err(Error::Interrupted),
+        () = interrupt.announced() => Err(Error::Interrupted),
     }
 }
 

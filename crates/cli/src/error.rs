@@ -184,11 +184,12 @@ fn refused(code: ErrorCode, message: Option<&str>) -> String {
     let (what, to_do) = explained(code);
     let what = message.map_or(what, |text| text.trim_end_matches('.'));
     let mut text = String::new();
-    if !what.is_empty() {
-        text.push_str(what);
-        text.push(' ');
-    }
-    text.push_str(&format!("({})", code.name()));
+    text.push_str(if what.is_empty() {
+        "the cluster refused it"
+    } else {
+        what
+    });
+    text.push_str(&format!(" ({})", code.name()));
     if !to_do.is_empty() {
         text.push_str("; ");
         text.push_str(to_do);

@@ -33,7 +33,7 @@ mod topic;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use ottla_runtime::{Runtime, TaskKind};
+use ottla_runtime::{Runtime, Shutdown, TaskKind};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use arguments::{Action, Cli, Command, GlobalArgs};
@@ -110,63 +110,66 @@ async fn dispatch(
     streams: &mut Streams,
 ) -> Result<(), Error> {
     let globals = global.resolve(env)?;
+    // Not the runtime's own shutdown: that ends the client, too, and what was read before a
+    // signal is still to be sent.
+    let interrupt = Shutdown::new();
     match command {
         Command::Config(command) => config::run(&command, globals.output, streams),
         Command::Topic(command) => {
             // Asked before signals are ours: Ctrl-C at the question just ends the process.
             topic::confirm(&command, streams)?;
-            hear_signals(runtime)?;
+            hear_signals(runtime, &interrupt)?;
             let format = globals.output.unwrap_or_default();
             let work = async {
                 let cluster = Cluster::connect(runtime, &globals, false).await?;
                 topic::run(&command, &cluster, format, streams).await
             };
-            until_interrupted(runtime, work).await
+            until_interrupted(&interrupt, work).await
         }
         Command::Produce(args) => {
             let plan = args.plan(&globals)?;
-            hear_signals(runtime)?;
+            hear_signals(runtime, &interrupt)?;
             let connecting = Cluster::connect(runtime, &globals, true);
-            let cluster = until_interrupted(runtime, connecting).await?;
-            produce::run(plan, &cluster, runtime, streams).await
+            let cluster = until_interrupted(&interrupt, connecting).await?;
+            produce::run(plan, &cluster, runtime, &interrupt, streams).await
         }
         Command::Consume(args) => {
             let plan = args.plan(&globals, runtime.clock.now_ms())?;
-            hear_signals(runtime)?;
+            hear_signals(runtime, &interrupt)?;
             let connecting = Cluster::connect(runtime, &globals, false);
-            let cluster = until_interrupted(runtime, connecting).await?;
-            consume::run(plan, &cluster, runtime, streams).await
+            let cluster = until_interrupted(&interrupt, connecting).await?;
+            consume::run(plan, &cluster, &interrupt, streams).await
         }
     }
 }
 
 /// Announces the end at the first Ctrl-C or SIGTERM; the second one ends the process at once, for
 /// when the first cannot be obeyed.
-fn hear_signals(runtime: &Runtime) -> Result<(), Error> {
+fn hear_signals(runtime: &Runtime, interrupt: &Shutdown) -> Result<(), Error> {
     let hear = |kind| {
         signal(kind).map_err(|source| Error::Stream {
             stream: "cannot listen for signals",
             source,
         })
     };
-    let (mut interrupt, mut terminate) = (
+    let (mut ctrl_c, mut terminate) = (
         hear(SignalKind::interrupt())?,
         hear(SignalKind::terminate())?,
     );
-    let shutdown = runtime.shutdown().clone();
+    let interrupt = interrupt.clone();
     let hearing = async move {
         loop {
             let heard = tokio::select! {
-                heard = interrupt.recv() => heard,
+                heard = ctrl_c.recv() => heard,
                 heard = terminate.recv() => heard,
             };
             if heard.is_none() {
                 return Err("no more signals come");
             }
-            if shutdown.is_announced() {
+            if interrupt.is_announced() {
                 std::process::exit(i32::from(Exit::Interrupted.code()));
             }
-            shutdown.announce();
+            interrupt.announce();
         }
     };
     runtime
@@ -177,13 +180,13 @@ fn hear_signals(runtime: &Runtime) -> Result<(), Error> {
 
 /// Works until done or interrupted.
 async fn until_interrupted<T>(
-    runtime: &Runtime,
+    interrupt: &Shutdown,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
     tokio::select! {
         biased;
         done = work => done,
-        () = runtime.shutdown().announced() => Err(Error::Interrupted),
+        () = interrupt.announced() => Err(Error::Interrupted),
     }
 }
 

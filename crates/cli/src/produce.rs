@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use ottla_client::{Acks, Delivery, Producer, ProducerOptions, ProducerRecord};
 use ottla_record::{Compression, Header};
-use ottla_runtime::Runtime;
+use ottla_runtime::{Runtime, Shutdown};
 use tokio::sync::mpsc;
 
 use crate::arguments::{Globals, key_value};
@@ -145,6 +145,7 @@ pub(crate) async fn run(
     plan: Plan,
     cluster: &Cluster,
     runtime: &Runtime,
+    interrupt: &Shutdown,
     streams: &mut Streams,
 ) -> Result<(), Error> {
     let topic = cluster.topic_to_write(&plan.topic).await?;
@@ -165,7 +166,7 @@ pub(crate) async fn run(
     let mut summary = Summary::new(&plan.topic);
     let mut failures = Vec::new();
     let (sent, mut arriving) = mpsc::unbounded_channel::<Sent>();
-    let feeding = feed(&plan, cluster, runtime, &producer, &mut source, sent);
+    let feeding = feed(&plan, cluster, interrupt, &producer, &mut source, sent);
     let collecting = async {
         while let Some(Sent {
             line,
@@ -214,7 +215,7 @@ const FAILURES_SHOWN: usize = 10;
 async fn feed(
     plan: &Plan,
     cluster: &Cluster,
-    runtime: &Runtime,
+    interrupt: &Shutdown,
     producer: &Producer,
     source: &mut Source,
     sent: mpsc::UnboundedSender<Sent>,
@@ -222,7 +223,7 @@ async fn feed(
     loop {
         let read = tokio::select! {
             biased;
-            () = runtime.shutdown().announced() => return Err(Error::Interrupted),
+            () = interrupt.announced() => return Err(Error::Interrupted),
             read = source.next() => read,
         };
         let Read { line, bytes } = match read {

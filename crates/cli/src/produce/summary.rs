@@ -89,17 +89,19 @@ impl Summary {
 
 impl View for Summary {
     fn table(&self, wide: bool) -> String {
-        let count = match self.records {
-            1 => "1 record".to_owned(),
-            count => format!("{count} records"),
+        let records = if self.records == 1 {
+            "record"
+        } else {
+            "records"
         };
+        let bytes = if self.bytes == 1 { "byte" } else { "bytes" };
         let failed = match self.failed {
             0 => String::new(),
             failed => format!("; {failed} failed"),
         };
         let mut text = format!(
-            "produced {count} ({} bytes) to {}{failed}\n",
-            self.bytes, self.topic
+            "produced {} {records} ({} {bytes}) to {}{failed}\n",
+            self.records, self.bytes, self.topic
         );
         if wide && !self.partitions.is_empty() {
             let or_dash = |offset: Option<i64>| {
