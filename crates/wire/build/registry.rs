@@ -80,14 +80,21 @@ fn bodies(out: &mut String, schema: &Schema, kind: &str) {
     });
     out.push_str("}\n");
     let _ = writeln!(out, "impl {kind} {{");
-    out.push_str(
-        "/// Decodes the whole rest of the frame as the body of `api` and `version`; bytes left over are an error.\n\
-         pub fn decode(api: ApiKey, version: i16, reader: &mut Reader) -> Result<Self, DecodeError> {\nlet body = match api {\n",
+    // librdkafka 2.16 sends Metadata 13 with the bytes of a field that only older versions have
+    // behind the body. Kafka never looks there, and so such clients work with it.
+    let (left_over, end) = match kind {
+        "Request" => ("are ignored, as Kafka does", ""),
+        _ => ("are an error", "reader.finish()?;\n"),
+    };
+    let _ = write!(
+        out,
+        "/// Decodes the rest of the frame as the body of `api` and `version`; bytes left over {left_over}.\n\
+         pub fn decode(api: ApiKey, version: i16, reader: &mut Reader) -> Result<Self, DecodeError> {{\nlet body = match api {{\n",
     );
     each(out, &|name| {
         format!("ApiKey::{name} => {name}{kind}::decode(version, reader).map(Self::{name}),")
     });
-    out.push_str("}?;\nreader.finish()?;\nOk(body)\n}\n");
+    let _ = write!(out, "}}?;\n{end}Ok(body)\n}}\n");
     out.push_str(
         "/// Appends the body in the form of `version`.\n\
          pub fn encode(&self, version: i16, writer: &mut Writer) -> Result<(), EncodeError> {\nmatch self {\n",

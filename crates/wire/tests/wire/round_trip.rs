@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use ottla_wire::messages::{RequestHeader, SaslAuthenticateRequest};
+use ottla_wire::messages::{RequestHeader, SaslAuthenticateRequest, SaslHandshakeResponse};
 use ottla_wire::{
     ApiKey, MESSAGES, Reader, Request, Response, Seed, Text, decode_request_header,
     decode_response_header, encode_request, encode_response,
@@ -59,15 +59,22 @@ fn body_of(frame: &Bytes) -> Reader {
 }
 
 #[test]
-fn bytes_after_the_body_are_an_error() {
+fn bytes_after_the_body_are_ignored_in_requests_and_an_error_in_responses() {
     let mut writer = ottla_wire::Writer::new();
     SaslAuthenticateRequest::default()
         .encode(0, &mut writer)
         .unwrap();
     writer.i8(0);
     let mut reader = Reader::new(writer.into_bytes());
-    let error = Request::decode(ApiKey::SaslAuthenticate, 0, &mut reader).unwrap_err();
-    assert_eq!(error.to_string(), "at byte 4: 1 bytes are left over");
+    Request::decode(ApiKey::SaslAuthenticate, 0, &mut reader).unwrap();
+    let mut writer = ottla_wire::Writer::new();
+    SaslHandshakeResponse::default()
+        .encode(0, &mut writer)
+        .unwrap();
+    writer.i8(0);
+    let mut reader = Reader::new(writer.into_bytes());
+    let error = Response::decode(ApiKey::SaslHandshake, 0, &mut reader).unwrap_err();
+    assert_eq!(error.to_string(), "at byte 6: 1 bytes are left over");
 }
 
 #[test]
