@@ -190,19 +190,29 @@ pub(crate) async fn run(
     };
     let (fed, ()) = tokio::join!(feeding, collecting);
     source.finish();
-    for (line, error) in &failures {
+    let mut failures = failures.into_iter().map(|(line, error)| {
         let action = format!("{}, line {line}", source.name);
-        streams.report(&cluster.failure(&action, error));
+        cluster.failure(&action, &error)
+    });
+    let first = failures.next();
+    if summary.failed > 1 {
+        for error in first.iter() {
+            streams.report(error);
+        }
+        for error in failures {
+            streams.report(&error);
+        }
     }
     summary.print(plan.output, streams)?;
     fed?;
-    match failures.first() {
-        None => Ok(()),
-        Some((_, error)) => Err(Error::Several {
-            failed: summary.failed,
+    match (first, summary.failed) {
+        (None, _) => Ok(()),
+        (Some(only), 1) => Err(only),
+        (Some(error), failed) => Err(Error::Several {
+            failed,
             total: summary.total(),
             things: "records",
-            exit: cluster.failure("", error).exit(),
+            exit: error.exit(),
         }),
     }
 }
