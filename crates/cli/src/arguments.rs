@@ -14,6 +14,7 @@ use crate::{config, consume, produce, topic};
 #[derive(Debug, Parser)]
 #[command(
     name = "ottla",
+    bin_name = "ottla",
     version,
     about = "Kafka in one small binary: runs a node, and works with any Kafka cluster.",
     after_help = "Without a command, `ottla` is `ottla server`: a node on 127.0.0.1:9092 with its \

@@ -20,7 +20,7 @@ pub(crate) fn bar(counted: Counted, total: Option<u64>, streams: &Streams) -> Pr
     };
     let template = match counted {
         Counted::Bytes => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
-        Counted::Records => "{bar:30} {human_pos}/{human_len} records {per_sec} {eta} left",
+        Counted::Records => "{bar:30} {human_pos}/{human_len} records {eta} left",
     };
     let style = ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
