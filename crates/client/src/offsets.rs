@@ -174,7 +174,13 @@ impl Client {
         let api = ApiKey::InitProducerId;
         let mut retry = self.retry();
         loop {
-            let build = |_| InitProducerIdRequest::default().into();
+            let build = |_| {
+                InitProducerIdRequest {
+                    transactional_id: None,
+                    ..InitProducerIdRequest::default()
+                }
+                .into()
+            };
             let answer = self
                 .ask(Broker::Any, api, build, only!(InitProducerId))
                 .await;
