@@ -21,6 +21,16 @@ pub(crate) struct OffsetEntry {
     pub(crate) position: u32,
 }
 
+impl OffsetEntry {
+    pub(crate) fn decode(bytes: [u8; OFFSET_ENTRY_LEN]) -> Self {
+        let mut bytes = &bytes[..];
+        OffsetEntry {
+            relative_offset: bytes.get_u32(),
+            position: bytes.get_u32(),
+        }
+    }
+}
+
 /// An entry of the time index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TimeEntry {
@@ -69,14 +79,12 @@ impl Indexes {
             .retain(|e| u64::from(e.relative_offset) < relative_offset);
     }
 
-    /// Where to begin to look for `relative_offset`: at a batch that ends at or before it.
-    pub(crate) fn position_of(&self, relative_offset: u64) -> u32 {
+    /// The last entry at or before `relative_offset`.
+    pub(crate) fn entry_for(&self, relative_offset: u64) -> Option<OffsetEntry> {
         let next = self
             .offsets
             .partition_point(|e| u64::from(e.relative_offset) <= relative_offset);
-        next.checked_sub(1)
-            .and_then(|i| self.offsets.get(i))
-            .map_or(0, |e| e.position)
+        self.offsets.get(next.checked_sub(1)?).copied()
     }
 
     /// The relative offset before which no record is at or after `timestamp`.
@@ -160,9 +168,10 @@ mod tests {
         let mut indexes = Indexes::default();
         indexes.push_offset(9, 100);
         indexes.push_offset(19, 200);
-        assert_eq!(indexes.position_of(8), 0);
-        assert_eq!(indexes.position_of(9), 100);
-        assert_eq!(indexes.position_of(1000), 200);
+        let position = |i: &Indexes, offset| i.entry_for(offset).map(|e| e.position);
+        assert_eq!(position(&indexes, 8), None);
+        assert_eq!(position(&indexes, 9), Some(100));
+        assert_eq!(position(&indexes, 1000), Some(200));
         indexes.push_time(50, 9);
         indexes.push_time(40, 12);
         indexes.push_time(60, 19);
@@ -171,7 +180,7 @@ mod tests {
         assert_eq!(indexes.relative_offset_for(51), 9);
         assert_eq!(indexes.relative_offset_for(61), 19);
         indexes.truncate(19, 1000);
-        assert_eq!(indexes.position_of(1000), 100);
+        assert_eq!(position(&indexes, 1000), Some(100));
     }
 
     #[test]

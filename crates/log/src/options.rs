@@ -62,6 +62,9 @@ pub struct LogConfig {
     pub segment_index_bytes: u64,
     /// An index entry for every so many bytes (`index.interval.bytes`).
     pub index_interval_bytes: u64,
+    /// Whether `cleanup.policy` has, or had, `compact`: only then may offsets have gaps. Elsewhere a
+    /// gap is damage.
+    pub compact: bool,
     /// Whether `cleanup.policy` has `delete`.
     pub delete: bool,
     /// The age at which segments are deleted, -1 for never (`retention.ms`).
@@ -80,6 +83,7 @@ impl Default for LogConfig {
             segment_ms: 7 * 86_400_000,
             segment_index_bytes: 10 << 20,
             index_interval_bytes: 4096,
+            compact: false,
             delete: true,
             retention_ms: 7 * 86_400_000,
             retention_bytes: -1,

@@ -10,7 +10,7 @@ use ottla_record::{first_record_from, record_with_max_timestamp};
 
 use crate::core::Core;
 use crate::segment::Segment;
-use crate::walk::{Step, Walker};
+use crate::walk::{Step, Walker, misplaced};
 use crate::{Error, Probe};
 
 /// How far a read may see.
@@ -155,32 +155,41 @@ impl Core {
     /// The first batch of the segment that ends at or after `offset`.
     fn find(&self, segment: &Segment, offset: Offset) -> Result<Option<(u64, BatchHeader)>, Error> {
         let (file, size) = (segment.log()?, segment.size()?);
+        let gaps = self.config.load().compact;
+        let base = segment.base_offset;
+        let from_start = || Walker::from_start(&*file, size, base, gaps);
         let hint = segment.position_hint(offset)?;
-        let mut walker = Walker::new(&*file, hint, size, segment.base_offset);
-        let mut is_first = true;
+        let mut walker = match hint {
+            Some((position, _)) => Walker::from_middle(&*file, position, size, base, gaps),
+            None => from_start(),
+        };
+        let mut unproven = hint;
+        let mut last = None;
         loop {
             let step = walker
                 .next(false)
                 .map_err(Error::io("read", &segment.log_path()))?;
-            let misled = match &step {
-                Step::Bad { .. } => true,
-                Step::Batch { header, .. } => header.base_offset > offset && hint > 0,
-                Step::End => hint > 0 && hint > size,
-            };
-            if is_first && misled && hint > 0 {
-                // The index points into the middle of something: go the long way.
-                tracing::warn!(path = %segment.log_path().display(), hint, "a wrong index entry");
-                walker = Walker::new(&*file, 0, size, segment.base_offset);
-                is_first = false;
+            if let Some((position, last_offset)) = unproven.take()
+                && !matches!(&step, Step::Batch { header, .. } if header.last_offset() == last_offset)
+            {
+                // The index points into the middle of something, or its batch is damaged: go the
+                // long way, which finds out.
+                tracing::warn!(path = %segment.log_path().display(), position, "a wrong index entry");
+                walker = from_start();
                 continue;
             }
-            is_first = false;
             match step {
                 Step::Batch { position, header } if header.last_offset() >= offset => {
                     return Ok(Some((position, header)));
                 }
-                Step::Batch { .. } => {}
-                Step::End => return Ok(None),
+                Step::Batch { position, header } => last = Some((position, header)),
+                Step::End => {
+                    // The segment seems to end before the offset: is its last batch whole?
+                    if let Some((position, header)) = last {
+                        self.load(segment, position, &header)?;
+                    }
+                    return Ok(None);
+                }
                 Step::Bad { position, reason } => {
                     return Err(self.corrupt(segment, position, offset, reason));
                 }
@@ -197,6 +206,10 @@ impl Core {
         limit: Offset,
     ) -> Result<Option<Slice>, Error> {
         if first.last_offset() >= limit {
+            if first.base_offset < limit {
+                // No append ends inside a batch: its length in offsets may be damaged.
+                self.load(segment, position, first)?;
+            }
             return Ok(None);
         }
         let first_len = first.total_len();
@@ -206,6 +219,7 @@ impl Core {
         let left = segment.size()?.saturating_sub(position);
         let want = usize::try_from(left).unwrap_or(usize::MAX);
         let buffer = read_at(segment, position, want.min(ask.max_bytes.max(first_len)))?;
+        let gaps = self.config.load().compact;
         let mut end = 0;
         let mut next_offset = ask.from;
         let mut expected = segment.base_offset;
@@ -217,7 +231,8 @@ impl Core {
                 break;
             }
             let at = position + end as u64;
-            if let Err(reason) = sound(&buffer.slice_ref(bytes), expected) {
+            let exact = end > 0 && !gaps;
+            if let Err(reason) = sound(&buffer.slice_ref(bytes), expected, exact) {
                 if end > 0 {
                     // What lies before the damage is good; the next read meets the damage.
                     break;
@@ -340,14 +355,8 @@ fn read_at(segment: &Segment, position: u64, len: usize) -> Result<Bytes, Error>
 }
 
 /// Whether the batch is what was written: its CRC, and its place, which the CRC does not cover.
-fn sound(bytes: &Bytes, expected: Offset) -> Result<(), String> {
+fn sound(bytes: &Bytes, expected: Offset, exact: bool) -> Result<(), String> {
     let batch = Batch::parse(bytes.clone()).map_err(|e| e.to_string())?;
     batch.verify_crc().map_err(|e| e.to_string())?;
-    let base = batch.header().base_offset;
-    if base < expected {
-        return Err(format!(
-            "base offset {base} where {expected} or more is expected"
-        ));
-    }
-    Ok(())
+    misplaced(batch.header(), expected, exact).map_or(Ok(()), Err)
 }

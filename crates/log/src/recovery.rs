@@ -365,13 +365,26 @@ impl Recovery {
         let point = recovered.recovery_point;
         let (mut indexes, mut active) = self.trusted_indexes(segment, point, size)?;
         let start = active.size;
-        let mut walker = Walker::new(&*file, start, size, segment.base_offset);
+        let mut from_index = start > 0;
+        let gaps = self.config.compact;
+        let mut walker = Walker::from_middle(&*file, start, size, segment.base_offset, gaps);
         let mut new_bytes = 0;
         let mut frozen = false;
         let interval = self.config.index_interval_bytes;
         loop {
             let verify = walker.next_offset() >= point;
-            match walker.next(verify).map_err(failed)? {
+            let mut step = walker.next(verify).map_err(failed)?;
+            if let Step::Batch { position, header } = &step
+                && header.base_offset < point
+                && header.last_offset() >= point
+            {
+                // The recovery point lies between batches, so this length in offsets is wrong.
+                let reason = format!("it reaches over the recovery point {point}");
+                walker.back_to(*position, header.base_offset);
+                let position = *position;
+                step = Step::Bad { position, reason };
+            }
+            match step {
                 Step::End => break,
                 Step::Batch { position, header } => {
                     active.bytes_since_index += position - active.size;
@@ -386,11 +399,12 @@ impl Recovery {
                         self.progress.add_bytes(header.total_len() as u64);
                     }
                 }
-                Step::Bad { position, .. } if position == start && start > 0 => {
+                Step::Bad { position, .. } if from_index && position == start => {
                     // The last index entry is wrong: step over the whole segment instead.
+                    from_index = false;
                     indexes = Indexes::default();
                     active = new_active(segment);
-                    walker = Walker::new(&*file, 0, size, segment.base_offset);
+                    walker = Walker::from_start(&*file, size, segment.base_offset, gaps);
                 }
                 Step::Bad { position, reason } => {
                     let damage = Damage {

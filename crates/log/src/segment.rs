@@ -13,7 +13,7 @@ use ottla_runtime::disk::{File, OpenMode};
 use parking_lot::{Mutex, RwLock};
 
 use crate::Error;
-use crate::index::{self, Indexes, OFFSET_ENTRY_LEN};
+use crate::index::{self, Indexes, OFFSET_ENTRY_LEN, OffsetEntry};
 use crate::layout::{self, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX};
 use crate::walk::{Step, Walker};
 
@@ -167,43 +167,50 @@ impl Segment {
         })
     }
 
-    /// Where to begin to look for `offset`. The answer is a hint: whoever uses it checks that a
-    /// batch begins there.
-    pub(crate) fn position_hint(&self, offset: Offset) -> Result<u64, Error> {
+    /// Where to begin to look for `offset`: at the batch at `position`, which ends with the other
+    /// value, or at the segment's start. The answer is a hint: whoever uses it checks that it is so.
+    pub(crate) fn position_hint(&self, offset: Offset) -> Result<Option<(u64, Offset)>, Error> {
         let relative = u64::try_from(offset - self.base_offset).unwrap_or(0);
-        if let Some(indexes) = &*self.indexes.read() {
-            return Ok(indexes.position_of(relative).into());
-        }
-        self.search_offset_index(relative)
+        let entry = match &*self.indexes.read() {
+            Some(indexes) => indexes.entry_for(relative),
+            None => None,
+        };
+        let entry = match entry {
+            None if self.indexes.read().is_none() => self.search_offset_index(relative)?,
+            entry => entry,
+        };
+        Ok(entry.map(|e| {
+            let last_offset = self.base_offset + i64::from(e.relative_offset);
+            (e.position.into(), last_offset)
+        }))
     }
 
     /// Binary search in the file: a cold read touches a few pages of it, which the kernel caches.
-    fn search_offset_index(&self, relative: u64) -> Result<u64, Error> {
+    fn search_offset_index(&self, relative: u64) -> Result<Option<OffsetEntry>, Error> {
         let path = self.path(INDEX_SUFFIX);
         let Some(file) = self.open_offset_index(&path)? else {
-            return Ok(0);
+            return Ok(None);
         };
-        let entry = |n: u64| -> Result<(u64, u64), Error> {
+        let entry = |n: u64| -> Result<OffsetEntry, Error> {
             let mut bytes = [0; OFFSET_ENTRY_LEN];
             file.read_at(&mut bytes, n * OFFSET_ENTRY_LEN as u64)
                 .map_err(Error::io("read", &path))?;
-            let both = u64::from_be_bytes(bytes);
-            Ok((both >> 32, both & u64::from(u32::MAX)))
+            Ok(OffsetEntry::decode(bytes))
         };
         let len = file.len().map_err(Error::io("measure", &path))?;
         let (mut low, mut high) = (0, len / OFFSET_ENTRY_LEN as u64);
-        let mut position = 0;
+        let mut best = None;
         while low < high {
             let middle = low.midpoint(high);
-            let (at, found) = entry(middle)?;
-            if at <= relative {
-                position = found;
+            let found = entry(middle)?;
+            if u64::from(found.relative_offset) <= relative {
+                best = Some(found);
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
-        Ok(position)
+        Ok(best.filter(|e| e.position > 0))
     }
 
     fn open_offset_index(&self, path: &Path) -> Result<Option<Arc<dyn File>>, Error> {

@@ -21,6 +21,9 @@ pub(crate) struct Walker<'a> {
     position: u64,
     /// Batches must not begin before this offset.
     expected: Offset,
+    /// Whether they must begin exactly there: the CRC does not cover the base offset.
+    exact: bool,
+    gaps: bool,
     buffer: Vec<u8>,
     buffer_at: u64,
 }
@@ -36,14 +39,47 @@ pub(crate) enum Step {
 }
 
 impl<'a> Walker<'a> {
+    /// Begins at `position`, where a batch begins that is at or behind `expected`.
     pub(crate) fn new(file: &'a dyn File, position: u64, end: u64, expected: Offset) -> Self {
         Walker {
             file,
             end,
             position,
             expected,
+            exact: false,
+            gaps: true,
             buffer: Vec::new(),
             buffer_at: 0,
+        }
+    }
+
+    /// From the first batch of a segment on. Unless the log may have `gaps`, each batch must begin
+    /// where the one before ends.
+    pub(crate) fn from_start(
+        file: &'a dyn File,
+        end: u64,
+        base_offset: Offset,
+        gaps: bool,
+    ) -> Self {
+        Walker {
+            exact: true,
+            gaps,
+            ..Walker::new(file, 0, end, base_offset)
+        }
+    }
+
+    /// As [`Walker::from_start`], but beginning with the batch at `position`.
+    pub(crate) fn from_middle(
+        file: &'a dyn File,
+        position: u64,
+        end: u64,
+        base_offset: Offset,
+        gaps: bool,
+    ) -> Self {
+        Walker {
+            gaps,
+            exact: position == 0,
+            ..Walker::new(file, position, end, base_offset)
         }
     }
 
@@ -57,9 +93,16 @@ impl<'a> Walker<'a> {
         self.position
     }
 
+    /// Takes the last step back: the batch is not what it seemed.
+    pub(crate) fn back_to(&mut self, position: u64, expected: Offset) {
+        self.position = position;
+        self.expected = expected;
+    }
+
     /// Goes on elsewhere.
     pub(crate) fn jump(&mut self, position: u64) {
         self.position = position;
+        self.exact = false;
     }
 
     /// The next batch; its body is read only when its CRC is wanted.
@@ -91,6 +134,7 @@ impl<'a> Walker<'a> {
         }
         self.position += header.total_len() as u64;
         self.expected = header.last_offset() + 1;
+        self.exact = true;
         Ok(Step::Batch { position, header })
     }
 
@@ -118,10 +162,7 @@ impl<'a> Walker<'a> {
         if header.last_offset_delta < 0 || ends.is_none_or(|end| end == Offset::MAX) {
             return Some(format!("last offset delta {}", header.last_offset_delta));
         }
-        (header.base_offset < self.expected).then(|| {
-            let (base, expected) = (header.base_offset, self.expected);
-            format!("base offset {base} where {expected} or more is expected")
-        })
+        misplaced(header, self.expected, !self.gaps && self.exact)
     }
 
     fn crc(&mut self, position: u64, len: u64) -> io::Result<u32> {
@@ -159,6 +200,13 @@ impl<'a> Walker<'a> {
         let end = (start + want).min(self.buffer.len());
         Ok(self.buffer.get(start..end).unwrap_or_default())
     }
+}
+
+/// What is wrong with a batch's base offset, if anything.
+pub(crate) fn misplaced(header: &BatchHeader, expected: Offset, exact: bool) -> Option<String> {
+    let base = header.base_offset;
+    let is_wrong = base < expected || (exact && base != expected);
+    is_wrong.then(|| format!("base offset {base} where {expected} is expected"))
 }
 
 fn bad(position: u64, reason: String) -> Step {
