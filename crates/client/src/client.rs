@@ -1,6 +1,6 @@
 //! The client: connections by broker, metadata, and calls with retries.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_model::ErrorCode;
@@ -37,7 +37,7 @@ pub(crate) struct Inner {
     pub(crate) options: ClientOptions,
     bootstrap: Vec<(String, u16)>,
     cluster: Mutex<Cluster>,
-    links: Mutex<HashMap<i32, Arc<Link>>>,
+    links: Mutex<BTreeMap<i32, Arc<Link>>>,
 }
 
 /// Under this number the connection to a bootstrap address is kept, whose node id is not known.

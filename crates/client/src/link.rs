@@ -231,6 +231,7 @@ async fn run(
     let (reading, writing) = tokio::io::split(stream);
     let pending = Pending::default();
     let ended = tokio::select! {
+        biased;
         ended = write_calls(writing, &mut queue, &pending) => ended,
         ended = read_responses(reading, &pending, max_response_bytes) => ended,
         () = broken.announced() => Err(io::Error::other("it was given up")),

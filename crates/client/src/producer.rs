@@ -7,7 +7,7 @@
 //! A partition has one batch under way at a time, so that retries keep the order. With
 //! idempotence each partition has a producer id of its own, so that no retry writes twice.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -130,7 +130,7 @@ pub struct Producer {
     client: Client,
     options: ProducerOptions,
     room: Arc<Semaphore>,
-    queues: Mutex<HashMap<(String, i32), mpsc::Sender<Work>>>,
+    queues: Mutex<BTreeMap<(String, i32), mpsc::Sender<Work>>>,
     turns: Mutex<HashMap<String, Sticky>>,
 }
 

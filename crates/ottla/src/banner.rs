@@ -14,10 +14,15 @@ pub(crate) fn print(node: &Node, http: Option<SocketAddr>) {
 }
 
 fn text(node: &Node, http: Option<SocketAddr>, colours: bool) -> String {
-    let (bold, dim, plain) =
-        if colours { ("\x1b[1m", "\x1b[2m", "\x1b[0m") } else { ("", "", "") };
+    let (bold, dim, plain) = if colours {
+        ("\x1b[1m", "\x1b[2m", "\x1b[0m")
+    } else {
+        ("", "", "")
+    };
     let image = node.broker.image();
-    let advertised = image.broker(node.identity.node_id).map(|b| b.endpoints.clone());
+    let advertised = image
+        .broker(node.identity.node_id)
+        .map(|b| b.endpoints.clone());
     let mut lines = vec![format!(
         "{bold}Ottla {} is up.{plain} Node {} of cluster {}",
         env!("CARGO_PKG_VERSION"),
@@ -28,12 +33,18 @@ fn text(node: &Node, http: Option<SocketAddr>, colours: bool) -> String {
     for (name, bound) in node.broker.addresses() {
         let told = advertised.as_ref().and_then(|a| a.get(&name));
         let told = told.map_or_else(|| bound.to_string(), |e| format!("{}:{}", e.host, e.port));
-        let note = if told == bound.to_string() { String::new() } else { format!(" {dim}on {bound}{plain}") };
+        let note = if told == bound.to_string() {
+            String::new()
+        } else {
+            format!(" {dim}on {bound}{plain}")
+        };
         lines.push(format!("  Kafka    {told}{note}  {dim}({name}){plain}"));
         first.get_or_insert(told);
     }
     if let Some(http) = http {
-        lines.push(format!("  HTTP     http://{http}/health/ready  {dim}/metrics{plain}"));
+        lines.push(format!(
+            "  HTTP     http://{http}/health/ready  {dim}/metrics{plain}"
+        ));
     }
     lines.push(format!("  Data     {}", node.data.display()));
     if let Some(address) = first {

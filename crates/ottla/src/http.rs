@@ -45,7 +45,10 @@ struct Recovery {
 /// while large logs are recovered.
 pub(crate) fn serve(runtime: &Runtime, listener: Listener) -> Arc<OnceLock<Arc<Node>>> {
     let node = Arc::new(OnceLock::new());
-    let http = Http { runtime: runtime.clone(), node: Arc::clone(&node) };
+    let http = Http {
+        runtime: runtime.clone(),
+        node: Arc::clone(&node),
+    };
     let router = Router::new()
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
@@ -94,17 +97,17 @@ fn started(node: Option<&Node>, word: &'static str) -> Response {
     let (total, ready) = node.broker.partitions();
     if ready < total {
         let reason = format!("{ready} of {total} partitions are recovered");
-        return answer(StatusCode::SERVICE_UNAVAILABLE, "recovering", reason, Some(node));
+        return answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "recovering",
+            reason,
+            Some(node),
+        );
     }
     answer(StatusCode::OK, word, String::new(), Some(node))
 }
 
-fn answer(
-    code: StatusCode,
-    status: &'static str,
-    reason: String,
-    node: Option<&Node>,
-) -> Response {
+fn answer(code: StatusCode, status: &'static str, reason: String, node: Option<&Node>) -> Response {
     let (partitions_total, partitions_ready) = node.map_or((0, 0), |n| n.broker.partitions());
     let recovery = node.map(|n| {
         let progress = n.log_dir.recovery_progress();
@@ -114,16 +117,31 @@ fn answer(
             bytes_scanned: progress.bytes_scanned(),
         }
     });
-    let health = Health { status, reason, partitions_total, partitions_ready, recovery };
+    let health = Health {
+        status,
+        reason,
+        partitions_total,
+        partitions_ready,
+        recovery,
+    };
     (code, Json(health)).into_response()
 }
 
 async fn metrics_text(State(http): State<Http>) -> Response {
     let Some(node) = http.node.get() else {
-        return (StatusCode::SERVICE_UNAVAILABLE, "the node is being put together\n").into_response();
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the node is being put together\n",
+        )
+            .into_response();
     };
     let node = Arc::clone(node);
-    match http.runtime.tasks.blocking(move || metrics::text(&node)).await {
+    match http
+        .runtime
+        .tasks
+        .blocking(move || metrics::text(&node))
+        .await
+    {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

@@ -4,26 +4,37 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Parser;
-use ottla_cli::{Action, Cli, ServerArgs};
+use ottla_cli::{Action, Cli, ServerArgs, ServerStart};
 
 fn main() -> ExitCode {
     match Cli::parse().action() {
-        Ok(Action::Server(args)) => match serve(&args) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                report(&error);
-                ExitCode::FAILURE
-            }
-        },
+        Ok(Action::Server(args)) => server(&args),
         Ok(Action::Command(command, global)) => ottla_cli::main(command, &global),
         Err(usage) => usage.exit(),
     }
 }
 
-fn serve(args: &ServerArgs) -> anyhow::Result<()> {
-    let start = args.resolve(&std::env::vars().collect::<BTreeMap<_, _>>())?;
-    ottla::server::start_log(&start)?;
-    let loaded = ottla::server::configure(&start)?;
+/// Exit status 2 for arguments that cannot be read, 1 for a node that cannot start or go on.
+fn server(args: &ServerArgs) -> ExitCode {
+    let start = match args.resolve(&std::env::vars().collect::<BTreeMap<_, _>>()) {
+        Ok(start) => start,
+        Err(error) => {
+            report(&error);
+            return error.exit().into();
+        }
+    };
+    match serve(&start) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(start: &ServerStart) -> anyhow::Result<()> {
+    ottla::server::start_log(start)?;
+    let loaded = ottla::server::configure(start)?;
     let threads = usize::try_from(loaded.config.broker.num_network_threads).unwrap_or(1);
     let tokio = tokio::runtime::Builder::new_multi_thread()
         // More threads than processors only take turns.
@@ -34,7 +45,10 @@ fn serve(args: &ServerArgs) -> anyhow::Result<()> {
     tokio.block_on(ottla::server::run(loaded))
 }
 
-#[expect(clippy::print_stderr, reason = "this is the program's last word to a person")]
-fn report(error: &anyhow::Error) {
-    eprintln!("ottla: {error:#}");
+#[expect(
+    clippy::print_stderr,
+    reason = "this is the program's last word to a person"
+)]
+fn report(error: &dyn std::fmt::Display) {
+    eprintln!("ottla: {error}");
 }

@@ -10,9 +10,9 @@ use ottla_runtime::system;
 use ottla_wire::ApiKey;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
-use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
 use crate::Node;
@@ -64,27 +64,55 @@ impl Scrape {
     }
 
     fn counter(&mut self, name: &'static str, help: &'static str, values: Vec<(Labels, f64)>) {
-        self.metrics.push(Metric { name, help, values: Values::Counters(values) });
+        self.metrics.push(Metric {
+            name,
+            help,
+            values: Values::Counters(values),
+        });
     }
 
     fn gauge(&mut self, name: &'static str, help: &'static str, values: Vec<(Labels, f64)>) {
-        self.metrics.push(Metric { name, help, values: Values::Gauges(values) });
+        self.metrics.push(Metric {
+            name,
+            help,
+            values: Values::Gauges(values),
+        });
     }
 
     fn process(&mut self, node: &Node) {
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
-        self.gauge("ottla_build_info", "The running version", vec![(version, 1.0)]);
+        self.gauge(
+            "ottla_build_info",
+            "The running version",
+            vec![(version, 1.0)],
+        );
         let cpu = system::processor_seconds().unwrap_or(0.0);
         self.counter("process_cpu_seconds", "Processor time used", one(cpu));
         let memory = system::resident_memory_bytes().unwrap_or(0) as f64;
-        self.gauge("process_resident_memory_bytes", "Resident memory", one(memory));
+        self.gauge(
+            "process_resident_memory_bytes",
+            "Resident memory",
+            one(memory),
+        );
         let files = system::open_files().unwrap_or(0) as f64;
         self.gauge("process_open_fds", "Open file descriptors", one(files));
         let image = node.broker.image();
-        self.gauge("ottla_topics", "Topics of the cluster", one(image.topic_count() as f64));
+        self.gauge(
+            "ottla_topics",
+            "Topics of the cluster",
+            one(image.topic_count() as f64),
+        );
         let (total, ready) = node.broker.partitions();
-        self.gauge("ottla_partitions", "Partitions that this node holds", one(total as f64));
-        self.gauge("ottla_partitions_ready", "Partitions that are recovered", one(ready as f64));
+        self.gauge(
+            "ottla_partitions",
+            "Partitions that this node holds",
+            one(total as f64),
+        );
+        self.gauge(
+            "ottla_partitions_ready",
+            "Partitions that are recovered",
+            one(ready as f64),
+        );
     }
 
     fn connections(&mut self, node: &Node) {
@@ -96,14 +124,29 @@ impl Scrape {
             listeners.iter().map(row).collect::<Vec<_>>()
         };
         self.gauge("ottla_connections", "Open connections", each(&|l| l.open()));
-        self.counter("ottla_connections_accepted", "Connections accepted", each(&|l| l.accepted()));
-        self.counter("ottla_network_bytes_in", "Bytes of requests", each(&|l| l.bytes_in()));
-        self.counter("ottla_network_bytes_out", "Bytes of responses", each(&|l| l.bytes_out()));
+        self.counter(
+            "ottla_connections_accepted",
+            "Connections accepted",
+            each(&|l| l.accepted()),
+        );
+        self.counter(
+            "ottla_network_bytes_in",
+            "Bytes of requests",
+            each(&|l| l.bytes_in()),
+        );
+        self.counter(
+            "ottla_network_bytes_out",
+            "Bytes of responses",
+            each(&|l| l.bytes_out()),
+        );
         let mut refused = Vec::new();
         let mut closed = Vec::new();
         for listener in listeners {
             let labels = |reason: &'static str| {
-                vec![("listener", listener.name().to_owned()), ("reason", reason.to_owned())]
+                vec![
+                    ("listener", listener.name().to_owned()),
+                    ("reason", reason.to_owned()),
+                ]
             };
             for reason in Refused::ALL {
                 refused.push((labels(reason.name()), listener.refused(reason) as f64));
@@ -112,8 +155,16 @@ impl Scrape {
                 closed.push((labels(reason.name()), listener.closed(reason) as f64));
             }
         }
-        self.counter("ottla_connections_refused", "Connections closed at accept", refused);
-        self.counter("ottla_connections_closed", "Connections that ended, by reason", closed);
+        self.counter(
+            "ottla_connections_refused",
+            "Connections closed at accept",
+            refused,
+        );
+        self.counter(
+            "ottla_connections_closed",
+            "Connections that ended, by reason",
+            closed,
+        );
     }
 
     fn requests(&mut self, node: &Node) {
@@ -129,7 +180,11 @@ impl Scrape {
             requests.push((labels.clone(), counts.requests() as f64));
             let latency = counts.latency();
             let sum = latency.sum_us() as f64 / 1e6;
-            latencies.push((labels, sum, buckets(&Histogram::BOUNDS_US, &latency.counts())));
+            latencies.push((
+                labels,
+                sum,
+                buckets(&Histogram::BOUNDS_US, &latency.counts()),
+            ));
         }
         self.counter("ottla_requests", "Requests answered", requests);
         self.metrics.push(Metric {
@@ -139,9 +194,17 @@ impl Scrape {
         });
         let broker = node.broker.probe();
         let records = broker.records_in() as f64;
-        self.counter("ottla_records_in", "Records that producers sent", one(records));
+        self.counter(
+            "ottla_records_in",
+            "Records that producers sent",
+            one(records),
+        );
         let rebalances = broker.rebalances() as f64;
-        self.counter("ottla_group_rebalances", "Rebalances begun", one(rebalances));
+        self.counter(
+            "ottla_group_rebalances",
+            "Rebalances begun",
+            one(rebalances),
+        );
         let sessions = node.broker.fetch_sessions() as f64;
         self.gauge("ottla_fetch_sessions", "Open fetch sessions", one(sessions));
     }
@@ -150,20 +213,76 @@ impl Scrape {
         use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
         let log = node.log_dir.probe();
         let rows: [(&'static str, &'static str, &AtomicU64); 14] = [
-            ("ottla_log_appends", "Appends answered with offsets", &log.appends),
-            ("ottla_log_append_errors", "Appends refused", &log.append_errors),
-            ("ottla_log_duplicates", "Appends that repeated an earlier one", &log.duplicates),
-            ("ottla_log_bytes_in", "Bytes of batches written", &log.bytes_in),
-            ("ottla_log_bytes_out", "Bytes of batches served", &log.bytes_out),
-            ("ottla_log_bytes_out_disk", "Bytes of batches served from disk", &log.bytes_out_disk),
-            ("ottla_log_groups", "Groups of appends written together", &log.groups),
-            ("ottla_log_cache_hits", "Reads answered from memory", &log.cache_hits),
-            ("ottla_log_cache_misses", "Reads that went to the disk", &log.cache_misses),
-            ("ottla_log_segments_rolled", "Segments begun", &log.segments_rolled),
-            ("ottla_log_segments_deleted", "Segments removed by retention", &log.segments_deleted),
-            ("ottla_log_corrupt_batches", "Damaged batches found", &log.corrupt_batches),
-            ("ottla_log_truncated_bytes", "Bytes of torn tails cut off", &log.truncated_bytes),
-            ("ottla_log_storage_full", "Appends refused by a full disk", &log.storage_full),
+            (
+                "ottla_log_appends",
+                "Appends answered with offsets",
+                &log.appends,
+            ),
+            (
+                "ottla_log_append_errors",
+                "Appends refused",
+                &log.append_errors,
+            ),
+            (
+                "ottla_log_duplicates",
+                "Appends that repeated an earlier one",
+                &log.duplicates,
+            ),
+            (
+                "ottla_log_bytes_in",
+                "Bytes of batches written",
+                &log.bytes_in,
+            ),
+            (
+                "ottla_log_bytes_out",
+                "Bytes of batches served",
+                &log.bytes_out,
+            ),
+            (
+                "ottla_log_bytes_out_disk",
+                "Bytes of batches served from disk",
+                &log.bytes_out_disk,
+            ),
+            (
+                "ottla_log_groups",
+                "Groups of appends written together",
+                &log.groups,
+            ),
+            (
+                "ottla_log_cache_hits",
+                "Reads answered from memory",
+                &log.cache_hits,
+            ),
+            (
+                "ottla_log_cache_misses",
+                "Reads that went to the disk",
+                &log.cache_misses,
+            ),
+            (
+                "ottla_log_segments_rolled",
+                "Segments begun",
+                &log.segments_rolled,
+            ),
+            (
+                "ottla_log_segments_deleted",
+                "Segments removed by retention",
+                &log.segments_deleted,
+            ),
+            (
+                "ottla_log_corrupt_batches",
+                "Damaged batches found",
+                &log.corrupt_batches,
+            ),
+            (
+                "ottla_log_truncated_bytes",
+                "Bytes of torn tails cut off",
+                &log.truncated_bytes,
+            ),
+            (
+                "ottla_log_storage_full",
+                "Appends refused by a full disk",
+                &log.storage_full,
+            ),
         ];
         for (name, help, value) in rows {
             self.counter(name, help, one(value.load(Relaxed) as f64));
@@ -181,17 +300,32 @@ impl Scrape {
         let logs = node.broker.logs();
         let each = |value: &dyn Fn(&ottla_log::Log) -> f64| {
             let row = |(topic, partition, log): &(String, i32, ottla_log::Log)| {
-                let labels = vec![("topic", topic.clone()), ("partition", partition.to_string())];
+                let labels = vec![
+                    ("topic", topic.clone()),
+                    ("partition", partition.to_string()),
+                ];
                 (labels, value(log))
             };
             logs.iter().map(row).collect::<Vec<_>>()
         };
         let start = each(&|l| l.log_start_offset() as f64);
-        self.gauge("ottla_partition_log_start_offset", "First offset of a partition", start);
+        self.gauge(
+            "ottla_partition_log_start_offset",
+            "First offset of a partition",
+            start,
+        );
         let high = each(&|l| l.high_watermark() as f64);
-        self.gauge("ottla_partition_high_watermark", "End of what consumers may read", high);
+        self.gauge(
+            "ottla_partition_high_watermark",
+            "End of what consumers may read",
+            high,
+        );
         let size = each(&|l| l.size_bytes().unwrap_or(0) as f64);
-        self.gauge("ottla_partition_size_bytes", "Bytes on disk of a partition", size);
+        self.gauge(
+            "ottla_partition_size_bytes",
+            "Bytes on disk of a partition",
+            size,
+        );
     }
 }
 
@@ -201,7 +335,10 @@ fn one(value: f64) -> Vec<(Labels, f64)> {
 
 /// Buckets in seconds; the last count has no bound.
 fn buckets(bounds_us: &[u64], counts: &[u64]) -> Vec<(f64, u64)> {
-    let bounds = bounds_us.iter().map(|us| *us as f64 / 1e6).chain([f64::MAX]);
+    let bounds = bounds_us
+        .iter()
+        .map(|us| *us as f64 / 1e6)
+        .chain([f64::MAX]);
     bounds.zip(counts.iter().copied()).collect()
 }
 

@@ -51,7 +51,9 @@ impl Node {
             partitions = report.partitions.len(),
             "data directory opened"
         );
-        runtime.tasks.run("log housekeeping", Housekeeping::new(&log_dir));
+        runtime
+            .tasks
+            .run("log housekeeping", Housekeeping::new(&log_dir));
         let identity = identity(runtime, config, &data).await?;
         let metadata = start_controller(runtime, config, &identity).await?;
         let broker = ottla_broker::start(ottla_broker::Options {
@@ -64,13 +66,21 @@ impl Node {
             request_budget_bytes: budget / 4,
         })
         .await?;
-        Ok(Node { broker, log_dir, identity, data })
+        Ok(Node {
+            broker,
+            log_dir,
+            identity,
+            data,
+        })
     }
 
     /// Ends everything in order; after this the next start scans nothing.
     pub async fn stop(&self, runtime: &Runtime) -> anyhow::Result<()> {
         runtime.tasks.stop().await;
-        self.log_dir.close().await.context("the logs could not be closed cleanly")
+        self.log_dir
+            .close()
+            .await
+            .context("the logs could not be closed cleanly")
     }
 }
 
@@ -89,7 +99,11 @@ fn data_dir(config: &NodeConfig) -> anyhow::Result<PathBuf> {
 fn memory_budget_bytes(config: &NodeConfig) -> usize {
     let configured = u64::try_from(config.broker.memory_budget_bytes).unwrap_or(0);
     let automatic = system::memory_limit_bytes() / 2;
-    let budget = if configured > 0 { configured } else { automatic };
+    let budget = if configured > 0 {
+        configured
+    } else {
+        automatic
+    };
     usize::try_from(budget).unwrap_or(usize::MAX)
 }
 
@@ -98,7 +112,9 @@ fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {
     let ms = |n: i64| Duration::from_millis(u64::try_from(n).unwrap_or(u64::MAX / 4));
     let defaults = LogDirOptions::default();
     LogDirOptions {
-        disk_threads: usize::try_from(broker.num_io_threads).unwrap_or(1).min(DISK_THREADS_MAX),
+        disk_threads: usize::try_from(broker.num_io_threads)
+            .unwrap_or(1)
+            .min(DISK_THREADS_MAX),
         cache_bytes: defaults.cache_bytes.min(budget_bytes as u64 / 8),
         retention_interval: ms(broker.log_retention_check_interval_ms),
         producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
@@ -127,5 +143,8 @@ async fn start_controller(
     let open = move || Controller::open(&doors, options);
     let (service, handle) = runtime.tasks.blocking(open).await?;
     runtime.tasks.run("controller", service);
-    Ok(MetadataAccess { commands: handle.caller(), image: handle.published() })
+    Ok(MetadataAccess {
+        commands: handle.caller(),
+        image: handle.published(),
+    })
 }

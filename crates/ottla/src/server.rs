@@ -21,7 +21,9 @@ use crate::{Node, banner, http};
 pub fn start_log(args: &ServerStart) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.log_filter)
         .with_context(|| format!("{} is no log level", args.log_filter))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -36,8 +38,9 @@ pub fn start_log(args: &ServerStart) -> anyhow::Result<()> {
 pub fn configure(args: &ServerStart) -> anyhow::Result<Loaded> {
     let file = match &args.config_file {
         Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("the configuration file {} cannot be read", path.display()))?;
+            let text = std::fs::read_to_string(path).with_context(|| {
+                format!("the configuration file {} cannot be read", path.display())
+            })?;
             Some((path.display().to_string(), text))
         }
         None => None,
