@@ -8,17 +8,18 @@
 //! Run it through `cargo xtask bench node`, which builds what it measures.
 
 use std::fs;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use ottla_testkit::scenario::{Outcome, Record, Scenario, send};
+use ottla_testkit::scenario::{Acknowledgements, Outcome, Record, Scenario, send};
 use ottla_testkit::{Broker, Launch};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
-use rdkafka::producer::Producer;
+use rdkafka::producer::{BaseProducer, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::json;
 
@@ -145,9 +146,27 @@ fn start_until_first_record(launch: &Launch) -> Result<f64> {
         ("retry.backoff.ms", "1"),
         ("topic.metadata.refresh.fast.interval.ms", "1"),
     ];
-    let producer = Scenario::new(broker.bootstrap()).producer(&properties)?;
     let started = Instant::now();
     broker.spawn()?;
+    // librdkafka looks only once a second whether a broker that refused it is there by now, and
+    // whether a new topic has a leader, which would be measured instead of the broker: it starts
+    // when somebody listens, and asks for the topic itself.
+    while TcpStream::connect(broker.bootstrap()).is_err() {
+        ensure!(
+            started.elapsed() < FIRST_RECORD_LIMIT,
+            "no listener: {}",
+            broker.log_tail()
+        );
+        thread::sleep(Duration::from_millis(1));
+    }
+    let producer = Scenario::new(broker.bootstrap()).producer(&properties)?;
+    while !has_leader(&producer, "first") {
+        ensure!(
+            started.elapsed() < FIRST_RECORD_LIMIT,
+            "no leader: {}",
+            broker.log_tail()
+        );
+    }
     send(&producer, "first", 0, &Record::of("first"))?;
     while producer.context().count() == 0 {
         producer.poll(Duration::from_millis(1));
@@ -162,6 +181,19 @@ fn start_until_first_record(launch: &Launch) -> Result<f64> {
     broker.wait_ready()?;
     broker.stop()?;
     Ok(elapsed_ms)
+}
+
+/// Whether the topic, created by the question, has a leader for its first partition.
+fn has_leader(producer: &BaseProducer<Acknowledgements>, topic: &str) -> bool {
+    let metadata = producer
+        .client()
+        .fetch_metadata(Some(topic), FIRST_RECORD_LIMIT);
+    metadata.is_ok_and(|metadata| {
+        let partitions = metadata.topics().first().map(|topic| topic.partitions());
+        partitions
+            .and_then(<[_]>::first)
+            .is_some_and(|partition| partition.leader() >= 0)
+    })
 }
 
 fn check_acknowledged(outcomes: &std::collections::BTreeMap<usize, Outcome>) -> Result<()> {
