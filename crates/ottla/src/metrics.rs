@@ -48,8 +48,15 @@ struct Metric {
 enum Values {
     Counters(Vec<(Labels, f64)>),
     Gauges(Vec<(Labels, f64)>),
-    /// Seconds: the sum, and each bucket's bound with its count.
-    Histograms(Vec<(Labels, f64, Vec<(f64, u64)>)>),
+    Histograms(Vec<(Labels, Durations)>),
+}
+
+/// What a histogram shows, in seconds.
+#[derive(Debug)]
+struct Durations {
+    sum: f64,
+    /// Each bucket's upper bound and how many fell into it.
+    buckets: Vec<(f64, u64)>,
 }
 
 impl Scrape {
@@ -180,11 +187,8 @@ impl Scrape {
             requests.push((labels.clone(), counts.requests() as f64));
             let latency = counts.latency();
             let sum = latency.sum_us() as f64 / 1e6;
-            latencies.push((
-                labels,
-                sum,
-                buckets(&Histogram::BOUNDS_US, &latency.counts()),
-            ));
+            let buckets = buckets(&Histogram::BOUNDS_US, &latency.counts());
+            latencies.push((labels, Durations { sum, buckets }));
         }
         self.counter("ottla_requests", "Requests answered", requests);
         self.metrics.push(Metric {
@@ -288,11 +292,11 @@ impl Scrape {
             self.counter(name, help, one(value.load(Relaxed) as f64));
         }
         let sum = log.sync_us.load(Relaxed) as f64 / 1e6;
-        let flushes = buckets(&SYNC_TIME_BOUNDS_US, &log.sync_time_buckets());
+        let buckets = buckets(&SYNC_TIME_BOUNDS_US, &log.sync_time_buckets());
         self.metrics.push(Metric {
             name: "ottla_log_flush_duration_seconds",
             help: "Flushes of segments to disk",
-            values: Values::Histograms(vec![(Labels::new(), sum, flushes)]),
+            values: Values::Histograms(vec![(Labels::new(), Durations { sum, buckets })]),
         });
     }
 
@@ -363,7 +367,7 @@ impl Collector for Scrape {
                     }
                 }
                 Values::Histograms(values) => {
-                    for (labels, sum, buckets) in values {
+                    for (labels, Durations { sum, buckets }) in values {
                         let count = buckets.iter().map(|(_, n)| n).sum();
                         let mut row = rows.encode_family(labels)?;
                         row.encode_histogram::<Labels>(*sum, count, buckets, None)?;
