@@ -366,6 +366,8 @@ impl Recovery {
         let (mut indexes, mut active) = self.trusted_indexes(segment, point, size)?;
         let start = active.size;
         let mut from_index = start > 0;
+        let promised = indexes.offsets.last();
+        let promised = promised.map(|e| segment.base_offset + i64::from(e.relative_offset));
         let gaps = self.config.compact;
         let mut walker = Walker::from_middle(&*file, start, size, segment.base_offset, gaps);
         let mut new_bytes = 0;
@@ -374,6 +376,17 @@ impl Recovery {
         loop {
             let verify = walker.next_offset() >= point;
             let mut step = walker.next(verify).map_err(failed)?;
+            if from_index
+                && !matches!(&step, Step::Batch { header, .. } if promised == Some(header.last_offset()))
+            {
+                // The last index entry is wrong: step over the whole segment instead.
+                from_index = false;
+                indexes = Indexes::default();
+                active = new_active(segment);
+                walker = Walker::from_start(&*file, size, segment.base_offset, gaps);
+                continue;
+            }
+            from_index = false;
             if let Step::Batch { position, header } = &step
                 && header.base_offset < point
                 && header.last_offset() >= point
@@ -398,13 +411,6 @@ impl Recovery {
                             recovered.epochs.assign(epoch, header.base_offset);
                         self.progress.add_bytes(header.total_len() as u64);
                     }
-                }
-                Step::Bad { position, .. } if from_index && position == start => {
-                    // The last index entry is wrong: step over the whole segment instead.
-                    from_index = false;
-                    indexes = Indexes::default();
-                    active = new_active(segment);
-                    walker = Walker::from_start(&*file, size, segment.base_offset, gaps);
                 }
                 Step::Bad { position, reason } => {
                     let damage = Damage {

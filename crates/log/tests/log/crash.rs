@@ -188,7 +188,7 @@ fn one_seed(seed: u64) {
 
 #[test]
 fn acknowledged_records_survive_power_failures_at_any_moment() {
-    for seed in 0..150 {
+    for seed in 0..100 {
         one_seed(seed);
     }
 }
