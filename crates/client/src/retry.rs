@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ottla_model::ErrorCode;
+use ottla_runtime::Instant;
 use ottla_runtime::Runtime;
-use tokio::time::Instant;
 
 use crate::{ClientOptions, Error};
 

@@ -4,13 +4,13 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ottla_runtime::Instant;
 use ottla_runtime::Shutdown;
 use ottla_runtime::net::Stream;
 use ottla_wire::messages::RequestHeader;
 use ottla_wire::{ApiKey, Reader, Request, decode_request_header};
 use tokio::io::AsyncRead;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::Instant;
 
 use crate::dispatch::{Dispatch, Incoming, Outcome};
 use crate::error::Ended;

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use bytes::{Buf, Bytes};
 use futures_util::FutureExt;
 use ottla_runtime::Clock;
+use ottla_runtime::Instant;
 use ottla_wire::ApiKey;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc};
-use tokio::time::Instant;
 
 use crate::dispatch::{Outcome, Reply};
 use crate::error::Ended;

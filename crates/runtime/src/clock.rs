@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::time::Instant;
+/// A point on the monotonic clock: virtual in a simulation.
+pub use tokio::time::Instant;
 
 /// Both clocks and the sleeps. Clones share their skew.
 #[derive(Clone)]

@@ -30,7 +30,7 @@ mod workers;
 
 use std::sync::Arc;
 
-pub use clock::Clock;
+pub use clock::{Clock, Instant};
 pub use disk::Disk;
 pub use fail_stop::{FAIL_STOP_EXIT_CODE, fail_stop};
 pub use net::Network;
