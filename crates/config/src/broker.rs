@@ -4,7 +4,7 @@ use crate::declare::declare_properties;
 use crate::field::{CleanupPolicy, CompressionType, TimestampType};
 use crate::property::{
     Bounds::{Any, AtLeast, Between, BetweenOr, NoDuplicates, NonEmpty, OneOf},
-    Effect::{NoEffect, Works},
+    Effect::{NoEffect, Refused, Works},
 };
 
 const NO_TRANSACTIONS: &str = "transactions are not supported yet";
@@ -72,7 +72,7 @@ declare_properties! {
             Any, None, Live, Works;
             "Other limits for single addresses: address:count, separated by commas."
         max_connection_creation_rate: i32 = "2147483647", "max.connection.creation.rate",
-            AtLeast(0), Count, Live, Works;
+            AtLeast(0), Count, Live, Refused("the rate of new connections is not limited yet; max.connections and max.connections.per.ip are");
             "The most new connections a second."
         connections_max_idle_ms: i64 = "600000", "connections.max.idle.ms",
             Any, Ms, Restart, Works;
@@ -81,16 +81,16 @@ declare_properties! {
             AtLeast(1), Bytes, Restart, Works;
             "The largest request; a larger one closes its connection."
         socket_send_buffer_bytes: i32 = "102400", "socket.send.buffer.bytes",
-            AtLeast(-1), Bytes, Restart, Works;
+            AtLeast(-1), Bytes, Restart, NoEffect("the system sizes the buffers of sockets by itself");
             "SO_SNDBUF of client sockets; -1 is the system's own."
         socket_receive_buffer_bytes: i32 = "102400", "socket.receive.buffer.bytes",
-            AtLeast(-1), Bytes, Restart, Works;
+            AtLeast(-1), Bytes, Restart, NoEffect("the system sizes the buffers of sockets by itself");
             "SO_RCVBUF of client sockets; -1 is the system's own."
         socket_listen_backlog_size: i32 = "50", "socket.listen.backlog.size",
-            AtLeast(1), Count, Restart, Works;
+            AtLeast(1), Count, Restart, NoEffect("1,024 connections may wait to be accepted");
             "How many new connections may wait to be accepted."
         queued_max_requests: i32 = "500", "queued.max.requests",
-            AtLeast(1), Count, Restart, Works;
+            AtLeast(1), Count, Restart, NoEffect("waiting requests are bounded by their bytes: ottla.memory.budget.bytes");
             "How many requests may wait to be handled before reading from connections pauses."
         queued_max_request_bytes: i64 = "-1", "queued.max.request.bytes",
             AtLeast(-1), Bytes, Restart, Works;
@@ -99,7 +99,7 @@ declare_properties! {
             AtLeast(0), Bytes, Restart, Works;
             "The memory for requests, responses and caches; 0 is a part of the container's or the machine's memory."
         request_timeout_ms: i32 = "30000", "request.timeout.ms",
-            AtLeast(1), Ms, Restart, Works;
+            AtLeast(1), Ms, Restart, NoEffect("a single node asks nobody");
             "The longest wait for an answer inside the cluster."
         fetch_max_bytes: i32 = "57671680", "fetch.max.bytes",
             AtLeast(1024), Bytes, Restart, Works;
@@ -118,7 +118,7 @@ declare_properties! {
             AtLeast(1), Count, Restart, Works;
             "Threads that write logs; never more than are useful for the log directories."
         background_threads: i32 = "10", "background.threads",
-            AtLeast(1), Count, Restart, Works;
+            AtLeast(1), Count, Restart, NoEffect("background work has no threads of its own");
             "The most background tasks, such as retention, at once."
     }
     Topics {
@@ -161,10 +161,10 @@ declare_properties! {
             AtLeast(1), Hours, Restart, Works;
             "The age at which a segment is closed."
         log_roll_jitter_ms: Option<i64>, "log.roll.jitter.ms",
-            AtLeast(0), Ms, Live, Works;
+            AtLeast(0), Ms, Live, NoEffect("segments roll without jitter: group commit makes rolling at the same time cheap");
             "The most that is taken off that age at random; unset, log.roll.jitter.hours counts."
         log_roll_jitter_hours: i32 = "0", "log.roll.jitter.hours",
-            AtLeast(0), Hours, Restart, Works;
+            AtLeast(0), Hours, Restart, NoEffect("segments roll without jitter: group commit makes rolling at the same time cheap");
             "The most that is taken off that age at random."
         log_retention_ms: Option<i64>, "log.retention.ms",
             AtLeast(-1), Ms, Live, Works;
@@ -209,10 +209,10 @@ declare_properties! {
             "How often the recovery checkpoint is written: after a crash only what lies behind it is read again."
         log_flush_start_offset_checkpoint_interval_ms: i32 = "60000",
             "log.flush.start.offset.checkpoint.interval.ms",
-            AtLeast(0), Ms, Restart, Works;
+            AtLeast(0), Ms, Restart, NoEffect("written together with the recovery checkpoint, and before anything is deleted");
             "How often the log start offsets are written to their checkpoint."
         num_recovery_threads_per_data_dir: i32 = "2", "num.recovery.threads.per.data.dir",
-            AtLeast(1), Count, Restart, Works;
+            AtLeast(1), Count, Restart, NoEffect("logs are recovered by the threads of num.io.threads");
             "Logs that are recovered at once in one data directory."
     }
     Compression {

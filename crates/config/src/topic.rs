@@ -31,7 +31,7 @@ declare_properties! {
             from [("log.roll.ms", 1), ("log.roll.hours", 3_600_000)];
             "A segment older than this is closed even when it is not full, so that retention can reach it."
         segment_jitter_ms: i64 = "0", "segment.jitter.ms",
-            AtLeast(0), Ms, Live, Works,
+            AtLeast(0), Ms, Live, NoEffect("segments roll without jitter: group commit makes rolling at the same time cheap"),
             from [("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", 3_600_000)];
             "The most that is taken off segment.ms at random, so that segments do not all roll at once."
         segment_index_bytes: i32 = "10485760", "segment.index.bytes",

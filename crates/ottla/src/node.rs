@@ -63,7 +63,7 @@ impl Node {
             cluster_id: identity.cluster_id.clone(),
             log_dir: log_dir.clone(),
             metadata,
-            request_budget_bytes: budget / 4,
+            request_budget_bytes: request_budget_bytes(config, budget),
         })
         .await?;
         Ok(Node {
@@ -107,16 +107,27 @@ fn memory_budget_bytes(config: &NodeConfig) -> usize {
     usize::try_from(budget).unwrap_or(usize::MAX)
 }
 
+/// What requests may take of it: as `queued.max.request.bytes` says, or a quarter.
+fn request_budget_bytes(config: &NodeConfig, budget: usize) -> usize {
+    match usize::try_from(config.broker.queued_max_request_bytes) {
+        Ok(bytes) if bytes > 0 => bytes,
+        _ => budget / 4,
+    }
+}
+
 fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {
     let broker = &config.broker;
     let ms = |n: i64| Duration::from_millis(u64::try_from(n).unwrap_or(u64::MAX / 4));
     let defaults = LogDirOptions::default();
+    let scheduler_ms = broker.log_flush_scheduler_interval_ms;
     LogDirOptions {
         disk_threads: usize::try_from(broker.num_io_threads)
             .unwrap_or(1)
             .min(DISK_THREADS_MAX),
         cache_bytes: defaults.cache_bytes.min(budget_bytes as u64 / 8),
         retention_interval: ms(broker.log_retention_check_interval_ms),
+        checkpoint_interval: ms(broker.log_flush_offset_checkpoint_interval_ms.into()),
+        flush_check_interval: defaults.flush_check_interval.min(ms(scheduler_ms)),
         producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
         file_delete_delay_ms: broker.log_segment_delete_delay_ms,
         ..defaults
