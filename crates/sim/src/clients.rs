@@ -52,7 +52,7 @@ impl Desk {
     /// A client; `None` when the faults are over before there is one.
     async fn client(&self, who: &'static str, deadline: Duration) -> Option<Client> {
         loop {
-            let options = options(who, deadline);
+            let options = self.options(who, deadline);
             let bootstrap = vec![ADDRESS.to_owned()];
             match Client::connect(self.runtime.clone(), bootstrap, options).await {
                 Ok(client) => return Some(client),
@@ -81,14 +81,16 @@ impl Desk {
     }
 }
 
-fn options(who: &str, deadline: Duration) -> ClientOptions {
-    ClientOptions {
-        client_id: who.to_owned(),
-        connect_timeout: Duration::from_millis(300),
-        request_timeout: Duration::from_millis(1_000),
-        deadline,
-        retry_backoff: Duration::from_millis(20),
-        retry_backoff_max: Duration::from_millis(200),
-        ..ClientOptions::default()
+impl Desk {
+    fn options(&self, who: &str, deadline: Duration) -> ClientOptions {
+        ClientOptions {
+            client_id: who.to_owned(),
+            connect_timeout: Duration::from_millis(300),
+            request_timeout: Duration::from_millis(200 + self.random.below(1_200)),
+            deadline,
+            retry_backoff: Duration::from_millis(20),
+            retry_backoff_max: Duration::from_millis(200),
+            ..ClientOptions::default()
+        }
     }
 }

@@ -9,6 +9,8 @@ use crate::Faults;
 pub(crate) enum Fault {
     /// The power fails now.
     PowerFails,
+    /// The process is killed; the kernel keeps what was written, flushed or not.
+    Killed,
     /// The power fails after so many more changes of the disk.
     PowerFailsAfter { changes: u64 },
     /// The node is told to stop.
@@ -57,8 +59,9 @@ impl Schedule {
         let (random, faults) = (&self.random, &self.faults);
         let host = HOSTS[random.below(2) as usize];
         let for_ms = 20 + random.below(1_800);
-        let (allowed, fault) = match random.below(16) {
+        let (allowed, fault) = match random.below(18) {
             0..3 => (faults.power, Fault::PowerFails),
+            16.. => (faults.power, Fault::Killed),
             3..8 => {
                 let changes = random.below(80);
                 (faults.power, Fault::PowerFailsAfter { changes })
@@ -71,7 +74,7 @@ impl Schedule {
                 let skew_ms = random.below(3_600_000) as i64 - 1_800_000;
                 (faults.clock, Fault::Clock { skew_ms })
             }
-            _ => {
+            14..16 => {
                 let room = random.below(30_000);
                 (faults.full_disk, Fault::FullDisk { room, for_ms })
             }
@@ -86,11 +89,6 @@ impl Schedule {
             1 => self.random.below(100),
             _ => self.random.below(1_500),
         }
-    }
-
-    /// Whether the clients notice at once that the node is gone.
-    pub(crate) fn is_noticed(&self) -> bool {
-        self.random.below(2) == 0
     }
 
     /// Whether the power fails again while the node comes back.

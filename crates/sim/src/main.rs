@@ -21,6 +21,9 @@ struct Arguments {
     /// Seconds of virtual time with faults
     #[arg(long, default_value_t = 12)]
     chaos_seconds: u64,
+    /// Play each seed twice and compare
+    #[arg(long)]
+    twice: bool,
     /// Print the history of every seed with a violation
     #[arg(long)]
     history: bool,
@@ -38,15 +41,22 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let began = Instant::now();
     let mut bad = 0;
-    let (mut acknowledged, mut read, mut power_failures, mut starts) = (0, 0, 0, 0);
+    let (mut acknowledged, mut read, mut power_failures, mut kills, mut starts) = (0, 0, 0, 0, 0);
     for seed in arguments.first_seed..arguments.first_seed + arguments.seeds {
-        let outcome = run(&Scenario {
+        let scenario = Scenario {
             chaos: Duration::from_secs(arguments.chaos_seconds),
             ..Scenario::new(seed)
-        });
+        };
+        let mut outcome = run(&scenario);
+        if arguments.twice {
+            outcome
+                .violations
+                .extend(run(&scenario).differs_from(&outcome));
+        }
         acknowledged += outcome.acknowledged;
         read += outcome.read;
         power_failures += outcome.power_failures;
+        kills += outcome.kills;
         starts += outcome.starts;
         if outcome.violations.is_empty() {
             continue;
@@ -67,7 +77,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     println!(
         "{} seeds in {:.1} s: {bad} with violations; {acknowledged} records acknowledged, {read} \
-         read, {power_failures} power failures, {starts} starts",
+         read, {power_failures} power failures, {kills} kills, {starts} starts",
         arguments.seeds,
         began.elapsed().as_secs_f64()
     );

@@ -31,12 +31,31 @@ pub struct Outcome {
     pub read: u64,
     /// Power failures.
     pub power_failures: u64,
+    /// Times that only the process was ended, and the kernel kept what it had.
+    pub kills: u64,
     /// Times that the node was started.
     pub starts: u64,
     /// Bits that a lying disk has flipped.
     pub flipped_bits: u64,
     /// The history, one line a moment, for somebody who looks for a cause.
     pub history: Vec<String>,
+}
+
+impl Outcome {
+    /// Where this run of the same scenario went another way than `first`.
+    #[must_use]
+    pub fn differs_from(&self, first: &Outcome) -> Option<Violation> {
+        if self.digest == first.digest {
+            return None;
+        }
+        let mut pairs = first.history.iter().zip(&self.history);
+        let message = match pairs.find(|(one, other)| one != other) {
+            Some((one, other)) => format!("first '{}', then '{}'", one.trim(), other.trim()),
+            None => "one history goes on where the other ends".to_owned(),
+        };
+        let checker = "repeatable";
+        Some(Violation { checker, message })
+    }
 }
 
 /// Plays a scenario to its end.
@@ -47,12 +66,12 @@ pub fn run(scenario: &Scenario) -> Outcome {
     let history = History::default();
     let disk = NodeDisk::new(scenario.seed, scenario.lie);
     let mut violations = Vec::new();
-    let (mut starts, mut power_failures) = (0, 0);
+    let (mut starts, mut power_failures, mut kills) = (0, 0, 0);
     match NodeControl::new(scenario.seed, disk.clone(), history.clone()) {
         Ok(node) => {
             let mut world = World::new(scenario, node, disk.clone(), history.clone());
             violations.extend(world.play(scenario.chaos).err());
-            (starts, power_failures) = (world.starts, world.power_failures);
+            (starts, power_failures, kills) = (world.starts, world.power_failures, world.kills);
         }
         Err(error) => violations.push(failed(format!("{error:#}"))),
     }
@@ -66,6 +85,7 @@ pub fn run(scenario: &Scenario) -> Outcome {
         acknowledged: count(|e| matches!(e, Event::Acknowledged { .. })),
         read: count(|e| matches!(e, Event::Read { .. })),
         power_failures,
+        kills,
         starts,
         flipped_bits: disk.flipped_bits(),
         history: entries.iter().map(line).collect(),
@@ -113,6 +133,7 @@ struct World {
     partitions: i32,
     starts: u64,
     power_failures: u64,
+    kills: u64,
     /// When the node comes back.
     back_at_ms: Option<u64>,
     /// When the network to each host is well again.
@@ -173,6 +194,7 @@ impl World {
             partitions,
             starts: 1,
             power_failures: 0,
+            kills: 0,
             back_at_ms: None,
             held_until_ms: [None; 2],
             cut_until_ms: [None; 2],
@@ -246,6 +268,11 @@ impl World {
                     self.lose_node();
                 }
             }
+            Fault::Killed if self.back_at_ms.is_none() => {
+                self.kills += 1;
+                self.end_node();
+            }
+            Fault::Killed => {}
             Fault::PowerFailsAfter { changes } => self.disk.fail_power_after(changes),
             Fault::Restart => self.node.stop(),
             Fault::Hold { host, for_ms } => {
@@ -268,9 +295,14 @@ impl World {
     fn lose_node(&mut self) {
         self.power_failures += 1;
         self.note("is without power".to_owned());
-        // Sometimes the peers hear that their connections are gone, and sometimes only silence.
-        if self.schedule.is_noticed() {
-            self.repair_all();
+        self.end_node();
+    }
+
+    /// The node is gone from one moment to the next, and its peers hear nothing: in which order
+    /// tokio drops a host's tasks is not ours to decide, and so must not be seen.
+    fn end_node(&mut self) {
+        for host in HOSTS {
+            self.sim.partition(NODE, host);
         }
         self.sim.crash(NODE);
         drop(panics::take());

@@ -1,0 +1,111 @@
+//! A node in a seeded world: what must hold on an honest disk, and what is noticed on others.
+
+use std::time::Duration;
+
+use ottla_sim::{Faults, Lie, Outcome, Scenario, run};
+
+/// Plays seeds and shows what is wrong with the first bad one.
+fn play(seeds: std::ops::Range<u64>, scenario: impl Fn(u64) -> Scenario) -> Vec<Outcome> {
+    let outcomes: Vec<_> = seeds.map(|seed| run(&scenario(seed))).collect();
+    for outcome in &outcomes {
+        let violations: Vec<_> = outcome.violations.iter().map(ToString::to_string).collect();
+        assert!(
+            violations.is_empty(),
+            "seed {}: {}\nrepeat it: cargo run -p ottla-sim -- --seeds 1 --first-seed {} --history",
+            outcome.seed,
+            violations.join("\n"),
+            outcome.seed
+        );
+    }
+    outcomes
+}
+
+fn short(seed: u64) -> Scenario {
+    Scenario {
+        chaos: Duration::from_secs(6),
+        ..Scenario::new(seed)
+    }
+}
+
+fn all_hold(seeds: std::ops::Range<u64>) {
+    let outcomes = play(seeds, short);
+    // A world in which nothing happens would hold, too.
+    let sum = |of: fn(&Outcome) -> u64| outcomes.iter().map(of).sum::<u64>();
+    let runs = outcomes.len() as u64;
+    assert!(sum(|o| o.acknowledged) > 50 * runs);
+    assert!(sum(|o| o.read) > 100 * runs);
+    assert!(sum(|o| o.power_failures) > runs);
+    assert!(sum(|o| o.starts) > 2 * runs);
+}
+
+// Two halves, since tests run side by side.
+#[test]
+fn what_was_acknowledged_survives_crashes_in_even_worlds() {
+    all_hold(0..16);
+}
+
+#[test]
+fn what_was_acknowledged_survives_crashes_in_odd_worlds() {
+    all_hold(1_000..1_016);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in [3, 4, 5] {
+        let (first, second) = (run(&short(seed)), run(&short(seed)));
+        assert_eq!(second.differs_from(&first), None, "seed {seed}");
+        assert_eq!(first, second, "seed {seed}");
+        assert_ne!(first.digest, run(&short(seed + 100)).digest);
+    }
+}
+
+fn checkers_that_complain(seeds: std::ops::Range<u64>, lie: Lie) -> Vec<&'static str> {
+    let scenario = |seed| Scenario {
+        faults: Faults::POWER,
+        lie,
+        ..short(seed)
+    };
+    let violations = seeds.flat_map(|seed| run(&scenario(seed)).violations);
+    let mut names: Vec<_> = violations.map(|v| v.checker).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+#[test]
+fn a_disk_that_does_not_flush_loses_acknowledged_records_and_that_is_noticed() {
+    let complaints = checkers_that_complain(0..4, Lie::ForgetsFlushes);
+    assert!(complaints.contains(&"acknowledged"), "{complaints:?}");
+}
+
+#[test]
+fn a_disk_that_forgets_names_is_noticed() {
+    let complaints = checkers_that_complain(0..6, Lie::ForgetsNames);
+    assert!(!complaints.is_empty());
+}
+
+#[test]
+fn a_disk_that_flips_bits_never_gets_a_damaged_record_to_a_reader() {
+    let mut flipped_bits = 0;
+    let mut refused = 0;
+    for seed in 0..6 {
+        let outcome = run(&Scenario {
+            faults: Faults::RESTARTS,
+            lie: Lie::FlipsBits,
+            ..short(seed)
+        });
+        flipped_bits += outcome.flipped_bits;
+        for violation in &outcome.violations {
+            // That the node refuses is right. What it serves must be what was written.
+            let allowed =
+                violation.checker == "answers" && !violation.message.contains("records of");
+            assert!(allowed, "seed {seed}: {violation}");
+            refused += 1;
+        }
+    }
+    assert!(flipped_bits > 0, "the disk was never read");
+    assert!(
+        refused > 0,
+        "{flipped_bits} damaged bits had no effect at all"
+    );
+}
