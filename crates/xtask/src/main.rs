@@ -6,6 +6,7 @@ mod cases;
 mod clients;
 mod fix;
 mod setup;
+mod sim;
 mod suites;
 mod test;
 mod tidy;
@@ -33,6 +34,8 @@ enum Command {
     Tidy,
     /// Formats, applies clippy's suggestions and writes the generated documents again
     Fix,
+    /// Plays seeded simulations of a node: crashes, lost flushes, bad networks
+    Sim(sim::Arguments),
     /// Measures the node
     #[command(subcommand)]
     Bench(bench::Command),
@@ -44,6 +47,7 @@ fn main() -> Result<ExitCode> {
         Command::Clients(arguments) => clients::run(&arguments)?,
         Command::Tidy => tidy::run()?,
         Command::Fix => fix::run()?,
+        Command::Sim(arguments) => sim::run(&arguments)?,
         Command::Bench(command) => bench::run(&command)?,
     };
     Ok(if good {
