@@ -99,7 +99,10 @@ impl Broker {
         let mut shown = self.shown.clone();
         while shown.get().metadata_offset() < offset {
             if !shown.changed().await {
-                return Err(Refusal::new(ErrorCode::BrokerNotAvailable, "The node is stopping."));
+                return Err(Refusal::new(
+                    ErrorCode::BrokerNotAvailable,
+                    "The node is stopping.",
+                ));
             }
         }
         Ok(reply)

@@ -31,8 +31,8 @@ pub(crate) enum Answer<R> {
     /// The awaiting stage: the connection goes on reading meanwhile.
     Later(Pin<Box<dyn Future<Output = R> + Send>>),
     /// The client wants no answer (`acks=0`). The work that remains is waited for, so that its
-    /// memory stays accounted for.
-    Silent(Pin<Box<dyn Future<Output = ()> + Send>>),
+    /// memory stays accounted for; when it fails, the connection is closed for the reason given.
+    Silent(Pin<Box<dyn Future<Output = Result<(), String>> + Send>>),
     /// The only way to tell a client that wants no answer that something is wrong.
     Close(String),
 }
@@ -58,7 +58,9 @@ impl Ctx {
     /// The brokers that have an endpoint on the listener of this request.
     pub(crate) fn brokers(&self, image: &Image, fenced_too: bool) -> Vec<BrokerAddress> {
         let wanted = image.brokers().filter(|b| fenced_too || !b.fenced);
-        wanted.filter_map(|b| address(b, self.peer.listener())).collect()
+        wanted
+            .filter_map(|b| address(b, self.peer.listener()))
+            .collect()
     }
 
     /// The live brokers that have an endpoint on the listener of this request.

@@ -9,7 +9,9 @@ pub(crate) fn refusal(code: ErrorCode) -> Invalid {
     let message = match code {
         ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
         ErrorCode::UnknownTopicId => "This server does not host this topic ID.",
-        ErrorCode::NotLeaderOrFollower => "The partition's log is still being recovered; try again.",
+        ErrorCode::NotLeaderOrFollower => {
+            "The partition's log is still being recovered; try again."
+        }
         ErrorCode::InvalidRequiredAcks => "acks must be 0, 1 or -1 (all).",
         ErrorCode::InvalidTopicException => "Clients cannot write internal topics.",
         ErrorCode::NotEnoughReplicas => {
@@ -17,7 +19,11 @@ pub(crate) fn refusal(code: ErrorCode) -> Invalid {
         }
         other => other.name(),
     };
-    Invalid { code, message: message.to_owned(), record_errors: Vec::new() }
+    Invalid {
+        code,
+        message: message.to_owned(),
+        record_errors: Vec::new(),
+    }
 }
 
 /// Why a batch was not appended.
@@ -32,7 +38,11 @@ pub(crate) fn of_append(error: &AppendError) -> Invalid {
         }
         AppendError::Invalid { .. } => ErrorCode::InvalidRecord,
     };
-    Invalid { code, message: error.to_string(), record_errors: Vec::new() }
+    Invalid {
+        code,
+        message: error.to_string(),
+        record_errors: Vec::new(),
+    }
 }
 
 /// Why records could not be read.

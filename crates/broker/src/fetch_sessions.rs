@@ -32,6 +32,16 @@ pub(crate) enum TopicKey {
     Id(Uuid),
 }
 
+impl TopicKey {
+    /// The same key with memory of its own: a session outlives the frame that named the topic.
+    fn detached(&self) -> Self {
+        match self {
+            TopicKey::Name(name) => TopicKey::Name(name.detached()),
+            TopicKey::Id(id) => TopicKey::Id(*id),
+        }
+    }
+}
+
 /// What a fetch asks of one partition.
 #[derive(Debug, Clone)]
 pub(crate) struct Wanted {
@@ -97,7 +107,10 @@ pub(crate) struct SessionRequest {
 
 impl FetchSessions {
     pub(crate) fn new(slots: usize) -> Self {
-        FetchSessions { slots, sessions: Mutex::new(HashMap::new()) }
+        FetchSessions {
+            slots,
+            sessions: Mutex::new(HashMap::new()),
+        }
     }
 
     /// How many sessions are open.
@@ -111,7 +124,13 @@ impl FetchSessions {
         request: SessionRequest,
         now_ms: i64,
     ) -> Result<FetchContext, ErrorCode> {
-        let SessionRequest { session_id, session_epoch, by_id, wanted, forgotten } = request;
+        let SessionRequest {
+            session_id,
+            session_epoch,
+            by_id,
+            wanted,
+            forgotten,
+        } = request;
         if session_epoch == INITIAL_EPOCH || session_epoch == FINAL_EPOCH {
             if session_id != 0 {
                 self.sessions.lock().remove(&session_id);
@@ -140,9 +159,13 @@ impl FetchSessions {
         };
         if served.is_empty() {
             self.sessions.lock().remove(&session_id);
-            return Ok(FetchContext { kind: Kind::Sessionless(served) });
+            return Ok(FetchContext {
+                kind: Kind::Sessionless(served),
+            });
         }
-        Ok(FetchContext { kind: Kind::Incremental(session, served) })
+        Ok(FetchContext {
+            kind: Kind::Incremental(session, served),
+        })
     }
 
     /// Makes a session for a full fetch and returns its id, or 0 when there is no room.
@@ -164,8 +187,11 @@ impl FetchSessions {
             partitions: HashMap::new(),
             next_order: 0,
         };
-        for (wanted, data) in results {
+        for (wanted, _) in results {
             session.insert(wanted.clone());
+        }
+        // Only now: those with records go behind all others.
+        for (wanted, data) in results {
             session.note(wanted, data);
         }
         sessions.insert(id, Arc::new(Mutex::new(session)));
@@ -241,7 +267,10 @@ impl Session {
         for wanted in wanted {
             let key = (wanted.topic.clone(), wanted.partition);
             match self.partitions.get_mut(&key) {
-                Some(cached) => cached.wanted = wanted,
+                Some(cached) => {
+                    let topic = cached.wanted.topic.clone();
+                    cached.wanted = Wanted { topic, ..wanted };
+                }
                 None => self.insert(wanted),
             }
         }
@@ -252,13 +281,19 @@ impl Session {
         }
     }
 
-    fn insert(&mut self, wanted: Wanted) {
+    fn insert(&mut self, mut wanted: Wanted) {
+        wanted.topic = wanted.topic.detached();
         let key = (wanted.topic.clone(), wanted.partition);
         let order = self.next_order;
         self.next_order += 1;
         self.order.insert(order, key.clone());
         // Offsets that no log has: the first answer always names the partition.
-        let cached = Cached { order, wanted, high_watermark: -1, log_start_offset: -1 };
+        let cached = Cached {
+            order,
+            wanted,
+            high_watermark: -1,
+            log_start_offset: -1,
+        };
         if let Some(before) = self.partitions.insert(key, cached) {
             self.order.remove(&before.order);
         }
@@ -272,7 +307,9 @@ impl Session {
     /// Remembers what the client is told; `true` when it is news.
     fn note(&mut self, wanted: &Wanted, data: &PartitionData) -> bool {
         let key = (wanted.topic.clone(), wanted.partition);
-        let Some(cached) = self.partitions.get_mut(&key) else { return true };
+        let Some(cached) = self.partitions.get_mut(&key) else {
+            return true;
+        };
         let has_records = data.records.as_ref().is_some_and(|r| !r.is_empty());
         let failed = data.error_code != ErrorCode::None.code();
         let moved = cached.high_watermark != data.high_watermark
@@ -286,9 +323,10 @@ impl Session {
         if has_records {
             let order = self.next_order;
             self.next_order += 1;
-            self.order.remove(&cached.order);
+            // The key of the map, not that of the request, whose frame it would keep.
+            let kept = self.order.remove(&cached.order).unwrap_or(key);
             cached.order = order;
-            self.order.insert(order, key);
+            self.order.insert(order, kept);
         }
         has_records || failed || moved || data.diverging_epoch.end_offset >= 0
     }

@@ -9,13 +9,13 @@
 
 mod shard;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use ottla_group::{ListRequest, ListedGroup, Request, Response, partition_for};
 use ottla_metadata::{Command, CreateTopics, Reply};
-use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, TopicName};
+use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, TopicId, TopicName};
 use ottla_runtime::mailbox::{Caller, Pending};
 use ottla_wire::Text;
 use parking_lot::RwLock;
@@ -23,19 +23,40 @@ use parking_lot::RwLock;
 use crate::Broker;
 use crate::partitions::Partition;
 
+/// What a shard can be asked.
+enum Ask {
+    /// What a client wants of its group.
+    Client(Request),
+    /// These topics, with their ids, are gone; nobody waits for an answer.
+    TopicsDeleted(Arc<[DeletedTopic]>),
+}
+
+/// The name and the id of a topic that was deleted.
+pub(crate) type DeletedTopic = (Arc<str>, TopicId);
+
 /// A shard, as the handlers see it.
 #[derive(Clone)]
-enum Shard {
+struct Shard {
+    /// The topic's id: a topic that is deleted and made again has other shards.
+    topic_id: TopicId,
+    caller: Caller<Ask, Response>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
     /// Its log is being replayed.
     Loading,
     /// It answers.
-    Active(Caller<Request, Response>),
+    Active,
+    /// Its log cannot be replayed.
+    Failed,
 }
 
 /// All group coordinators of this broker.
 #[derive(Default)]
 pub(crate) struct Groups {
-    shards: RwLock<HashMap<i32, Shard>>,
+    shards: RwLock<BTreeMap<i32, Shard>>,
 }
 
 /// An answer that may still be on its way.
@@ -62,11 +83,13 @@ impl Groups {
             return Asked::Refused(ErrorCode::CoordinatorNotAvailable);
         };
         let partition = partition_for(group_id, topic.partition_count());
-        let shard = self.shards.read().get(&partition).cloned();
-        match shard {
-            None => Asked::Refused(ErrorCode::NotCoordinator),
-            Some(Shard::Loading) => Asked::Refused(ErrorCode::CoordinatorLoadInProgress),
-            Some(Shard::Active(caller)) => match caller.send(request).await {
+        let Some(shard) = self.shards.read().get(&partition).cloned() else {
+            return Asked::Refused(ErrorCode::NotCoordinator);
+        };
+        match shard.state {
+            State::Loading => Asked::Refused(ErrorCode::CoordinatorLoadInProgress),
+            State::Failed => Asked::Refused(ErrorCode::CoordinatorNotAvailable),
+            State::Active => match shard.caller.send(Ask::Client(request)).await {
                 Ok(pending) => Asked::Waiting(pending),
                 Err(_) => Asked::Refused(ErrorCode::NotCoordinator),
             },
@@ -79,12 +102,15 @@ impl Groups {
         let mut error = ErrorCode::None;
         let mut callers = Vec::with_capacity(shards.len());
         for shard in shards {
-            match shard {
-                Shard::Loading => error = ErrorCode::CoordinatorLoadInProgress,
-                Shard::Active(caller) => callers.push(caller),
+            match shard.state {
+                State::Active => callers.push(shard.caller),
+                State::Loading => error = ErrorCode::CoordinatorLoadInProgress,
+                State::Failed => error = ErrorCode::CoordinatorNotAvailable,
             }
         }
-        let asked = callers.iter().map(|c| c.call(Request::List(filter.clone())));
+        let asked = callers
+            .iter()
+            .map(|c| c.call(Ask::Client(Request::List(filter.clone()))));
         let mut groups = Vec::new();
         for answer in join_all(asked).await {
             if let Ok(Response::List(listed)) = answer {
@@ -101,7 +127,10 @@ impl Groups {
             return Ok(());
         }
         let topics = vec![broker.automatic_topic(CONSUMER_OFFSETS_TOPIC)];
-        let command = Command::CreateTopics(CreateTopics { topics, validate_only: false });
+        let command = Command::CreateTopics(CreateTopics {
+            topics,
+            validate_only: false,
+        });
         match broker.submit(command).await {
             Ok(Reply::CreateTopics(results)) => match results.into_iter().next() {
                 Some(result) => match result.outcome {
@@ -120,8 +149,14 @@ impl Groups {
 
     /// Starts the coordinator of a partition whose log is ready.
     pub(crate) fn start(&self, broker: &Arc<Broker>, partition: &Arc<Partition>) {
-        self.shards.write().insert(partition.index, Shard::Loading);
-        shard::spawn(broker, partition);
+        let (caller, inbox) = shard::mailbox();
+        let shard = Shard {
+            topic_id: partition.topic_id,
+            caller,
+            state: State::Loading,
+        };
+        self.shards.write().insert(partition.index, shard);
+        shard::spawn(broker, partition, inbox);
     }
 
     /// Stops the coordinators of a topic that is gone.
@@ -130,9 +165,30 @@ impl Groups {
         self.shards.write().clear();
     }
 
-    fn activate(&self, partition: i32, caller: Caller<Request, Response>) {
-        if let Some(shard) = self.shards.write().get_mut(&partition) {
-            *shard = Shard::Active(caller);
+    /// Has every coordinator forget what is committed for topics that are gone. Those that still
+    /// load do so when they are done.
+    pub(crate) async fn topics_deleted(&self, topics: Vec<DeletedTopic>) {
+        let topics: Arc<[DeletedTopic]> = topics.into();
+        let callers: Vec<_> = self
+            .shards
+            .read()
+            .values()
+            .map(|s| s.caller.clone())
+            .collect();
+        for caller in callers {
+            // A coordinator that is gone has nothing to forget.
+            drop(caller.send(Ask::TopicsDeleted(Arc::clone(&topics))).await);
+        }
+    }
+
+    /// Notes what became of a shard. `false` when its topic was deleted meanwhile.
+    fn set_state(&self, partition: &Partition, state: State) -> bool {
+        match self.shards.write().get_mut(&partition.index) {
+            Some(shard) if shard.topic_id == partition.topic_id => {
+                shard.state = state;
+                true
+            }
+            _ => false,
         }
     }
 }

@@ -91,13 +91,21 @@ pub(crate) fn advertised_range(api: ApiKey) -> Option<RangeInclusive<i16>> {
 
 /// The versions that are served, or `None` for an API that this node does not have.
 pub(crate) fn served_range(api: ApiKey) -> Option<RangeInclusive<i16>> {
-    advertised().any(|known| known == api).then(|| api.stable_versions())
+    advertised()
+        .any(|known| known == api)
+        .then(|| api.stable_versions())
 }
 
 /// The frame for an ApiVersions request whose version is unknown.
 pub(crate) fn unsupported_api_versions(correlation_id: i32) -> Reply {
-    let encoder = Encoder { correlation_id, version: 0 };
-    encoder.reply(ApiKey::ApiVersions, &Response::ApiVersions(api_versions::unsupported()))
+    let encoder = Encoder {
+        correlation_id,
+        version: 0,
+    };
+    encoder.reply(
+        ApiKey::ApiVersions,
+        &Response::ApiVersions(api_versions::unsupported()),
+    )
 }
 
 #[derive(Clone, Copy)]
@@ -119,8 +127,10 @@ impl Encoder {
                 Outcome::later(async move { self.reply(api, &wrap(future.await)) })
             }
             Answer::Silent(future) => Outcome::later(async move {
-                future.await;
-                Reply::Nothing
+                match future.await {
+                    Ok(()) => Reply::Nothing,
+                    Err(reason) => Reply::Close(reason),
+                }
             }),
             Answer::Close(reason) => Reply::Close(reason).into(),
         }

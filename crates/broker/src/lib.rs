@@ -13,6 +13,7 @@
 //! | [`partitions`] | the table of partitions that handlers look things up in |
 //! | [`reconcile`] | the backend: brings that table in line with the metadata |
 //! | [`groups`] | the driver of the group coordinators |
+//! | [`authorized_operations`] | what a client may do, as responses tell it |
 //! | [`fetch_sessions`], [`producer_ids`] | what those APIs remember |
 //! | [`errors`] | the mapping of lower layers' errors to Kafka's codes |
 //! | [`probe`] | what is counted |
@@ -20,6 +21,7 @@
 //! Architecture invariant: the broker never imports the controller. It asks it through a mailbox
 //! and sees its decisions in a published image.
 
+mod authorized_operations;
 mod broker;
 mod context;
 mod errors;

@@ -1,6 +1,6 @@
 //! The partitions of this broker: replicated state for the handlers to look up.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -94,7 +94,7 @@ pub(crate) struct PartitionTable {
 
 #[derive(Default)]
 struct Topics {
-    by_id: HashMap<TopicId, Arc<LocalTopic>>,
+    by_id: BTreeMap<TopicId, Arc<LocalTopic>>,
     ids: HashMap<TopicName, TopicId>,
 }
 
@@ -113,7 +113,10 @@ impl PartitionTable {
     /// Every partition.
     pub(crate) fn all(&self) -> Vec<Arc<Partition>> {
         let topics = self.topics.read();
-        let partitions = topics.by_id.values().flat_map(|t| t.partitions.iter().flatten().cloned());
+        let partitions = topics
+            .by_id
+            .values()
+            .flat_map(|t| t.partitions.iter().flatten().cloned());
         partitions.collect()
     }
 

@@ -11,7 +11,8 @@ pub struct Probe {
 
 impl Probe {
     pub(crate) fn count_records_in(&self, records: i32) {
-        self.records_in.fetch_add(u64::from(records.unsigned_abs()), Ordering::Relaxed);
+        self.records_in
+            .fetch_add(u64::from(records.unsigned_abs()), Ordering::Relaxed);
     }
 
     pub(crate) fn count_rebalance(&self) {

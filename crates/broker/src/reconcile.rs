@@ -4,37 +4,100 @@
 //! An image is shown to the handlers only when this is done for it: whoever creates a topic and
 //! hears that it exists can write to it at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared, join_all};
 use ottla_config::TopicConfig;
 use ottla_log::LogConfig;
 use ottla_metadata::{Image, TopicImage};
-use ottla_model::{PartitionIndex, TopicPartition};
+use ottla_model::{PartitionIndex, TopicId, TopicPartition};
 use ottla_runtime::published::{Published, Publisher};
 use ottla_runtime::{Shutdown, TaskKind};
+use tokio::sync::oneshot;
 
 use crate::Broker;
 use crate::groups::holds_groups;
 use crate::partitions::{LocalTopic, Partition};
 
+/// Completes when a log is open.
+type Opening = Shared<BoxFuture<'static, ()>>;
+
 /// The backend of the partition table: the one task that changes it.
 pub(crate) struct Reconciler {
-    pub(crate) broker: Arc<Broker>,
-    pub(crate) metadata: Published<Image>,
-    pub(crate) shown: Publisher<Image>,
-    pub(crate) current: Arc<Image>,
+    broker: Arc<Broker>,
+    metadata: Published<Image>,
+    shown: Publisher<Image>,
+    current: Arc<Image>,
+    /// Logs that may still be being recovered since the start.
+    opening: BTreeMap<TopicId, Vec<Opening>>,
 }
 
 impl Reconciler {
-    /// Takes over the newest image.
-    pub(crate) async fn catch_up(&mut self) -> Result<(), String> {
+    pub(crate) fn new(
+        broker: Arc<Broker>,
+        metadata: Published<Image>,
+        shown: Publisher<Image>,
+    ) -> Self {
+        let current = Arc::new(Image::empty());
+        Reconciler {
+            broker,
+            metadata,
+            shown,
+            current,
+            opening: BTreeMap::new(),
+        }
+    }
+
+    /// Takes over the image that is there at the start. Logs are recovered in the background.
+    pub(crate) async fn start(&mut self) -> Result<(), String> {
+        self.opening = self.follow().await?;
+        self.shown.publish(Arc::clone(&self.current));
+        let all: Vec<Opening> = self.opening.values().flatten().cloned().collect();
+        let log_dir = self.broker.log_dir.clone();
+        self.broker
+            .runtime
+            .tasks
+            .spawn(TaskKind::Housekeeping, "stray folders", async move {
+                join_all(all).await;
+                for partition in log_dir.unopened() {
+                    tracing::warn!(
+                        folder = %log_dir.path().join(partition.to_string()).display(),
+                        "no topic has this partition; the folder is left as it is"
+                    );
+                }
+                Ok::<(), String>(())
+            });
+        Ok(())
+    }
+
+    /// Takes over the newest image and shows it.
+    async fn catch_up(&mut self) -> Result<(), String> {
+        let opening = self.follow().await?;
+        // New logs are empty and open at once: nobody shall hear of a topic before that.
+        join_all(opening.into_values().flatten()).await;
+        self.shown.publish(Arc::clone(&self.current));
+        Ok(())
+    }
+
+    /// Brings the partitions in line with the newest image; returns the logs that are being opened.
+    async fn follow(&mut self) -> Result<BTreeMap<TopicId, Vec<Opening>>, String> {
         let image = self.metadata.get();
         let delta = image.diff(&self.current);
         for topic in &delta.deleted {
             self.delete(topic).await?;
         }
+        if !delta.deleted.is_empty() {
+            let deleted = delta
+                .deleted
+                .iter()
+                .map(|t| (Arc::from(t.name.as_str()), t.id));
+            self.broker.groups.topics_deleted(deleted.collect()).await;
+        }
+        let mut opening = BTreeMap::new();
         for topic in &delta.created {
-            self.create(topic, 0)?;
+            opening.insert(topic.id, self.create(topic, 0));
         }
         for change in &delta.changed {
             if change.configs_changed() {
@@ -42,33 +105,32 @@ impl Reconciler {
             }
             let added = change.added_partitions();
             if !added.is_empty() {
-                self.create(&change.new, added.start)?;
+                opening.insert(change.new.id, self.create(&change.new, added.start));
             }
         }
-        self.current = Arc::clone(&image);
-        self.shown.publish(image);
-        Ok(())
+        self.current = image;
+        Ok(opening)
     }
 
     /// Follows the metadata until the end.
     pub(crate) async fn run(mut self, shutdown: Shutdown) -> Result<(), String> {
         loop {
             tokio::select! {
+                biased;
+                () = shutdown.announced() => return Ok(()),
                 alive = self.metadata.changed() => if !alive {
                     return Ok(());
                 },
-                () = shutdown.announced() => return Ok(()),
             }
             self.catch_up().await?;
         }
     }
 
     /// Makes the partitions from `first` on known and opens their logs.
-    fn create(&self, image: &TopicImage, first: PartitionIndex) -> Result<(), String> {
+    fn create(&self, image: &TopicImage, first: PartitionIndex) -> Vec<Opening> {
         let config = Arc::new(self.broker.topic_config(image));
         let before = self.broker.partitions.topic(image.id);
-        let mut partitions =
-            before.map(|t| t.partitions.iter().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        let mut partitions = before.map(|t| t.partitions.to_vec()).unwrap_or_default();
         let mut opening = Vec::new();
         for (index, assigned) in (0..).zip(&image.partitions).skip(partitions.len()) {
             let is_here = assigned.replicas.contains(&self.broker.node_id);
@@ -85,35 +147,45 @@ impl Reconciler {
             partitions.push(partition);
         }
         debug_assert!(opening.iter().all(|p| p.index >= first));
-        let topic = LocalTopic { name: image.name.clone(), id: image.id, partitions };
+        let topic = LocalTopic {
+            name: image.name.clone(),
+            id: image.id,
+            partitions,
+        };
         self.broker.partitions.insert(topic);
-        for partition in opening {
-            self.open(partition, &config);
-        }
-        Ok(())
+        opening
+            .into_iter()
+            .map(|partition| self.open(partition, &config))
+            .collect()
     }
 
     /// Recovers a log in the background; the partition is served as soon as it is there.
-    fn open(&self, partition: Arc<Partition>, config: &TopicConfig) {
+    fn open(&self, partition: Arc<Partition>, config: &TopicConfig) -> Opening {
+        let (done, opened) = oneshot::channel::<()>();
         let broker = Arc::clone(&self.broker);
         let name = TopicPartition::new(partition.topic.clone(), partition.index);
         let config = log_config(config);
         let tasks = broker.runtime.tasks.clone();
-        let opened = async move {
+        let open = async move {
             let opening = broker.log_dir.open_log(name, partition.topic_id, config);
             let log = opening.await.map_err(|e| e.to_string())?;
             partition.ready(log);
             if holds_groups(&partition.topic) {
                 broker.groups.start(&broker, &partition);
             }
+            // Nobody may be waiting any more.
+            done.send(()).ok();
             Ok::<(), String>(())
         };
-        tasks.spawn(TaskKind::Service, "opening a log", opened);
+        tasks.spawn(TaskKind::Service, "opening a log", open);
+        opened.map(drop).boxed().shared()
     }
 
     fn configure(&self, image: &TopicImage) {
         let config = Arc::new(self.broker.topic_config(image));
-        let Some(topic) = self.broker.partitions.topic(image.id) else { return };
+        let Some(topic) = self.broker.partitions.topic(image.id) else {
+            return;
+        };
         for partition in topic.partitions.iter().flatten() {
             partition.set_config(Arc::clone(&config));
             if let Some(log) = partition.log() {
@@ -122,14 +194,22 @@ impl Reconciler {
         }
     }
 
-    async fn delete(&self, image: &TopicImage) -> Result<(), String> {
-        let Some(topic) = self.broker.partitions.remove(image.id) else { return Ok(()) };
+    async fn delete(&mut self, image: &TopicImage) -> Result<(), String> {
+        let Some(topic) = self.broker.partitions.remove(image.id) else {
+            return Ok(());
+        };
         if holds_groups(&topic.name) {
             self.broker.groups.stop_all();
         }
+        // A folder is not taken away under the feet of its recovery.
+        join_all(self.opening.remove(&image.id).unwrap_or_default()).await;
         for partition in topic.partitions.iter().flatten() {
             let name = TopicPartition::new(partition.topic.clone(), partition.index);
-            self.broker.log_dir.delete_log(&name).await.map_err(|e| e.to_string())?;
+            self.broker
+                .log_dir
+                .delete_log(&name)
+                .await
+                .map_err(|e| e.to_string())?;
         }
         Ok(())
     }

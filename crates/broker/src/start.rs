@@ -109,7 +109,15 @@ impl Handle {
 /// Clients are answered from the first moment on; a partition whose log is still being recovered
 /// tells them to come back.
 pub async fn start(options: Options) -> Result<Handle, Error> {
-    let Options { runtime, config, node_id, cluster_id, log_dir, metadata, .. } = &options;
+    let Options {
+        runtime,
+        config,
+        node_id,
+        cluster_id,
+        log_dir,
+        metadata,
+        ..
+    } = &options;
     let (publisher, shown) = published(Image::empty());
     let broker = Arc::new(Broker::new(
         runtime.clone(),
@@ -136,21 +144,20 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         Ok(Err(refusal)) => return Err(Error::Refused(refusal)),
         Err(gone) => return Err(Error::Partitions(gone.to_string())),
     }
-    let mut reconciler = Reconciler {
-        broker: Arc::clone(&broker),
-        metadata: metadata.image.clone(),
-        shown: publisher,
-        current: Arc::new(Image::empty()),
-    };
-    reconciler.catch_up().await.map_err(Error::Partitions)?;
+    let mut reconciler = Reconciler::new(Arc::clone(&broker), metadata.image.clone(), publisher);
+    reconciler.start().await.map_err(Error::Partitions)?;
     let shutdown = runtime.shutdown().clone();
-    runtime.tasks.spawn(TaskKind::Service, "reconciler", reconciler.run(shutdown));
+    runtime
+        .tasks
+        .spawn(TaskKind::Service, "reconciler", reconciler.run(shutdown));
     runtime.tasks.run("listeners", server);
     Ok(Handle { broker, net })
 }
 
 fn bound(net: &ottla_net::Handle) -> Vec<(String, SocketAddr)> {
-    net.local_addrs().map(|(name, address)| (name.to_owned(), address)).collect()
+    net.local_addrs()
+        .map(|(name, address)| (name.to_owned(), address))
+        .collect()
 }
 
 /// What the registration says of each listener: a port that the system chose is known by now.
@@ -159,7 +166,10 @@ fn endpoints(config: &NodeConfig, bound: &[(String, SocketAddr)]) -> Vec<Endpoin
     let endpoint = |listener: &ottla_config::Listener| Endpoint {
         listener: listener.name.clone(),
         host: listener.advertised_host.clone(),
-        port: listener.advertised_port.or_else(|| port_of(&listener.name)).unwrap_or(listener.port),
+        port: listener
+            .advertised_port
+            .or_else(|| port_of(&listener.name))
+            .unwrap_or(listener.port),
         security_protocol: 0,
     };
     config.listeners.iter().map(endpoint).collect()

@@ -298,6 +298,8 @@ impl LogDir {
                 owner.core.segments.store(Arc::default());
                 owner.core.tail.clear();
                 owner.active = None;
+                // Those who wait for news find out that there will be none.
+                owner.core.offsets.send_modify(|_| {});
                 Ok(())
             });
             // A closed log is as good.

@@ -34,12 +34,18 @@ fn data(partition: i32, high_watermark: i64, records: &'static [u8]) -> Partitio
 }
 
 fn answers(context: &FetchContext, high_watermark: i64) -> Vec<(Wanted, PartitionData)> {
-    context.wanted().iter().map(|w| (w.clone(), data(w.partition, high_watermark, b""))).collect()
+    context
+        .wanted()
+        .iter()
+        .map(|w| (w.clone(), data(w.partition, high_watermark, b"")))
+        .collect()
 }
 
 fn open(sessions: &FetchSessions) -> i32 {
-    let context =
-        sessions.begin(request(0, 0, vec![wanted("a", 0), wanted("a", 1)]), 0).ok().unwrap();
+    let context = sessions
+        .begin(request(0, 0, vec![wanted("a", 0), wanted("a", 1)]), 0)
+        .ok()
+        .unwrap();
     let results = answers(&context, 5);
     let (id, told) = context.finish(sessions, false, results, 76, 0);
     assert_eq!(told.len(), 2);
@@ -90,8 +96,14 @@ fn wrong_ids_and_epochs_are_refused() {
     let begin = |id, epoch| sessions.begin(request(id, epoch, vec![]), 1).err();
     assert_eq!(begin(id + 1, 1), Some(ErrorCode::FetchSessionIdNotFound));
     assert_eq!(begin(id, 2), Some(ErrorCode::InvalidFetchSessionEpoch));
-    let by_id = SessionRequest { by_id: true, ..request(id, 1, vec![]) };
-    assert_eq!(sessions.begin(by_id, 1).err(), Some(ErrorCode::FetchSessionTopicIdError));
+    let by_id = SessionRequest {
+        by_id: true,
+        ..request(id, 1, vec![])
+    };
+    assert_eq!(
+        sessions.begin(by_id, 1).err(),
+        Some(ErrorCode::FetchSessionTopicIdError)
+    );
     assert_eq!(begin(id, FINAL_EPOCH), None);
     assert_eq!(begin(id, 1), Some(ErrorCode::FetchSessionIdNotFound));
 }
@@ -106,8 +118,10 @@ fn forgotten_partitions_leave_and_an_empty_session_ends() {
     let served: Vec<i32> = context.wanted().iter().map(|w| w.partition).collect();
     assert_eq!(served, [1, 3]);
     let mut forget = request(id, 2, vec![]);
-    forget.forgotten =
-        vec![(TopicKey::Name(Text::from("a")), 1), (TopicKey::Name(Text::from("b")), 3)];
+    forget.forgotten = vec![
+        (TopicKey::Name(Text::from("a")), 1),
+        (TopicKey::Name(Text::from("b")), 3),
+    ];
     assert!(sessions.begin(forget, 1).ok().unwrap().wanted().is_empty());
     assert_eq!(sessions.len(), 0);
 }
@@ -117,7 +131,10 @@ fn a_full_cache_makes_room_only_for_idle_sessions() {
     let sessions = FetchSessions::new(1);
     assert_ne!(open(&sessions), 0);
     assert_eq!(open(&sessions), 0);
-    let context = sessions.begin(request(0, 0, vec![wanted("c", 0)]), 0).ok().unwrap();
+    let context = sessions
+        .begin(request(0, 0, vec![wanted("c", 0)]), 0)
+        .ok()
+        .unwrap();
     let results = answers(&context, 1);
     let (id, _) = context.finish(&sessions, false, results, 9, EVICTION_AGE_MS + 1);
     assert_ne!(id, 0);

@@ -7,13 +7,14 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use ottla_config::NodeConfig;
-use ottla_group::{AppendId, Coordinator, Effect, KeyValue, Notice, Options, Request, Response, Token};
+use ottla_group::{AppendId, Coordinator, Effect, KeyValue, Notice, Options, Response, Token};
 use ottla_log::{Append, Log, UpTo};
 use ottla_model::ErrorCode;
 use ottla_record::{BatchBuilder, BatchOptions, DecompressLimit, split_batches};
-use ottla_runtime::mailbox::{Inbox, Responder, mailbox};
+use ottla_runtime::mailbox::{Caller, Inbox, Responder};
 use ottla_runtime::{Shutdown, TaskKind};
 
+use super::{Ask, State};
 use crate::Broker;
 use crate::errors;
 use crate::partitions::Partition;
@@ -27,13 +28,31 @@ const REPLAY_LIMIT: DecompressLimit = DecompressLimit(256 << 20);
 /// How long the end waits for appends that are on their way.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// The way to a shard.
+pub(super) fn mailbox() -> (Caller<Ask, Response>, Inbox<Ask, Response>) {
+    ottla_runtime::mailbox::mailbox(MAILBOX_LEN)
+}
+
 /// Starts the task: it replays the log and then answers.
-pub(super) fn spawn(broker: &Arc<Broker>, partition: &Arc<Partition>) {
+pub(super) fn spawn(broker: &Arc<Broker>, partition: &Arc<Partition>, inbox: Inbox<Ask, Response>) {
     let (broker, partition) = (Arc::clone(broker), Arc::clone(partition));
     let shutdown = broker.runtime.shutdown().clone();
     let tasks = broker.runtime.tasks.clone();
     tasks.spawn(TaskKind::Service, "group coordinator", async move {
-        Shard::load(broker, partition).await?.run(shutdown).await;
+        match Shard::load(&broker, &partition, inbox).await {
+            Ok(shard) => shard.run(shutdown).await,
+            // The other groups and all partitions can do without it. Unless the topic was deleted
+            // meanwhile, which is no error at all.
+            Err(error) => {
+                if broker.groups.set_state(&partition, State::Failed) {
+                    tracing::error!(
+                        partition = %format_args!("{}-{}", partition.topic, partition.index),
+                        %error,
+                        "the groups of this partition cannot be loaded; they stay unavailable"
+                    );
+                }
+            }
+        }
         Ok::<(), String>(())
     });
 }
@@ -43,7 +62,7 @@ struct Shard {
     partition: Arc<Partition>,
     log: Log,
     coordinator: Coordinator,
-    inbox: Inbox<Request, Response>,
+    inbox: Inbox<Ask, Response>,
     waiting: HashMap<Token, Responder<Response>>,
     next_token: Token,
     appends: FuturesOrdered<BoxFuture<'static, (AppendId, Result<(), ErrorCode>)>>,
@@ -51,16 +70,21 @@ struct Shard {
 
 impl Shard {
     /// Rebuilds the coordinator's state from the log.
-    async fn load(broker: Arc<Broker>, partition: Arc<Partition>) -> Result<Self, String> {
-        let Some(log) = partition.log().cloned() else {
-            return Err(format!("the log of {}-{} is not open", partition.topic, partition.index));
-        };
+    async fn load(
+        broker: &Arc<Broker>,
+        partition: &Arc<Partition>,
+        inbox: Inbox<Ask, Response>,
+    ) -> Result<Self, String> {
+        let log = partition.log().cloned().ok_or("the log is not open")?;
         let coordinator = Coordinator::new(options(&broker.config));
         let reader = log.clone();
-        let replayed = broker.runtime.tasks.blocking(move || replay(&reader, coordinator)).await;
-        let coordinator = replayed
-            .map_err(|e| format!("{}-{} cannot be replayed: {e}", partition.topic, partition.index))?;
-        let (caller, inbox) = mailbox(MAILBOX_LEN);
+        let replayed = broker
+            .runtime
+            .tasks
+            .blocking(move || replay(&reader, coordinator))
+            .await;
+        let coordinator = replayed?;
+        let (broker, partition) = (Arc::clone(broker), Arc::clone(partition));
         let mut shard = Shard {
             broker,
             partition,
@@ -74,7 +98,10 @@ impl Shard {
         let now_ms = shard.now_ms();
         let effects = shard.coordinator.loaded(now_ms);
         shard.carry_out(effects);
-        shard.broker.groups.activate(shard.partition.index, caller);
+        shard
+            .broker
+            .groups
+            .set_state(&shard.partition, State::Active);
         Ok(shard)
     }
 
@@ -86,7 +113,10 @@ impl Shard {
         let clock = self.broker.runtime.clock.clone();
         loop {
             let now_ms = self.now_ms();
-            let wait_ms = self.coordinator.next_deadline_ms().map(|at| (at - now_ms).max(0));
+            let wait_ms = self
+                .coordinator
+                .next_deadline_ms()
+                .map(|at| (at - now_ms).max(0));
             let deadline = async {
                 match wait_ms {
                     Some(ms) => clock.sleep(Duration::from_millis(ms.unsigned_abs())).await,
@@ -94,11 +124,10 @@ impl Shard {
                 }
             };
             let effects = tokio::select! {
-                request = self.inbox.recv() => match request {
-                    Some((request, responder)) => self.ask(request, responder),
-                    // Nobody can ask any more: the topic is gone.
-                    None => break,
-                },
+                // In a fixed order, so that a simulation can be repeated; new work comes last, so
+                // that it cannot keep what is due from its turn.
+                biased;
+                () = shutdown.announced() => break,
                 Some((id, outcome)) = self.appends.next() => {
                     let now_ms = self.now_ms();
                     self.coordinator.appended(now_ms, id, outcome)
@@ -107,7 +136,11 @@ impl Shard {
                     let now_ms = self.now_ms();
                     self.coordinator.tick(now_ms)
                 }
-                () = shutdown.announced() => break,
+                request = self.inbox.recv() => match request {
+                    Some((request, responder)) => self.ask(request, responder),
+                    // Nobody can ask any more: the topic is gone.
+                    None => break,
+                },
             };
             self.carry_out(effects);
         }
@@ -139,7 +172,14 @@ impl Shard {
         }
     }
 
-    fn ask(&mut self, request: Request, responder: Responder<Response>) -> Vec<Effect> {
+    fn ask(&mut self, ask: Ask, responder: Responder<Response>) -> Vec<Effect> {
+        let request = match ask {
+            Ask::Client(request) => request,
+            Ask::TopicsDeleted(topics) => {
+                let now_ms = self.now_ms();
+                return self.coordinator.topics_deleted(now_ms, &topics);
+            }
+        };
         let token = self.next_token;
         self.next_token += 1;
         self.waiting.insert(token, responder);
@@ -177,13 +217,23 @@ impl Shard {
         let append = Append::from_coordinator(vec![batch], self.partition.leader_epoch());
         let appending = self.log.append(append);
         self.appends.push_back(Box::pin(async move {
-            (id, appending.await.map(drop).map_err(|error| coordinator_code(&error)))
+            (
+                id,
+                appending
+                    .await
+                    .map(drop)
+                    .map_err(|error| coordinator_code(&error)),
+            )
         }));
     }
 
     fn tell(&self, notice: &Notice) {
         match notice {
-            Notice::Rebalancing { group_id, generation_id, reason } => {
+            Notice::Rebalancing {
+                group_id,
+                generation_id,
+                reason,
+            } => {
                 self.broker.probe.count_rebalance();
                 tracing::info!(group = %group_id, generation = generation_id, %reason, "rebalancing");
             }
@@ -235,7 +285,9 @@ fn replay(log: &Log, mut coordinator: Coordinator) -> Result<Coordinator, String
             }
         }
         if offset == before {
-            return Err(format!("nothing is left to read at offset {offset}, before {end}"));
+            return Err(format!(
+                "nothing is left to read at offset {offset}, before {end}"
+            ));
         }
     }
     Ok(coordinator)

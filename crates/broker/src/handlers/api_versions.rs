@@ -48,7 +48,10 @@ fn entry(api: ApiKey) -> Option<ApiVersion> {
 }
 
 fn failed(code: ErrorCode) -> ApiVersionsResponse {
-    ApiVersionsResponse { error_code: code.code(), ..ApiVersionsResponse::default() }
+    ApiVersionsResponse {
+        error_code: code.code(),
+        ..ApiVersionsResponse::default()
+    }
 }
 
 fn is_valid(request: &ApiVersionsRequest, version: i16) -> bool {
@@ -74,7 +77,9 @@ fn is_legal(text: &str) -> bool {
     let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
     ends(text.chars().next())
         && ends(text.chars().last())
-        && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '.')
 }
 
 #[cfg(test)]
@@ -102,6 +107,12 @@ mod tests {
     fn an_unknown_version_is_told_those_of_this_api() {
         let answer = super::unsupported();
         assert_eq!((answer.error_code, answer.api_keys.len()), (35, 1));
-        assert_eq!((answer.api_keys[0].min_version, answer.api_keys[0].max_version), (0, 5));
+        assert_eq!(
+            (
+                answer.api_keys[0].min_version,
+                answer.api_keys[0].max_version
+            ),
+            (0, 5)
+        );
     }
 }

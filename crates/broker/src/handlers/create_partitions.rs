@@ -28,16 +28,26 @@ pub(crate) async fn handle(
             validate_only: request.validate_only,
         });
         let results = match ctx.broker.submit(command).await {
-            Ok(Reply::CreatePartitions(results)) => {
-                results.into_iter().map(|r| result(&r.name, r.outcome)).collect()
-            }
+            Ok(Reply::CreatePartitions(results)) => results
+                .into_iter()
+                .map(|r| result(&r.name, r.outcome))
+                .collect(),
             Ok(_) => {
                 let refusal = Refusal::new(ErrorCode::UnknownServerError, "");
-                names.iter().map(|n| result(n, Err(refusal.clone()))).collect()
+                names
+                    .iter()
+                    .map(|n| result(n, Err(refusal.clone())))
+                    .collect()
             }
-            Err(refusal) => names.iter().map(|n| result(n, Err(refusal.clone()))).collect(),
+            Err(refusal) => names
+                .iter()
+                .map(|n| result(n, Err(refusal.clone())))
+                .collect(),
         };
-        CreatePartitionsResponse { results, ..CreatePartitionsResponse::default() }
+        CreatePartitionsResponse {
+            results,
+            ..CreatePartitionsResponse::default()
+        }
     })
 }
 

@@ -8,26 +8,32 @@ use ottla_wire::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
 use crate::context::{Answer, Ctx};
 
-pub(crate) async fn handle(
-    ctx: Ctx,
-    request: CreateTopicsRequest,
-) -> Answer<CreateTopicsResponse> {
+pub(crate) async fn handle(ctx: Ctx, request: CreateTopicsRequest) -> Answer<CreateTopicsResponse> {
     Answer::later(async move {
         let validate_only = request.validate_only;
         let names: Vec<Text> = request.topics.iter().map(|t| t.name.clone()).collect();
         let topics = request.topics.into_iter().map(new_topic).collect();
-        let command = Command::CreateTopics(CreateTopics { topics, validate_only });
+        let command = Command::CreateTopics(CreateTopics {
+            topics,
+            validate_only,
+        });
         let topics = match ctx.broker.submit(command).await {
             Ok(Reply::CreateTopics(results)) => {
                 results.into_iter().map(|r| result(&ctx, r)).collect()
             }
-            Ok(_) => names.into_iter().map(|n| failed(n, ErrorCode::UnknownServerError, None)).collect(),
+            Ok(_) => names
+                .into_iter()
+                .map(|n| failed(n, ErrorCode::UnknownServerError, None))
+                .collect(),
             Err(refusal) => names
                 .into_iter()
                 .map(|n| failed(n, refusal.code, Some(&refusal.message)))
                 .collect(),
         };
-        CreateTopicsResponse { topics, ..CreateTopicsResponse::default() }
+        CreateTopicsResponse {
+            topics,
+            ..CreateTopicsResponse::default()
+        }
     })
 }
 
@@ -80,6 +86,7 @@ fn result(ctx: &Ctx, result: CreateTopicResult) -> CreatableTopicResult {
         name,
         topic_id: created.topic_id,
         error_code: ErrorCode::None.code(),
+        error_message: None,
         num_partitions: created.num_partitions,
         replication_factor: created.replication_factor,
         configs: Some(configs.collect()),

@@ -8,26 +8,32 @@ use ottla_wire::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 
 use crate::context::{Answer, Ctx};
 
-pub(crate) async fn handle(
-    ctx: Ctx,
-    request: DeleteTopicsRequest,
-) -> Answer<DeleteTopicsResponse> {
+pub(crate) async fn handle(ctx: Ctx, request: DeleteTopicsRequest) -> Answer<DeleteTopicsResponse> {
     Answer::later(async move {
-        let by_name = request.topic_names.into_iter().map(|n| TopicSelector::by_name(&*n));
+        let by_name = request
+            .topic_names
+            .into_iter()
+            .map(|n| TopicSelector::by_name(&*n));
         let by_state = request.topics.into_iter().map(|t| TopicSelector {
             name: t.name.map(|n| n.to_string()),
             topic_id: t.topic_id,
         });
         let topics: Vec<TopicSelector> = by_name.chain(by_state).collect();
-        let command = Command::DeleteTopics(DeleteTopics { topics: topics.clone() });
+        let command = Command::DeleteTopics(DeleteTopics {
+            topics: topics.clone(),
+        });
         let responses = match ctx.broker.submit(command).await {
-            Ok(Reply::DeleteTopics(results)) => {
-                results.into_iter().map(|r| result(r, ctx.version)).collect()
-            }
+            Ok(Reply::DeleteTopics(results)) => results
+                .into_iter()
+                .map(|r| result(r, ctx.version))
+                .collect(),
             Ok(_) => refused(topics, ErrorCode::UnknownServerError, "", ctx.version),
             Err(refusal) => refused(topics, refusal.code, &refusal.message, ctx.version),
         };
-        DeleteTopicsResponse { responses, ..DeleteTopicsResponse::default() }
+        DeleteTopicsResponse {
+            responses,
+            ..DeleteTopicsResponse::default()
+        }
     })
 }
 
@@ -40,7 +46,11 @@ fn refused(
     let refusal = || Err(ottla_metadata::Refusal::new(code, why));
     topics
         .into_iter()
-        .map(|t| DeleteTopicResult { name: t.name, topic_id: t.topic_id, outcome: refusal() })
+        .map(|t| DeleteTopicResult {
+            name: t.name,
+            topic_id: t.topic_id,
+            outcome: refusal(),
+        })
         .map(|r| result(r, version))
         .collect()
 }
@@ -56,7 +66,11 @@ fn result(result: DeleteTopicResult, version: i16) -> DeletableTopicResult {
         code => code,
     };
     // An unknown id must not reveal a name, and an unknown name has no id.
-    let topic_id = if code.is_none() || result.name.is_none() { result.topic_id } else { Uuid::ZERO };
+    let topic_id = if code.is_none() || result.name.is_none() {
+        result.topic_id
+    } else {
+        Uuid::ZERO
+    };
     DeletableTopicResult {
         name: result.name.as_deref().map(Text::from),
         topic_id,

@@ -20,10 +20,19 @@ pub(crate) async fn handle(
     ctx: Ctx,
     request: DescribeConfigsRequest,
 ) -> Answer<DescribeConfigsResponse> {
-    let detail =
-        Detail { synonyms: request.include_synonyms, docs: request.include_documentation };
-    let results = request.resources.into_iter().map(|r| resource(&ctx, r, detail)).collect();
-    Answer::Now(DescribeConfigsResponse { results, ..DescribeConfigsResponse::default() })
+    let detail = Detail {
+        synonyms: request.include_synonyms,
+        docs: request.include_documentation,
+    };
+    let results = request
+        .resources
+        .into_iter()
+        .map(|r| resource(&ctx, r, detail))
+        .collect();
+    Answer::Now(DescribeConfigsResponse {
+        results,
+        ..DescribeConfigsResponse::default()
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -50,7 +59,10 @@ fn resource(ctx: &Ctx, asked: DescribeConfigsResource, detail: Detail) -> Descri
         None => true,
         Some(keys) => keys.is_empty() || keys.iter().any(|k| **k == *entry.name),
     };
-    let configs = entries.into_iter().filter(wanted).map(|e| property(ctx.version, e, detail));
+    let configs = entries
+        .into_iter()
+        .filter(wanted)
+        .map(|e| property(ctx.version, e, detail));
     DescribeConfigsResult {
         error_code: code.code(),
         error_message: message,
@@ -96,14 +108,17 @@ fn broker(ctx: &Ctx, name: &str) -> Described {
 }
 
 fn property(version: i16, entry: ConfigEntry, detail: Detail) -> DescribeConfigsResourceResult {
-    let synonyms = entry.synonyms.iter().filter(|_| detail.synonyms).map(|s| {
-        DescribeConfigsSynonym {
-            name: Text::from(s.name),
-            value: s.value.as_deref().map(Text::from),
-            source: s.source.id(),
-            ..DescribeConfigsSynonym::default()
-        }
-    });
+    let synonyms =
+        entry
+            .synonyms
+            .iter()
+            .filter(|_| detail.synonyms)
+            .map(|s| DescribeConfigsSynonym {
+                name: Text::from(s.name),
+                value: s.value.as_deref().map(Text::from),
+                source: s.source.id(),
+                ..DescribeConfigsSynonym::default()
+            });
     DescribeConfigsResourceResult {
         name: Text::from(entry.name),
         value: entry.value.as_deref().map(Text::from),
@@ -111,7 +126,11 @@ fn property(version: i16, entry: ConfigEntry, detail: Detail) -> DescribeConfigs
         config_source: entry.source.id(),
         is_sensitive: entry.sensitive,
         synonyms: synonyms.collect(),
-        config_type: if version >= 3 { entry.value_type.id() } else { 0 },
+        config_type: if version >= 3 {
+            entry.value_type.id()
+        } else {
+            0
+        },
         documentation: (detail.docs && version >= 3).then(|| Text::from(entry.documentation)),
         ..DescribeConfigsResourceResult::default()
     }

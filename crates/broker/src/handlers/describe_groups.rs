@@ -7,6 +7,7 @@ use ottla_wire::Text;
 use ottla_wire::messages::describe_groups_response::{DescribedGroup, DescribedGroupMember};
 use ottla_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
+use crate::authorized_operations;
 use crate::context::{Answer, Ctx};
 use crate::groups::{shared, text, text_option};
 
@@ -15,19 +16,29 @@ pub(crate) async fn handle(
     request: DescribeGroupsRequest,
 ) -> Answer<DescribeGroupsResponse> {
     Answer::later(async move {
-        let groups = join_all(request.groups.iter().map(|group_id| one(&ctx, group_id))).await;
-        DescribeGroupsResponse { groups, ..DescribeGroupsResponse::default() }
+        let asked = request.include_authorized_operations;
+        let groups = join_all(request.groups.iter().map(|id| one(&ctx, id, asked))).await;
+        DescribeGroupsResponse {
+            groups,
+            ..DescribeGroupsResponse::default()
+        }
     })
 }
 
-async fn one(ctx: &Ctx, group_id: &Text) -> DescribedGroup {
+async fn one(ctx: &Ctx, group_id: &Text, operations: bool) -> DescribedGroup {
     let describe = Request::Describe(DescribeRequest {
         group_id: shared(group_id),
         reports_unknown_group: ctx.version >= 6,
     });
     let answer = ctx.broker.groups.ask(&ctx.broker, group_id, describe).await;
     let code = match answer.wait().await {
-        Ok(Response::Describe(described)) => return group(described, ctx.version),
+        Ok(Response::Describe(described)) => {
+            let field = authorized_operations::GROUP;
+            return DescribedGroup {
+                authorized_operations: authorized_operations::if_asked(operations, field),
+                ..group(described, ctx.version)
+            };
+        }
         Ok(_) => ErrorCode::UnknownServerError,
         Err(code) => code,
     };
@@ -50,7 +61,11 @@ fn group(described: Described, version: i16) -> DescribedGroup {
     });
     DescribedGroup {
         error_code: described.error.code(),
-        error_message: described.error_message.as_deref().map(Text::from).filter(|_| version >= 6),
+        error_message: described
+            .error_message
+            .as_deref()
+            .map(Text::from)
+            .filter(|_| version >= 6),
         group_id: text(&described.group_id),
         group_state: Text::from(described.state),
         protocol_type: text(&described.protocol_type),

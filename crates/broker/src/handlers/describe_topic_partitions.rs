@@ -8,6 +8,7 @@ use ottla_wire::messages::describe_topic_partitions_response::{
 };
 use ottla_wire::messages::{DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse};
 
+use crate::authorized_operations;
 use crate::context::{Answer, Ctx};
 
 /// A page has at most this many partitions (`max.request.partition.size.limit`).
@@ -26,13 +27,22 @@ pub(crate) async fn handle(
     names.sort_unstable();
     names.dedup();
     let (start_topic, mut start_partition) = match &request.cursor {
-        Some(cursor) => (cursor.topic_name.to_string(), cursor.partition_index.max(0) as usize),
+        Some(cursor) => (
+            cursor.topic_name.to_string(),
+            cursor.partition_index.max(0) as usize,
+        ),
         None => (String::new(), 0),
     };
-    let mut room = usize::try_from(request.response_partition_limit).unwrap_or(0).clamp(1, PAGE_MAX);
+    let mut room = usize::try_from(request.response_partition_limit)
+        .unwrap_or(0)
+        .clamp(1, PAGE_MAX);
     let mut response = DescribeTopicPartitionsResponse::default();
     for name in names.into_iter().filter(|n| *n >= start_topic) {
-        let first = if name == start_topic { std::mem::take(&mut start_partition) } else { 0 };
+        let first = if name == start_topic {
+            std::mem::take(&mut start_partition)
+        } else {
+            0
+        };
         let Some(topic) = image.topic(&name) else {
             // All topics were asked for, and this one went away meanwhile, or it never was.
             response.topics.push(unknown(&name));
@@ -106,6 +116,7 @@ fn describe(
         topic_id: topic.id,
         is_internal: topic.is_internal(),
         partitions: partitions.collect(),
+        topic_authorized_operations: authorized_operations::TOPIC,
         ..DescribeTopicPartitionsResponseTopic::default()
     }
 }

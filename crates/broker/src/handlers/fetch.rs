@@ -26,25 +26,31 @@ use crate::fetch_sessions::{FetchContext, SessionRequest, TopicKey, Wanted};
 const BY_ID: i16 = 13;
 /// A client of this version or older does not know `KAFKA_STORAGE_ERROR`.
 const NO_STORAGE_ERROR: i16 = 5;
+/// `IsolationLevel`: only what was committed. Such a client hears which transactions were aborted.
+const READ_COMMITTED: i8 = 1;
 
 pub(crate) async fn handle(ctx: Ctx, request: FetchRequest) -> Answer<FetchResponse> {
     let limits = Limits::of(&ctx, &request);
     let by_id = ctx.version >= BY_ID;
-    let session_id = request.session_id;
+    let read_committed = request.isolation_level == READ_COMMITTED;
     let now_ms = ctx.broker.runtime.clock.monotonic_ms();
-    let context = match ctx.broker.sessions.begin(session_request(request, by_id), now_ms) {
+    let context = match ctx
+        .broker
+        .sessions
+        .begin(session_request(request, by_id), now_ms)
+    {
         Ok(context) => context,
         Err(code) => {
+            // The session is no longer the client's: the answer names none.
             return Answer::Now(FetchResponse {
                 error_code: code.code(),
-                session_id: if ctx.version >= 7 { session_id } else { 0 },
                 ..FetchResponse::default()
             });
         }
     };
     Answer::later(async move {
         let results = serve(&ctx, context.wanted(), &limits).await;
-        respond(&ctx, context, results)
+        respond(&ctx, context, results, read_committed)
     })
 }
 
@@ -59,10 +65,14 @@ struct Limits {
 impl Limits {
     fn of(ctx: &Ctx, request: &FetchRequest) -> Self {
         let broker_max = usize::try_from(ctx.broker.config.broker.fetch_max_bytes).unwrap_or(0);
-        let max_bytes = usize::try_from(request.max_bytes).unwrap_or(0).min(broker_max);
+        let max_bytes = usize::try_from(request.max_bytes)
+            .unwrap_or(0)
+            .min(broker_max);
         Limits {
             max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
-            min_bytes: usize::try_from(request.min_bytes).unwrap_or(0).min(max_bytes),
+            min_bytes: usize::try_from(request.min_bytes)
+                .unwrap_or(0)
+                .min(max_bytes),
             max_bytes,
             // Without transactions the last stable offset is the high watermark.
             up_to: UpTo::HighWatermark,
@@ -71,7 +81,13 @@ impl Limits {
 }
 
 fn session_request(request: FetchRequest, by_id: bool) -> SessionRequest {
-    let key = |name: Text, id: Uuid| if by_id { TopicKey::Id(id) } else { TopicKey::Name(name) };
+    let key = |name: Text, id: Uuid| {
+        if by_id {
+            TopicKey::Id(id)
+        } else {
+            TopicKey::Name(name)
+        }
+    };
     let mut wanted = Vec::new();
     for topic in request.topics {
         let key = key(topic.topic, topic.topic_id);
@@ -102,8 +118,9 @@ fn session_request(request: FetchRequest, by_id: bool) -> SessionRequest {
 async fn serve(ctx: &Ctx, wanted: &[Wanted], limits: &Limits) -> Vec<(Wanted, PartitionData)> {
     let clock = &ctx.broker.runtime.clock;
     let deadline = clock.instant() + limits.max_wait;
-    let partitions: Vec<_> = wanted.iter().map(|w| find(ctx, w)).collect();
     loop {
+        // Looked up anew each time: a topic may be deleted while its readers wait.
+        let partitions: Vec<_> = wanted.iter().map(|w| find(ctx, w)).collect();
         // Marks are taken before the read, so that nothing appended meanwhile is slept through.
         let mut watches: Vec<_> = partitions.iter().flatten().map(Log::watch).collect();
         let pass = Pass::read(ctx, wanted, &partitions, limits).await;
@@ -113,6 +130,7 @@ async fn serve(ctx: &Ctx, wanted: &[Wanted], limits: &Limits) -> Vec<(Wanted, Pa
             return pass.results;
         }
         drop(pass);
+        drop(partitions);
         let moved = select_all(watches.iter_mut().map(|w| Box::pin(w.changed())));
         clock.timeout(left, moved).await;
     }
@@ -122,12 +140,15 @@ async fn serve(ctx: &Ctx, wanted: &[Wanted], limits: &Limits) -> Vec<(Wanted, Pa
 fn find(ctx: &Ctx, wanted: &Wanted) -> Result<Log, ErrorCode> {
     let (topic, missing) = match &wanted.topic {
         TopicKey::Id(id) => (ctx.broker.partitions.topic(*id), ErrorCode::UnknownTopicId),
-        TopicKey::Name(name) => {
-            (ctx.broker.partitions.topic_by_name(name), ErrorCode::UnknownTopicOrPartition)
-        }
+        TopicKey::Name(name) => (
+            ctx.broker.partitions.topic_by_name(name),
+            ErrorCode::UnknownTopicOrPartition,
+        ),
     };
     let topic = topic.ok_or(missing)?;
-    let partition = topic.partition(wanted.partition).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let partition = topic
+        .partition(wanted.partition)
+        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let epoch = partition.leader_epoch();
     match wanted.current_leader_epoch {
         -1 => {}
@@ -135,7 +156,10 @@ fn find(ctx: &Ctx, wanted: &Wanted) -> Result<Log, ErrorCode> {
         known if known > epoch => return Err(ErrorCode::UnknownLeaderEpoch),
         _ => {}
     }
-    partition.log().cloned().ok_or(ErrorCode::NotLeaderOrFollower)
+    partition
+        .log()
+        .cloned()
+        .ok_or(ErrorCode::NotLeaderOrFollower)
 }
 
 /// One reading of all partitions.
@@ -152,8 +176,11 @@ impl Pass {
         partitions: &[Result<Log, ErrorCode>],
         limits: &Limits,
     ) -> Pass {
-        let mut pass =
-            Pass { results: Vec::with_capacity(wanted.len()), bytes: 0, failed: false };
+        let mut pass = Pass {
+            results: Vec::with_capacity(wanted.len()),
+            bytes: 0,
+            failed: false,
+        };
         for (wanted, partition) in wanted.iter().zip(partitions) {
             let data = match partition {
                 Ok(log) => {
@@ -248,7 +275,12 @@ fn failed(wanted: &Wanted, code: ErrorCode, log: Option<&Log>) -> PartitionData 
     }
 }
 
-fn respond(ctx: &Ctx, context: FetchContext, results: Vec<(Wanted, PartitionData)>) -> FetchResponse {
+fn respond(
+    ctx: &Ctx,
+    context: FetchContext,
+    results: Vec<(Wanted, PartitionData)>,
+    read_committed: bool,
+) -> FetchResponse {
     let by_id = ctx.version >= BY_ID;
     let random = ctx.broker.runtime.random.next_u64();
     let now_ms = ctx.broker.runtime.clock.monotonic_ms();
@@ -257,9 +289,11 @@ fn respond(ctx: &Ctx, context: FetchContext, results: Vec<(Wanted, PartitionData
     let mut responses: Vec<FetchableTopicResponse> = Vec::new();
     let mut last: Option<Arc<TopicKey>> = None;
     for (wanted, mut data) in told {
-        if data.error_code == ErrorCode::KafkaStorageError.code() && ctx.version <= NO_STORAGE_ERROR {
+        if data.error_code == ErrorCode::KafkaStorageError.code() && ctx.version <= NO_STORAGE_ERROR
+        {
             data.error_code = ErrorCode::NotLeaderOrFollower.code();
         }
+        data.aborted_transactions = read_committed.then(Vec::new);
         // Neighbouring partitions of one topic share its entry.
         if last.as_deref() != Some(&wanted.topic) {
             responses.push(topic_entry(&wanted.topic));
@@ -269,7 +303,11 @@ fn respond(ctx: &Ctx, context: FetchContext, results: Vec<(Wanted, PartitionData
             topic.partitions.push(data);
         }
     }
-    FetchResponse { session_id, responses, ..FetchResponse::default() }
+    FetchResponse {
+        session_id,
+        responses,
+        ..FetchResponse::default()
+    }
 }
 
 fn topic_entry(key: &TopicKey) -> FetchableTopicResponse {

@@ -19,10 +19,19 @@ pub(crate) async fn handle(
         if ctx.version >= 4 {
             let keys = request.coordinator_keys.into_iter();
             let coordinators = keys.map(|key| coordinator(key, &found)).collect();
-            return FindCoordinatorResponse { coordinators, ..FindCoordinatorResponse::default() };
+            return FindCoordinatorResponse {
+                coordinators,
+                ..FindCoordinatorResponse::default()
+            };
         }
-        let Coordinator { node_id, host, port, error_code, error_message, .. } =
-            coordinator(request.key, &found);
+        let Coordinator {
+            node_id,
+            host,
+            port,
+            error_code,
+            error_message,
+            ..
+        } = coordinator(request.key, &found);
         FindCoordinatorResponse {
             error_code,
             error_message: error_message.filter(|_| ctx.version >= 1),
@@ -45,11 +54,20 @@ async fn find(ctx: &Ctx, key_type: i8) -> Found {
         ));
     }
     if let Err(code) = ctx.broker.groups.ensure_topic(&ctx.broker).await {
-        return Err((code, "The topic that holds the groups could not be created."));
+        return Err((
+            code,
+            "The topic that holds the groups could not be created.",
+        ));
     }
     let image = ctx.broker.image();
-    let own = ctx.live_brokers(&image).into_iter().find(|b| b.id == ctx.broker.node_id.0);
-    own.ok_or((ErrorCode::CoordinatorNotAvailable, "The coordinator is not on this listener."))
+    let own = ctx
+        .live_brokers(&image)
+        .into_iter()
+        .find(|b| b.id == ctx.broker.node_id.0);
+    own.ok_or((
+        ErrorCode::CoordinatorNotAvailable,
+        "The coordinator is not on this listener.",
+    ))
 }
 
 fn coordinator(key: Text, found: &Found) -> Coordinator {

@@ -14,7 +14,11 @@ pub(crate) async fn handle(ctx: Ctx, request: HeartbeatRequest) -> Answer<Heartb
         member_id: shared(&request.member_id),
         group_instance_id: shared_option(request.group_instance_id.as_ref()),
     });
-    let answer = ctx.broker.groups.ask(&ctx.broker, &request.group_id, beat).await;
+    let answer = ctx
+        .broker
+        .groups
+        .ask(&ctx.broker, &request.group_id, beat)
+        .await;
     Answer::later(async move {
         let code = match answer.wait().await {
             Ok(Response::Heartbeat(code)) => code,
@@ -23,6 +27,9 @@ pub(crate) async fn handle(ctx: Ctx, request: HeartbeatRequest) -> Answer<Heartb
             Err(ErrorCode::CoordinatorLoadInProgress) => ErrorCode::None,
             Err(code) => code,
         };
-        HeartbeatResponse { error_code: code.code(), ..HeartbeatResponse::default() }
+        HeartbeatResponse {
+            error_code: code.code(),
+            ..HeartbeatResponse::default()
+        }
     })
 }

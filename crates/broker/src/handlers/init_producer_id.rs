@@ -12,8 +12,10 @@ pub(crate) async fn handle(
     ctx: Ctx,
     request: InitProducerIdRequest,
 ) -> Answer<InitProducerIdResponse> {
-    if request.transactional_id.is_some() {
-        return Answer::Now(refused(ErrorCode::UnsupportedVersion));
+    match request.transactional_id.as_deref() {
+        None => {}
+        Some("") => return Answer::Now(refused(ErrorCode::InvalidRequest)),
+        Some(_) => return Answer::Now(refused(ErrorCode::UnsupportedVersion)),
     }
     // A producer names both parts of its old identity or neither.
     if (request.producer_id == NO_PRODUCER_ID) != (request.producer_epoch == NO_PRODUCER_EPOCH) {

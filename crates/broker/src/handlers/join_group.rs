@@ -26,7 +26,10 @@ pub(crate) async fn handle(ctx: Ctx, request: JoinGroupRequest) -> Answer<JoinGr
         protocols: request
             .protocols
             .into_iter()
-            .map(|p| Protocol { name: shared(&p.name), metadata: p.metadata })
+            .map(|p| Protocol {
+                name: shared(&p.name),
+                metadata: p.metadata,
+            })
             .collect(),
         reason: request.reason.map(|r| r.to_string()),
         requires_known_member_id: ctx.version >= 4,

@@ -23,14 +23,27 @@ pub(crate) async fn handle(ctx: Ctx, request: LeaveGroupRequest) -> Answer<Leave
         });
         leaving.collect()
     };
-    let leave = Request::Leave(LeaveRequest { group_id: shared(&request.group_id), members });
+    let leave = Request::Leave(LeaveRequest {
+        group_id: shared(&request.group_id),
+        members,
+    });
     let version = ctx.version;
-    let answer = ctx.broker.groups.ask(&ctx.broker, &request.group_id, leave).await;
+    let answer = ctx
+        .broker
+        .groups
+        .ask(&ctx.broker, &request.group_id, leave)
+        .await;
     Answer::later(async move {
         let left = match answer.wait().await {
             Ok(Response::Leave(left)) => left,
-            Ok(_) => LeaveResponse { error: ErrorCode::UnknownServerError, members: Vec::new() },
-            Err(error) => LeaveResponse { error, members: Vec::new() },
+            Ok(_) => LeaveResponse {
+                error: ErrorCode::UnknownServerError,
+                members: Vec::new(),
+            },
+            Err(error) => LeaveResponse {
+                error,
+                members: Vec::new(),
+            },
         };
         response(left, version)
     })
@@ -40,8 +53,15 @@ fn response(left: LeaveResponse, version: i16) -> LeaveGroupResponse {
     if version < 3 {
         // The only member's error is the answer's.
         let member = left.members.first().map_or(ErrorCode::None, |m| m.error);
-        let error = if left.error.is_none() { member } else { left.error };
-        return LeaveGroupResponse { error_code: error.code(), ..LeaveGroupResponse::default() };
+        let error = if left.error.is_none() {
+            member
+        } else {
+            left.error
+        };
+        return LeaveGroupResponse {
+            error_code: error.code(),
+            ..LeaveGroupResponse::default()
+        };
     }
     let members = left.members.into_iter().map(|m| MemberResponse {
         member_id: text(&m.member_id),

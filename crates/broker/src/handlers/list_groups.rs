@@ -20,8 +20,16 @@ pub(crate) async fn handle(ctx: Ctx, request: ListGroupsRequest) -> Answer<ListG
         let groups = listed.into_iter().map(|g| ListedGroup {
             group_id: text(&g.group_id),
             protocol_type: text(&g.protocol_type),
-            group_state: if version >= 4 { Text::from(g.state) } else { Text::default() },
-            group_type: if version >= 5 { Text::from(g.group_type) } else { Text::default() },
+            group_state: if version >= 4 {
+                Text::from(g.state)
+            } else {
+                Text::default()
+            },
+            group_type: if version >= 5 {
+                Text::from(g.group_type)
+            } else {
+                Text::default()
+            },
             ..ListedGroup::default()
         });
         ListGroupsResponse {

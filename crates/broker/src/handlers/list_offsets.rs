@@ -1,6 +1,8 @@
 //! ListOffsets (key 2): an offset for a timestamp, or for one of the names that negative
 //! timestamps stand for.
 
+use std::collections::HashMap;
+
 use futures_util::future::join_all;
 use ottla_log::{Log, TimestampOffset};
 use ottla_model::ErrorCode;
@@ -30,25 +32,46 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 pub(crate) async fn handle(ctx: Ctx, request: ListOffsetsRequest) -> Answer<ListOffsetsResponse> {
     Answer::later(async move {
         let topics = join_all(request.topics.into_iter().map(|t| topic(&ctx, t))).await;
-        ListOffsetsResponse { topics, ..ListOffsetsResponse::default() }
+        ListOffsetsResponse {
+            topics,
+            ..ListOffsetsResponse::default()
+        }
     })
 }
 
 async fn topic(ctx: &Ctx, topic: ListOffsetsTopic) -> ListOffsetsTopicResponse {
     let local = ctx.broker.partitions.topic_by_name(&topic.name);
-    let mut partitions = Vec::with_capacity(topic.partitions.len());
+    let mut times_named: HashMap<i32, usize> = HashMap::new();
+    for wanted in &topic.partitions {
+        *times_named.entry(wanted.partition_index).or_default() += 1;
+    }
+    let mut partitions = Vec::with_capacity(times_named.len());
     for wanted in topic.partitions {
-        let twice = partitions
-            .iter()
-            .any(|p: &ListOffsetsPartitionResponse| p.partition_index == wanted.partition_index);
-        let answer = match &local {
-            _ if twice => Err(ErrorCode::InvalidRequest),
-            Some(local) => lookup(ctx, local, &wanted).await,
-            None => Err(ErrorCode::UnknownTopicOrPartition),
+        // A partition that is named several times is refused, once, as by Kafka.
+        let answer = match times_named.remove(&wanted.partition_index) {
+            None => continue,
+            Some(1) => lookup(ctx, local.as_deref(), &wanted).await,
+            Some(_) => Err(ErrorCode::InvalidRequest),
         };
         partitions.push(response(ctx.version, wanted.partition_index, answer));
     }
-    ListOffsetsTopicResponse { name: topic.name, partitions, ..ListOffsetsTopicResponse::default() }
+    ListOffsetsTopicResponse {
+        name: topic.name,
+        partitions,
+        ..ListOffsetsTopicResponse::default()
+    }
+}
+
+/// Whether the version of the request has what the timestamp stands for.
+fn is_supported(timestamp: i64, version: i16) -> bool {
+    match timestamp {
+        0.. | LATEST | EARLIEST => true,
+        MAX_TIMESTAMP => version >= 7,
+        EARLIEST_LOCAL => version >= 8,
+        LATEST_TIERED => version >= 9,
+        EARLIEST_PENDING_UPLOAD => version >= 11,
+        _ => false,
+    }
 }
 
 /// What was found. `offset` -1 with no error means that no record fits.
@@ -58,15 +81,23 @@ struct Found {
     leader_epoch: i32,
 }
 
-const NOTHING: Found = Found { timestamp: -1, offset: -1, leader_epoch: -1 };
+const NOTHING: Found = Found {
+    timestamp: -1,
+    offset: -1,
+    leader_epoch: -1,
+};
 
 async fn lookup(
     ctx: &Ctx,
-    topic: &LocalTopic,
+    topic: Option<&LocalTopic>,
     wanted: &ListOffsetsPartition,
 ) -> Result<Found, ErrorCode> {
-    let partition =
-        topic.partition(wanted.partition_index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    if !is_supported(wanted.timestamp, ctx.version) {
+        return Err(ErrorCode::UnsupportedVersion);
+    }
+    let partition = topic
+        .and_then(|t| t.partition(wanted.partition_index))
+        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
     let log = partition.log().ok_or(ErrorCode::NotLeaderOrFollower)?;
     let leader_epoch = partition.leader_epoch();
     match wanted.current_leader_epoch {
@@ -75,23 +106,24 @@ async fn lookup(
         known if known > leader_epoch => return Err(ErrorCode::UnknownLeaderEpoch),
         _ => {}
     }
-    let at = |offset| Ok(Found { timestamp: -1, offset, leader_epoch });
-    match (wanted.timestamp, ctx.version) {
-        (LATEST, _) => at(log.high_watermark()),
-        (EARLIEST, _) | (EARLIEST_LOCAL, 8..) => at(log.log_start_offset()),
-        (LATEST_TIERED, 9..) | (EARLIEST_PENDING_UPLOAD, 11..) => Ok(NOTHING),
-        (MAX_TIMESTAMP, 7..) => search(ctx, log, None).await,
-        (timestamp, _) if timestamp >= 0 => search(ctx, log, Some(timestamp)).await,
-        _ => Err(ErrorCode::UnsupportedVersion),
+    let at = |offset| {
+        Ok(Found {
+            timestamp: -1,
+            offset,
+            leader_epoch,
+        })
+    };
+    match wanted.timestamp {
+        LATEST => at(log.high_watermark()),
+        EARLIEST | EARLIEST_LOCAL => at(log.log_start_offset()),
+        LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
+        MAX_TIMESTAMP => search(ctx, log, None).await,
+        timestamp => search(ctx, log, Some(timestamp)).await,
     }
 }
 
 /// Looks the time index up and reads the batch that it points at, away from the network's threads.
-async fn search(
-    ctx: &Ctx,
-    log: &Log,
-    timestamp: Option<i64>,
-) -> Result<Found, ErrorCode> {
+async fn search(ctx: &Ctx, log: &Log, timestamp: Option<i64>) -> Result<Found, ErrorCode> {
     let log = log.clone();
     let limit = ctx.broker.decompress_limit();
     let search = move || match timestamp {
@@ -99,9 +131,15 @@ async fn search(
         None => log.max_timestamp_offset(limit),
     };
     match ctx.broker.runtime.tasks.blocking(search).await {
-        Ok(Some(TimestampOffset { timestamp, offset, leader_epoch })) => {
-            Ok(Found { timestamp, offset, leader_epoch })
-        }
+        Ok(Some(TimestampOffset {
+            timestamp,
+            offset,
+            leader_epoch,
+        })) => Ok(Found {
+            timestamp,
+            offset,
+            leader_epoch,
+        }),
         Ok(None) => Ok(NOTHING),
         Err(error) => Err(errors::of_read(&error)),
     }

@@ -10,10 +10,12 @@ use ottla_wire::messages::metadata_response::{
 };
 use ottla_wire::messages::{MetadataRequest, MetadataResponse};
 
+use crate::authorized_operations;
 use crate::context::{Answer, Ctx};
 
 pub(crate) async fn handle(ctx: Ctx, request: MetadataRequest) -> Answer<MetadataResponse> {
     let image = ctx.broker.image();
+    let asked = AskedOperations::of(&request);
     // Version 0 has no null; its empty list means all topics.
     let wants_all = match &request.topics {
         None => true,
@@ -21,25 +23,33 @@ pub(crate) async fn handle(ctx: Ctx, request: MetadataRequest) -> Answer<Metadat
     };
     if wants_all {
         let topics = image.topics().map(|t| describe(&ctx, &image, t)).collect();
-        return Answer::Now(response(&ctx, &image, topics));
+        return Answer::Now(response(&ctx, &image, topics, asked));
     }
     let wanted = request.topics.unwrap_or_default();
     let creates = request.allow_auto_topic_creation || ctx.version < 4;
     let creates = creates && ctx.broker.config.broker.auto_create_topics_enable;
     let missing = missing_names(&image, &wanted);
     if !creates || missing.is_empty() {
-        let topics = wanted.iter().map(|t| lookup(&ctx, &image, t, None)).collect();
-        return Answer::Now(response(&ctx, &image, topics));
+        let topics = wanted
+            .iter()
+            .map(|t| lookup(&ctx, &image, t, None))
+            .collect();
+        return Answer::Now(response(&ctx, &image, topics, asked));
     }
     Answer::later(async move {
         let refused = create(&ctx, missing).await;
         let image = ctx.broker.image();
-        let find = |name: &str| refused.iter().find(|(n, _)| n == name).map(|(_, code)| *code);
+        let find = |name: &str| {
+            refused
+                .iter()
+                .find(|(n, _)| n == name)
+                .map(|(_, code)| *code)
+        };
         let topics = wanted
             .iter()
             .map(|t| lookup(&ctx, &image, t, t.name.as_deref().and_then(find)))
             .collect();
-        response(&ctx, &image, topics)
+        response(&ctx, &image, topics, asked)
     })
 }
 
@@ -59,8 +69,14 @@ async fn create(ctx: &Ctx, names: Vec<String>) -> Vec<(String, ErrorCode)> {
     let mut unique = names;
     unique.sort_unstable();
     unique.dedup();
-    let topics = unique.iter().map(|name| ctx.broker.automatic_topic(name)).collect::<Vec<NewTopic>>();
-    let command = Command::CreateTopics(CreateTopics { topics, validate_only: false });
+    let topics = unique
+        .iter()
+        .map(|name| ctx.broker.automatic_topic(name))
+        .collect::<Vec<NewTopic>>();
+    let command = Command::CreateTopics(CreateTopics {
+        topics,
+        validate_only: false,
+    });
     match ctx.broker.submit(command).await {
         Ok(Reply::CreateTopics(results)) => results
             .into_iter()
@@ -69,7 +85,10 @@ async fn create(ctx: &Ctx, names: Vec<String>) -> Vec<(String, ErrorCode)> {
             .filter(|(_, code)| *code != ErrorCode::TopicAlreadyExists)
             .collect(),
         Ok(_) => Vec::new(),
-        Err(refusal) => unique.into_iter().map(|name| (name, refusal.code)).collect(),
+        Err(refusal) => unique
+            .into_iter()
+            .map(|name| (name, refusal.code))
+            .collect(),
     }
 }
 
@@ -82,7 +101,10 @@ fn lookup(
     let missing = |code: ErrorCode| MetadataResponseTopic {
         error_code: code.code(),
         // Version 12 allows a null name for an unknown id; before that it is empty.
-        name: wanted.name.clone().or_else(|| (ctx.version < 12).then(Text::default)),
+        name: wanted
+            .name
+            .clone()
+            .or_else(|| (ctx.version < 12).then(Text::default)),
         topic_id: wanted.topic_id,
         ..MetadataResponseTopic::default()
     };
@@ -92,7 +114,9 @@ fn lookup(
             None => missing(ErrorCode::UnknownTopicId),
         };
     }
-    let Some(name) = wanted.name.as_deref() else { return missing(ErrorCode::InvalidRequest) };
+    let Some(name) = wanted.name.as_deref() else {
+        return missing(ErrorCode::InvalidRequest);
+    };
     match image.topic(name) {
         Some(topic) => describe(ctx, image, topic),
         None if TopicName::new(name).is_err() => missing(ErrorCode::InvalidTopicException),
@@ -103,24 +127,32 @@ fn lookup(
 fn describe(ctx: &Ctx, image: &Image, topic: &TopicImage) -> MetadataResponseTopic {
     let ids = |brokers: &[ottla_model::BrokerId]| brokers.iter().map(|b| b.0).collect::<Vec<_>>();
     let local = ctx.broker.partitions.topic(topic.id);
-    let partitions = topic.partitions.iter().enumerate().map(|(index, partition)| {
-        // A partition whose log is still being recovered has no leader yet.
-        let leader = partition.leader.filter(|&id| {
-            id != ctx.broker.node_id || local.as_ref().is_some_and(|t| t.is_ready(index))
+    let partitions = topic
+        .partitions
+        .iter()
+        .enumerate()
+        .map(|(index, partition)| {
+            // A partition whose log is still being recovered has no leader yet.
+            let leader = partition.leader.filter(|&id| {
+                id != ctx.broker.node_id || local.as_ref().is_some_and(|t| t.is_ready(index))
+            });
+            let offline = partition.replicas.iter().filter(|&&id| !image.is_live(id));
+            let code = if leader.is_some() {
+                ErrorCode::None
+            } else {
+                ErrorCode::LeaderNotAvailable
+            };
+            MetadataResponsePartition {
+                error_code: code.code(),
+                partition_index: i32::try_from(index).unwrap_or(i32::MAX),
+                leader_id: leader.map_or(-1, |id| id.0),
+                leader_epoch: partition.leader_epoch,
+                replica_nodes: ids(&partition.replicas),
+                isr_nodes: ids(&partition.isr),
+                offline_replicas: offline.map(|id| id.0).collect(),
+                ..MetadataResponsePartition::default()
+            }
         });
-        let offline = partition.replicas.iter().filter(|&&id| !image.is_live(id));
-        let code = if leader.is_some() { ErrorCode::None } else { ErrorCode::LeaderNotAvailable };
-        MetadataResponsePartition {
-            error_code: code.code(),
-            partition_index: i32::try_from(index).unwrap_or(i32::MAX),
-            leader_id: leader.map_or(-1, |id| id.0),
-            leader_epoch: partition.leader_epoch,
-            replica_nodes: ids(&partition.replicas),
-            isr_nodes: ids(&partition.isr),
-            offline_replicas: offline.map(|id| id.0).collect(),
-            ..MetadataResponsePartition::default()
-        }
-    });
     MetadataResponseTopic {
         error_code: ErrorCode::None.code(),
         name: Some(Text::from(topic.name.as_str())),
@@ -131,18 +163,50 @@ fn describe(ctx: &Ctx, image: &Image, topic: &TopicImage) -> MetadataResponseTop
     }
 }
 
-fn response(ctx: &Ctx, image: &Image, topics: Vec<MetadataResponseTopic>) -> MetadataResponse {
-    let brokers = ctx.live_brokers(image).into_iter().map(|b| MetadataResponseBroker {
-        node_id: b.id,
-        host: Text::from(b.host.as_str()),
-        port: b.port,
-        rack: b.rack.as_deref().map(Text::from),
-        ..MetadataResponseBroker::default()
-    });
+/// Whether the client wants to know what it may do.
+#[derive(Clone, Copy)]
+struct AskedOperations {
+    cluster: bool,
+    topics: bool,
+}
+
+impl AskedOperations {
+    fn of(request: &MetadataRequest) -> Self {
+        AskedOperations {
+            cluster: request.include_cluster_authorized_operations,
+            topics: request.include_topic_authorized_operations,
+        }
+    }
+}
+
+fn response(
+    ctx: &Ctx,
+    image: &Image,
+    topics: Vec<MetadataResponseTopic>,
+    asked: AskedOperations,
+) -> MetadataResponse {
+    let brokers = ctx
+        .live_brokers(image)
+        .into_iter()
+        .map(|b| MetadataResponseBroker {
+            node_id: b.id,
+            host: Text::from(b.host.as_str()),
+            port: b.port,
+            rack: b.rack.as_deref().map(Text::from),
+            ..MetadataResponseBroker::default()
+        });
     let cluster_id = image.cluster_id().map(|id| Text::from(id.0.as_str()));
     // Topic ids came with version 10; older versions have no place for them.
     let topics = topics.into_iter().map(|t| MetadataResponseTopic {
-        topic_id: if ctx.version < 10 { Uuid::ZERO } else { t.topic_id },
+        topic_id: if ctx.version < 10 {
+            Uuid::ZERO
+        } else {
+            t.topic_id
+        },
+        topic_authorized_operations: authorized_operations::if_asked(
+            asked.topics && t.error_code == ErrorCode::None.code(),
+            authorized_operations::TOPIC,
+        ),
         ..t
     });
     MetadataResponse {
@@ -150,6 +214,10 @@ fn response(ctx: &Ctx, image: &Image, topics: Vec<MetadataResponseTopic>) -> Met
         cluster_id,
         controller_id: ctx.broker.node_id.0,
         topics: topics.collect(),
+        cluster_authorized_operations: authorized_operations::if_asked(
+            asked.cluster,
+            authorized_operations::CLUSTER,
+        ),
         ..MetadataResponse::default()
     }
 }

@@ -33,7 +33,11 @@ pub(crate) async fn handle(ctx: Ctx, request: OffsetCommitRequest) -> Answer<Off
         topics: std::mem::take(&mut plan.commits),
     });
     let by_id = ctx.version >= BY_ID;
-    let answer = ctx.broker.groups.ask(&ctx.broker, &request.group_id, commit).await;
+    let answer = ctx
+        .broker
+        .groups
+        .ask(&ctx.broker, &request.group_id, commit)
+        .await;
     Answer::later(async move {
         let outcome = match answer.wait().await {
             Ok(Response::OffsetCommit(committed)) => Ok(committed),
@@ -108,26 +112,35 @@ impl Plan {
     ) -> OffsetCommitResponse {
         // The coordinator answers in the order in which it was asked.
         let mut decided = outcome.as_ref().ok().into_iter().flat_map(|committed| {
-            committed.topics.iter().flat_map(|t| t.partitions.iter().map(|(_, code)| *code))
+            committed
+                .topics
+                .iter()
+                .flat_map(|t| t.partitions.iter().map(|(_, code)| *code))
         });
         let refused = outcome.as_ref().err().copied();
-        let topics = self.topics.into_iter().map(|topic| OffsetCommitResponseTopic {
-            name: if by_id { Text::default() } else { topic.name },
-            topic_id: topic.topic_id,
-            partitions: topic
-                .partitions
-                .into_iter()
-                .map(|(partition_index, known)| {
-                    let code = known.or(refused).or_else(|| decided.next());
-                    OffsetCommitResponsePartition {
-                        partition_index,
-                        error_code: code.unwrap_or(ErrorCode::UnknownServerError).code(),
-                        ..OffsetCommitResponsePartition::default()
-                    }
-                })
-                .collect(),
-            ..OffsetCommitResponseTopic::default()
-        });
-        OffsetCommitResponse { topics: topics.collect(), ..OffsetCommitResponse::default() }
+        let topics = self
+            .topics
+            .into_iter()
+            .map(|topic| OffsetCommitResponseTopic {
+                name: if by_id { Text::default() } else { topic.name },
+                topic_id: topic.topic_id,
+                partitions: topic
+                    .partitions
+                    .into_iter()
+                    .map(|(partition_index, known)| {
+                        let code = known.or(refused).or_else(|| decided.next());
+                        OffsetCommitResponsePartition {
+                            partition_index,
+                            error_code: code.unwrap_or(ErrorCode::UnknownServerError).code(),
+                            ..OffsetCommitResponsePartition::default()
+                        }
+                    })
+                    .collect(),
+                ..OffsetCommitResponseTopic::default()
+            });
+        OffsetCommitResponse {
+            topics: topics.collect(),
+            ..OffsetCommitResponse::default()
+        }
     }
 }

@@ -30,7 +30,10 @@ pub(crate) async fn handle(ctx: Ctx, request: OffsetFetchRequest) -> Answer<Offs
             let stable = request.require_stable;
             let groups = request.groups.into_iter().map(|g| group(&ctx, g, stable));
             let groups = join_all(groups).await;
-            return OffsetFetchResponse { groups, ..OffsetFetchResponse::default() };
+            return OffsetFetchResponse {
+                groups,
+                ..OffsetFetchResponse::default()
+            };
         }
         single(&ctx, request).await
     })
@@ -38,7 +41,11 @@ pub(crate) async fn handle(ctx: Ctx, request: OffsetFetchRequest) -> Answer<Offs
 
 async fn ask(ctx: &Ctx, fetch: Fetch) -> Result<Fetched, ErrorCode> {
     let group_id = Text::from(&*fetch.group_id);
-    let answer = ctx.broker.groups.ask(&ctx.broker, &group_id, Request::OffsetFetch(fetch)).await;
+    let answer = ctx
+        .broker
+        .groups
+        .ask(&ctx.broker, &group_id, Request::OffsetFetch(fetch))
+        .await;
     match answer.wait().await? {
         Response::OffsetFetch(fetched) if fetched.error.is_none() => Ok(fetched),
         Response::OffsetFetch(fetched) => Err(fetched.error),
@@ -52,22 +59,33 @@ async fn single(ctx: &Ctx, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let asked = request.topics.clone();
     let fetch = Fetch {
         group_id: shared(&request.group_id),
-        topics: request.topics.map(|topics| topics.iter().map(|t| by_name(ctx, t)).collect()),
+        topics: request
+            .topics
+            .map(|topics| topics.iter().map(|t| by_name(ctx, t)).collect()),
         require_stable: request.require_stable,
     };
     match ask(ctx, fetch).await {
         Ok(fetched) => OffsetFetchResponse {
-            topics: fetched.topics.into_iter().map(|t| old_topic(t, ctx.version)).collect(),
+            topics: fetched
+                .topics
+                .into_iter()
+                .map(|t| old_topic(t, ctx.version))
+                .collect(),
             ..OffsetFetchResponse::default()
         },
         // Version 1 has no error of its own: every partition carries it.
         Err(code) if ctx.version < 2 => OffsetFetchResponse {
-            topics: asked.unwrap_or_default().iter().map(|t| failed_topic(t, code)).collect(),
+            topics: asked
+                .unwrap_or_default()
+                .iter()
+                .map(|t| failed_topic(t, code))
+                .collect(),
             ..OffsetFetchResponse::default()
         },
-        Err(code) => {
-            OffsetFetchResponse { error_code: code.code(), ..OffsetFetchResponse::default() }
-        }
+        Err(code) => OffsetFetchResponse {
+            error_code: code.code(),
+            ..OffsetFetchResponse::default()
+        },
     }
 }
 
@@ -81,14 +99,17 @@ fn by_name(ctx: &Ctx, topic: &OffsetFetchRequestTopic) -> FetchTopic {
 }
 
 fn old_topic(topic: ottla_group::FetchedTopic, version: i16) -> OffsetFetchResponseTopic {
-    let partitions = topic.partitions.into_iter().map(|p| OffsetFetchResponsePartition {
-        partition_index: p.partition,
-        committed_offset: p.offset,
-        committed_leader_epoch: if version >= 5 { p.leader_epoch } else { -1 },
-        metadata: Some(text(&p.metadata)),
-        error_code: p.error.code(),
-        ..OffsetFetchResponsePartition::default()
-    });
+    let partitions = topic
+        .partitions
+        .into_iter()
+        .map(|p| OffsetFetchResponsePartition {
+            partition_index: p.partition,
+            committed_offset: p.offset,
+            committed_leader_epoch: if version >= 5 { p.leader_epoch } else { -1 },
+            metadata: Some(text(&p.metadata)),
+            error_code: p.error.code(),
+            ..OffsetFetchResponsePartition::default()
+        });
     OffsetFetchResponseTopic {
         name: text(&topic.topic),
         partitions: partitions.collect(),
@@ -97,13 +118,16 @@ fn old_topic(topic: ottla_group::FetchedTopic, version: i16) -> OffsetFetchRespo
 }
 
 fn failed_topic(topic: &OffsetFetchRequestTopic, code: ErrorCode) -> OffsetFetchResponseTopic {
-    let partitions = topic.partition_indexes.iter().map(|&p| OffsetFetchResponsePartition {
-        partition_index: p,
-        committed_offset: -1,
-        metadata: Some(Text::default()),
-        error_code: code.code(),
-        ..OffsetFetchResponsePartition::default()
-    });
+    let partitions = topic
+        .partition_indexes
+        .iter()
+        .map(|&p| OffsetFetchResponsePartition {
+            partition_index: p,
+            committed_offset: -1,
+            metadata: Some(Text::default()),
+            error_code: code.code(),
+            ..OffsetFetchResponsePartition::default()
+        });
     OffsetFetchResponseTopic {
         name: topic.name.clone(),
         partitions: partitions.collect(),
@@ -119,10 +143,16 @@ async fn group(
 ) -> OffsetFetchResponseGroup {
     let mut unknown = Vec::new();
     let topics = group.topics.map(|topics| {
-        let known = topics.into_iter().filter_map(|t| resolve(ctx, t, &mut unknown));
+        let known = topics
+            .into_iter()
+            .filter_map(|t| resolve(ctx, t, &mut unknown));
         known.collect::<Vec<_>>()
     });
-    let fetch = Fetch { group_id: shared(&group.group_id), topics, require_stable };
+    let fetch = Fetch {
+        group_id: shared(&group.group_id),
+        topics,
+        require_stable,
+    };
     match ask(ctx, fetch).await {
         Ok(fetched) => {
             let by_id = ctx.version >= BY_ID;
@@ -158,15 +188,21 @@ fn resolve(
     }
     if let Some(known) = image.topic_by_id(topic.topic_id) {
         let name = Arc::from(known.name.as_str());
-        return Some(FetchTopic { topic: name, topic_id: known.id, partitions });
+        return Some(FetchTopic {
+            topic: name,
+            topic_id: known.id,
+            partitions,
+        });
     }
-    let failed = partitions.into_iter().map(|p| OffsetFetchResponsePartitions {
-        partition_index: p,
-        committed_offset: -1,
-        metadata: Some(Text::default()),
-        error_code: ErrorCode::UnknownTopicId.code(),
-        ..OffsetFetchResponsePartitions::default()
-    });
+    let failed = partitions
+        .into_iter()
+        .map(|p| OffsetFetchResponsePartitions {
+            partition_index: p,
+            committed_offset: -1,
+            metadata: Some(Text::default()),
+            error_code: ErrorCode::UnknownTopicId.code(),
+            ..OffsetFetchResponsePartitions::default()
+        });
     unknown.push(OffsetFetchResponseTopics {
         topic_id: topic.topic_id,
         partitions: failed.collect(),
@@ -176,16 +212,23 @@ fn resolve(
 }
 
 fn topic(topic: ottla_group::FetchedTopic, by_id: bool) -> OffsetFetchResponseTopics {
-    let partitions = topic.partitions.into_iter().map(|p| OffsetFetchResponsePartitions {
-        partition_index: p.partition,
-        committed_offset: p.offset,
-        committed_leader_epoch: p.leader_epoch,
-        metadata: Some(text(&p.metadata)),
-        error_code: p.error.code(),
-        ..OffsetFetchResponsePartitions::default()
-    });
+    let partitions = topic
+        .partitions
+        .into_iter()
+        .map(|p| OffsetFetchResponsePartitions {
+            partition_index: p.partition,
+            committed_offset: p.offset,
+            committed_leader_epoch: p.leader_epoch,
+            metadata: Some(text(&p.metadata)),
+            error_code: p.error.code(),
+            ..OffsetFetchResponsePartitions::default()
+        });
     OffsetFetchResponseTopics {
-        name: if by_id { Text::default() } else { text(&topic.topic) },
+        name: if by_id {
+            Text::default()
+        } else {
+            text(&topic.topic)
+        },
         topic_id: if by_id { topic.topic_id } else { TopicId::ZERO },
         partitions: partitions.collect(),
         ..OffsetFetchResponseTopics::default()

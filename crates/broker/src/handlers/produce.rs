@@ -35,14 +35,21 @@ const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 pub(crate) async fn handle(ctx: Ctx, request: ProduceRequest) -> Answer<ProduceResponse> {
     let acks = request.acks;
-    let topics: Vec<_> = request.topic_data.into_iter().map(|t| ordered(&ctx, t, acks)).collect();
+    let topics: Vec<_> = request
+        .topic_data
+        .into_iter()
+        .map(|t| ordered(&ctx, t, acks))
+        .collect();
     if acks == 0 {
         return unacknowledged(topics);
     }
     let version = ctx.version;
     Answer::later(async move {
         let responses = join_all(topics.into_iter().map(|t| t.wait(version))).await;
-        ProduceResponse { responses, ..ProduceResponse::default() }
+        ProduceResponse {
+            responses,
+            ..ProduceResponse::default()
+        }
     })
 }
 
@@ -73,25 +80,26 @@ fn ordered(ctx: &Ctx, topic: TopicProduceData, acks: i16) -> TopicOnItsWay {
         (partition.index, queued)
     };
     let partitions = topic.partition_data.into_iter().map(queue).collect();
-    TopicOnItsWay { name: topic.name, topic_id: topic.topic_id, partitions }
+    TopicOnItsWay {
+        name: topic.name,
+        topic_id: topic.topic_id,
+        partitions,
+    }
 }
 
-fn append(
-    ctx: &Ctx,
-    topic: &LocalTopic,
-    index: i32,
-    records: Option<Chunks>,
-    acks: i16,
-) -> Queued {
+fn append(ctx: &Ctx, topic: &LocalTopic, index: i32, records: Option<Chunks>, acks: i16) -> Queued {
     if !(-1..=1).contains(&acks) {
         return Err(refusal(ErrorCode::InvalidRequiredAcks));
     }
     if is_internal_topic(topic.name.as_str()) && &*ctx.client_id != ADMIN_CLIENT_ID {
         return Err(refusal(ErrorCode::InvalidTopicException));
     }
-    let partition =
-        topic.partition(index).ok_or_else(|| refusal(ErrorCode::UnknownTopicOrPartition))?;
-    let log = partition.log().ok_or_else(|| refusal(ErrorCode::NotLeaderOrFollower))?;
+    let partition = topic
+        .partition(index)
+        .ok_or_else(|| refusal(ErrorCode::UnknownTopicOrPartition))?;
+    let log = partition
+        .log()
+        .ok_or_else(|| refusal(ErrorCode::NotLeaderOrFollower))?;
     let config = partition.config();
     if acks == -1 && config.min_insync_replicas > ctx.broker.in_sync_replicas(partition) {
         return Err(refusal(ErrorCode::NotEnoughReplicas));
@@ -162,10 +170,12 @@ fn unacknowledged(topics: Vec<TopicOnItsWay>) -> Answer<ProduceResponse> {
         }
     }
     Answer::Silent(Box::pin(async move {
-        for outcome in join_all(waiting).await {
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "a batch that was produced with acks=0 is lost");
-            }
+        let outcomes = join_all(waiting).await;
+        match outcomes.into_iter().find_map(Result::err) {
+            Some(error) => Err(format!(
+                "a batch that was produced with acks=0 is lost: {error}"
+            )),
+            None => Ok(()),
         }
     }))
 }
@@ -173,15 +183,18 @@ fn unacknowledged(topics: Vec<TopicOnItsWay>) -> Answer<ProduceResponse> {
 impl TopicOnItsWay {
     /// The awaiting stage.
     async fn wait(self, version: i16) -> TopicProduceResponse {
-        let partitions = self.partitions.into_iter().map(|(index, queued)| async move {
-            match queued {
-                Ok(appending) => match appending.await {
-                    Ok(appended) => acknowledged(index, &appended),
-                    Err(error) => refused(index, errors::of_append(&error), version),
-                },
-                Err(invalid) => refused(index, invalid, version),
-            }
-        });
+        let partitions = self
+            .partitions
+            .into_iter()
+            .map(|(index, queued)| async move {
+                match queued {
+                    Ok(appending) => match appending.await {
+                        Ok(appended) => acknowledged(index, &appended),
+                        Err(error) => refused(index, errors::of_append(&error), version),
+                    },
+                    Err(invalid) => refused(index, invalid, version),
+                }
+            });
         TopicProduceResponse {
             name: self.name,
             topic_id: self.topic_id,

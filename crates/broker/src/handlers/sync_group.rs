@@ -28,7 +28,11 @@ pub(crate) async fn handle(ctx: Ctx, request: SyncGroupRequest) -> Answer<SyncGr
             .collect(),
     });
     let version = ctx.version;
-    let answer = ctx.broker.groups.ask(&ctx.broker, &request.group_id, sync).await;
+    let answer = ctx
+        .broker
+        .groups
+        .ask(&ctx.broker, &request.group_id, sync)
+        .await;
     Answer::later(async move {
         let synced = match answer.wait().await {
             Ok(Response::Sync(synced)) => synced,

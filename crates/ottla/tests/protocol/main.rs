@@ -1,0 +1,15 @@
+//! What a node answers to frames of Kafka's protocol: every API that it advertises, in every
+//! version, and Kafka's own errors.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod configuration;
+mod fetching;
+mod groups;
+mod harness;
+mod hostile;
+mod offsets;
+mod pipelining;
+mod producing;
+mod reading;
+mod topics;
+mod versions;
