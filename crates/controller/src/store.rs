@@ -120,7 +120,7 @@ impl Store {
             next_offset: end.offset,
             last_epoch: end.epoch,
         };
-        store.cut_torn_tail()?;
+        store.settle_tail()?;
         if store.next_offset < start {
             // The lost tail is in the snapshot; the log goes on behind it.
             store.next_offset = start;
@@ -196,8 +196,9 @@ impl Store {
             .map_err(Error::io("flush", &self.dir))
     }
 
-    /// Takes away what a crash has left of an unfinished append.
-    fn cut_torn_tail(&mut self) -> Result<(), Error> {
+    /// Takes away what a crash has left of an unfinished append, and makes the rest durable: after a
+    /// kill the kernel may still hold a whole append that was not flushed, and from now on it counts.
+    fn settle_tail(&mut self) -> Result<(), Error> {
         let len = self.active.len().map_err(self.failed("measure"))?;
         if len > self.position {
             tracing::warn!(
@@ -209,9 +210,11 @@ impl Store {
             self.active
                 .set_len(self.position)
                 .map_err(self.failed("shorten"))?;
-            self.active.sync_data().map_err(self.failed("flush"))?;
         }
-        Ok(())
+        self.active.sync_data().map_err(self.failed("flush"))?;
+        self.disk
+            .sync_dir(&self.dir)
+            .map_err(Error::io("flush", &self.dir))
     }
 
     fn active_path(&self) -> PathBuf {

@@ -24,6 +24,15 @@ pub enum Lie {
     FlipsBits,
 }
 
+/// What ends a node from one moment to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The power fails: what was not flushed may be gone.
+    Power,
+    /// The process is killed: the kernel keeps what was written.
+    Kill,
+}
+
 /// A [`SimDisk`] behind a switch. Clones are the same disk.
 #[derive(Clone)]
 pub(crate) struct NodeDisk(Arc<Inner>);
@@ -38,8 +47,8 @@ struct Inner {
 #[derive(Default)]
 struct Power {
     is_off: bool,
-    /// Changes of the disk until the power fails.
-    changes_left: Option<u64>,
+    /// Changes of the disk until the node ends.
+    end: Option<(u64, End)>,
     flipped_bits: u64,
     used_before_full: Option<u64>,
 }
@@ -61,18 +70,20 @@ impl NodeDisk {
         }))
     }
 
-    /// The power will fail after so many changes: writes, flushes, names.
-    pub(crate) fn fail_power_after(&self, changes: u64) {
-        self.0.power.lock().changes_left = Some(changes);
+    /// The node will end after so many changes: writes, flushes, names.
+    pub(crate) fn end_after(&self, changes: u64, end: End) {
+        self.0.power.lock().end = Some((changes, end));
     }
 
-    /// The power fails now.
-    pub(crate) fn cut_power(&self) {
+    /// The node ends now: nothing that it does reaches the disk any more.
+    pub(crate) fn end_now(&self, end: End) {
         let mut power = self.0.power.lock();
         if !power.is_off {
             power.is_off = true;
-            power.changes_left = None;
-            self.0.below.crash();
+            power.end = None;
+            if end == End::Power {
+                self.0.below.crash();
+            }
             if turmoil::in_simulation() {
                 // In the middle of the host's work: what it still says until it is gone, nobody hears.
                 for host in HOSTS {
@@ -82,12 +93,13 @@ impl NodeDisk {
         }
     }
 
-    /// The power will not fail after all.
+    /// The node will not end after all.
     pub(crate) fn spare(&self) {
-        self.0.power.lock().changes_left = None;
+        self.0.power.lock().end = None;
     }
 
-    pub(crate) fn restore_power(&self) {
+    /// The node may use the disk again.
+    pub(crate) fn restore(&self) {
         self.0.power.lock().is_off = false;
     }
 
@@ -124,29 +136,29 @@ impl NodeDisk {
         look()
     }
 
-    /// Something that changes the disk. The power may fail just before it, or just after.
+    /// Something that changes the disk. The node may end just before it, or just after.
     fn change<T>(&self, change: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let fails = {
+        let ends = {
             let mut power = self.0.power.lock();
             if power.is_off {
                 return Err(off());
             }
-            match &mut power.changes_left {
-                Some(0) => true,
-                Some(left) => {
+            match &mut power.end {
+                Some((0, end)) => Some(*end),
+                Some((left, _)) => {
                     *left -= 1;
-                    false
+                    None
                 }
-                None => false,
+                None => None,
             }
         };
-        if !fails {
+        let Some(end) = ends else {
             return change();
-        }
+        };
         if self.0.random.below(2) == 0 {
             drop(change());
         }
-        self.cut_power();
+        self.end_now(end);
         Err(off())
     }
 }

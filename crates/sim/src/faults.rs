@@ -3,16 +3,15 @@
 use ottla_runtime::Random;
 
 use crate::Faults;
+use crate::disk::End;
 
 /// One fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// The power fails now.
-    PowerFails,
-    /// The process is killed; the kernel keeps what was written, flushed or not.
-    Killed,
-    /// The power fails after so many more changes of the disk.
-    PowerFailsAfter { changes: u64 },
+    /// The node ends now.
+    Ends { end: End },
+    /// The node ends after so many more changes of the disk.
+    EndsAfter { changes: u64, end: End },
     /// The node is told to stop.
     Restart,
     /// Messages between the node and a host wait.
@@ -60,21 +59,21 @@ impl Schedule {
         let host = HOSTS[random.below(2) as usize];
         let for_ms = 20 + random.below(1_800);
         let (allowed, fault) = match random.below(18) {
-            0..3 => (faults.power, Fault::PowerFails),
-            16.. => (faults.power, Fault::Killed),
-            3..8 => {
+            0..4 => (faults.power, Fault::Ends { end: self.end() }),
+            4..10 => {
                 let changes = random.below(80);
-                (faults.power, Fault::PowerFailsAfter { changes })
+                let end = self.end();
+                (faults.power, Fault::EndsAfter { changes, end })
             }
-            8..10 => (faults.restarts, Fault::Restart),
-            10..12 => (faults.network, Fault::Hold { host, for_ms }),
-            12 => (faults.network, Fault::Partition { host, for_ms }),
-            13 => {
+            10..12 => (faults.restarts, Fault::Restart),
+            12..14 => (faults.network, Fault::Hold { host, for_ms }),
+            14 => (faults.network, Fault::Partition { host, for_ms }),
+            15 => {
                 // Within half an hour, so that no producer is too old and no timestamp too new.
                 let skew_ms = random.below(3_600_000) as i64 - 1_800_000;
                 (faults.clock, Fault::Clock { skew_ms })
             }
-            14..16 => {
+            _ => {
                 let room = random.below(30_000);
                 (faults.full_disk, Fault::FullDisk { room, for_ms })
             }
@@ -91,9 +90,16 @@ impl Schedule {
         }
     }
 
-    /// Whether the power fails again while the node comes back.
-    pub(crate) fn fails_again_after(&self) -> Option<u64> {
+    fn end(&self) -> End {
+        match self.random.below(3) {
+            0 => End::Kill,
+            _ => End::Power,
+        }
+    }
+
+    /// Whether and how the node ends again while it comes back.
+    pub(crate) fn ends_again_after(&self) -> Option<(u64, End)> {
         let again = self.faults.power && self.random.below(3) == 0;
-        again.then(|| self.random.below(25))
+        again.then(|| (self.random.below(25), self.end()))
     }
 }

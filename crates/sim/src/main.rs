@@ -41,7 +41,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let began = Instant::now();
     let mut bad = 0;
-    let (mut acknowledged, mut read, mut power_failures, mut kills, mut starts) = (0, 0, 0, 0, 0);
+    let (mut acknowledged, mut read, mut crashes, mut starts) = (0, 0, 0, 0);
     for seed in arguments.first_seed..arguments.first_seed + arguments.seeds {
         let scenario = Scenario {
             chaos: Duration::from_secs(arguments.chaos_seconds),
@@ -55,8 +55,7 @@ fn main() -> anyhow::Result<ExitCode> {
         }
         acknowledged += outcome.acknowledged;
         read += outcome.read;
-        power_failures += outcome.power_failures;
-        kills += outcome.kills;
+        crashes += outcome.crashes;
         starts += outcome.starts;
         if outcome.violations.is_empty() {
             continue;
@@ -77,7 +76,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     println!(
         "{} seeds in {:.1} s: {bad} with violations; {acknowledged} records acknowledged, {read} \
-         read, {power_failures} power failures, {kills} kills, {starts} starts",
+         read, {crashes} crashes, {starts} starts",
         arguments.seeds,
         began.elapsed().as_secs_f64()
     );

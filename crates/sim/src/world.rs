@@ -29,10 +29,8 @@ pub struct Outcome {
     pub acknowledged: u64,
     /// Records that were read, each time they were.
     pub read: u64,
-    /// Power failures.
-    pub power_failures: u64,
-    /// Times that only the process was ended, and the kernel kept what it had.
-    pub kills: u64,
+    /// Power failures, and kills of the process alone.
+    pub crashes: u64,
     /// Times that the node was started.
     pub starts: u64,
     /// Bits that a lying disk has flipped.
@@ -66,12 +64,12 @@ pub fn run(scenario: &Scenario) -> Outcome {
     let history = History::default();
     let disk = NodeDisk::new(scenario.seed, scenario.lie);
     let mut violations = Vec::new();
-    let (mut starts, mut power_failures, mut kills) = (0, 0, 0);
+    let (mut starts, mut crashes) = (0, 0);
     match NodeControl::new(scenario.seed, disk.clone(), history.clone()) {
         Ok(node) => {
             let mut world = World::new(scenario, node, disk.clone(), history.clone());
             violations.extend(world.play(scenario.chaos).err());
-            (starts, power_failures, kills) = (world.starts, world.power_failures, world.kills);
+            (starts, crashes) = (world.starts, world.crashes);
         }
         Err(error) => violations.push(failed(format!("{error:#}"))),
     }
@@ -84,8 +82,7 @@ pub fn run(scenario: &Scenario) -> Outcome {
         digest: digest(&entries),
         acknowledged: count(|e| matches!(e, Event::Acknowledged { .. })),
         read: count(|e| matches!(e, Event::Read { .. })),
-        power_failures,
-        kills,
+        crashes,
         starts,
         flipped_bits: disk.flipped_bits(),
         history: entries.iter().map(line).collect(),
@@ -132,8 +129,7 @@ struct World {
     over: Shutdown,
     partitions: i32,
     starts: u64,
-    power_failures: u64,
-    kills: u64,
+    crashes: u64,
     /// When the node comes back.
     back_at_ms: Option<u64>,
     /// When the network to each host is well again.
@@ -193,8 +189,7 @@ impl World {
             over,
             partitions,
             starts: 1,
-            power_failures: 0,
-            kills: 0,
+            crashes: 0,
             back_at_ms: None,
             held_until_ms: [None; 2],
             cut_until_ms: [None; 2],
@@ -241,7 +236,7 @@ impl World {
         let panics = panics::take();
         let failure = self.node.take_failure();
         if self.disk.is_off() {
-            // A node without power may say what it wants. Nobody hears it.
+            // A node that has ended may say what it wants. Nobody hears it.
             if self.back_at_ms.is_none() {
                 self.lose_node();
             }
@@ -262,18 +257,13 @@ impl World {
         self.note(format!("{fault:?}"));
         let index = |host| usize::from(HOSTS[1] == host);
         match fault {
-            Fault::PowerFails => {
-                self.disk.cut_power();
+            Fault::Ends { end } => {
+                self.disk.end_now(end);
                 if self.back_at_ms.is_none() {
                     self.lose_node();
                 }
             }
-            Fault::Killed if self.back_at_ms.is_none() => {
-                self.kills += 1;
-                self.end_node();
-            }
-            Fault::Killed => {}
-            Fault::PowerFailsAfter { changes } => self.disk.fail_power_after(changes),
+            Fault::EndsAfter { changes, end } => self.disk.end_after(changes, end),
             Fault::Restart => self.node.stop(),
             Fault::Hold { host, for_ms } => {
                 self.sim.hold(NODE, host);
@@ -291,16 +281,12 @@ impl World {
         }
     }
 
-    /// The node's host has lost its power.
+    /// The node is gone from one moment to the next.
     fn lose_node(&mut self) {
-        self.power_failures += 1;
-        self.note("is without power".to_owned());
-        self.end_node();
-    }
-
-    /// The node is gone from one moment to the next, and its peers hear nothing: in which order
-    /// tokio drops a host's tasks is not ours to decide, and so must not be seen.
-    fn end_node(&mut self) {
+        self.crashes += 1;
+        self.note("is gone".to_owned());
+        // Its peers hear nothing: in which order tokio drops a host's tasks is not ours to decide,
+        // and so must not be seen.
         for host in HOSTS {
             self.sim.partition(NODE, host);
         }
@@ -332,12 +318,12 @@ impl World {
             self.disk.leave_room(None);
         }
         if is_due(&mut self.back_at_ms) {
-            self.disk.restore_power();
+            self.disk.restore();
             self.repair_all();
             if !self.over.is_announced()
-                && let Some(changes) = self.schedule.fails_again_after()
+                && let Some((changes, end)) = self.schedule.ends_again_after()
             {
-                self.disk.fail_power_after(changes);
+                self.disk.end_after(changes, end);
             }
             self.starts += 1;
             self.sim.bounce(NODE);

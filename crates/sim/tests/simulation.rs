@@ -34,7 +34,7 @@ fn all_hold(seeds: std::ops::Range<u64>) {
     let runs = outcomes.len() as u64;
     assert!(sum(|o| o.acknowledged) > 50 * runs);
     assert!(sum(|o| o.read) > 100 * runs);
-    assert!(sum(|o| o.power_failures) > runs);
+    assert!(sum(|o| o.crashes) > runs);
     assert!(sum(|o| o.starts) > 2 * runs);
 }
 

@@ -55,6 +55,25 @@ fn appended_batches_survive_a_crash_at_once() {
 }
 
 #[test]
+fn an_append_that_a_kill_left_unflushed_is_durable_once_it_was_read() {
+    for seed in 0..50 {
+        let (sim, disk) = disk(seed);
+        let (mut store, _) = open(&disk, None).unwrap();
+        append(&mut store, 2);
+        let unflushed = batch(2, 1);
+        store
+            .active
+            .write_at(&[IoSlice::new(&unflushed)], store.position)
+            .unwrap();
+        // The process is killed: what the kernel has is found again.
+        drop(store);
+        assert_eq!(open(&disk, None).unwrap().1, [0, 2]);
+        sim.crash();
+        assert_eq!(open(&disk, None).unwrap().1, [0, 2], "seed {seed}");
+    }
+}
+
+#[test]
 fn a_torn_append_is_dropped_whatever_is_left_of_it() {
     for seed in 0..200 {
         let (sim, disk) = disk(seed);
