@@ -14,6 +14,9 @@ pub(crate) fn refusal(code: ErrorCode) -> Invalid {
         }
         ErrorCode::InvalidRequiredAcks => "acks must be 0, 1 or -1 (all).",
         ErrorCode::InvalidTopicException => "Clients cannot write internal topics.",
+        ErrorCode::InvalidTxnState => {
+            "This node has no transaction coordinator; produce without a transactional id."
+        }
         ErrorCode::NotEnoughReplicas => {
             "Fewer replicas are in sync than the topic's min.insync.replicas asks for."
         }

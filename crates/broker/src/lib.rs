@@ -9,14 +9,14 @@
 //!
 //! | part | role |
 //! |---|---|
-//! | [`handlers`] | one file an API key, and the table of all |
-//! | [`partitions`] | the table of partitions that handlers look things up in |
-//! | [`reconcile`] | the backend: brings that table in line with the metadata |
-//! | [`groups`] | the driver of the group coordinators |
-//! | [`authorized_operations`] | what a client may do, as responses tell it |
-//! | [`fetch_sessions`], [`producer_ids`] | what those APIs remember |
-//! | [`errors`] | the mapping of lower layers' errors to Kafka's codes |
-//! | [`probe`] | what is counted |
+//! | `handlers` | one file an API key, and the table of all |
+//! | `partitions` | the table of partitions that handlers look things up in |
+//! | `reconcile` | the backend: brings that table in line with the metadata |
+//! | `groups` | the driver of the group coordinators |
+//! | `authorized_operations` | what a client may do, as responses tell it |
+//! | `fetch_sessions`, `producer_ids` | what those APIs remember |
+//! | `errors` | the mapping of lower layers' errors to Kafka's codes |
+//! | `probe` | what is counted |
 //!
 //! Architecture invariant: the broker never imports the controller. It asks it through a mailbox
 //! and sees its decisions in a published image.

@@ -132,7 +132,11 @@ async fn serve(ctx: &Ctx, wanted: &[Wanted], limits: &Limits) -> Vec<(Wanted, Pa
         drop(pass);
         drop(partitions);
         let moved = select_all(watches.iter_mut().map(|w| Box::pin(w.changed())));
-        clock.timeout(left, moved).await;
+        tokio::select! {
+            _ = clock.timeout(left, moved) => {}
+            // The node does not wait for those who wait.
+            () = ctx.broker.runtime.shutdown().announced() => {}
+        }
     }
 }
 

@@ -116,6 +116,14 @@ fn enqueue(
 ) -> Queued {
     let records = records.unwrap_or_default().into_contiguous();
     let validated = validate::produce(records, &rules(ctx, config))?;
+    if validated
+        .batches
+        .iter()
+        .any(|b| b.header().attributes.is_transactional())
+    {
+        // Without a coordinator no such transaction can have begun, and none could end.
+        return Err(refusal(ErrorCode::InvalidTxnState));
+    }
     ctx.broker.probe.count_records_in(validated.record_count);
     Ok(log.append(Append {
         log_append_time: validated.log_append_time,

@@ -110,3 +110,18 @@ async fn a_data_folder_serves_one_node() {
     let text = format!("{:#}", second.err().unwrap());
     assert!(text.contains(dir.to_str().unwrap()), "{text}");
 }
+
+#[tokio::test]
+async fn a_folder_that_no_topic_has_is_left_as_it_is() {
+    let node = TestNode::start(&[]).await;
+    node.connect().await.create("topic", 1, &[]).await;
+    let dir = node.stop().await;
+    let stray = dir.path().join("stray-0");
+    std::fs::create_dir(&stray).unwrap();
+    std::fs::write(stray.join("00000000000000000000.log"), b"somebody's data").unwrap();
+    let node = TestNode::start_in(dir, &[]).await.unwrap();
+    let mut client = node.connect().await;
+    assert_eq!(client.append("topic", &["value"]).await, 0);
+    let kept = std::fs::read(stray.join("00000000000000000000.log")).unwrap();
+    assert_eq!(kept, b"somebody's data");
+}

@@ -545,3 +545,36 @@ async fn what_a_group_cannot_be_asked_has_kafkas_errors() {
         .remove(0);
     assert_eq!(error(refused.error_code), ErrorCode::OffsetMetadataTooLarge);
 }
+
+#[tokio::test]
+async fn groups_that_cannot_be_loaded_do_not_stop_the_node() {
+    let settings = [("offsets.topic.num.partitions", "1")];
+    let node = TestNode::start(&settings).await;
+    let mut client = node.connect().await;
+    ready(&mut client, "group").await;
+    let id = client.create("topic", 1, &[]).await;
+    client.ask(9, commit(9, "group", &[("topic", id, 7)])).await;
+    let dir = node.stop().await;
+    let path = dir
+        .path()
+        .join("__consumer_offsets-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    let node = TestNode::start_in(dir, &settings).await.unwrap();
+    let mut client = node.connect().await;
+    let told = loop {
+        let beat = HeartbeatRequest {
+            group_id: "group".into(),
+            member_id: "m".into(),
+            ..HeartbeatRequest::default()
+        };
+        match error(client.ask(4, beat).await.error_code) {
+            // Still loading.
+            ErrorCode::None => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
+            told => break told,
+        }
+    };
+    assert_eq!(told, ErrorCode::CoordinatorNotAvailable);
+    assert_eq!(client.append("topic", &["value"]).await, 0);
+}

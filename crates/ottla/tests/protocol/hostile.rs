@@ -1,5 +1,6 @@
 //! Random requests and damaged frames: the node goes on serving those who behave.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ottla_runtime::system;
@@ -7,6 +8,7 @@ use ottla_wire::messages::RequestHeader;
 use ottla_wire::{ApiKey, Request, Seed, encode_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tracing::subscriber::DefaultGuard;
 
 use crate::harness::*;
 
@@ -37,6 +39,38 @@ async fn throw(node: &TestNode, bytes: &[u8]) {
     drop(tokio::time::timeout(WAIT, stream.read_to_end(&mut answer)).await);
 }
 
+/// What the node logs as errors on this thread, on which all of its tasks run.
+#[derive(Clone, Default)]
+struct Errors(Arc<Mutex<Vec<u8>>>);
+
+impl Errors {
+    fn listen() -> (Self, DefaultGuard) {
+        let errors = Errors::default();
+        let writer = errors.clone();
+        let log = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::ERROR)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        (errors, tracing::subscriber::set_default(log))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
+
+impl std::io::Write for Errors {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 async fn still_serves(node: &TestNode, round: u64) {
     let mut client = node.connect().await;
     let topic = format!("honest-{round}");
@@ -46,6 +80,7 @@ async fn still_serves(node: &TestNode, round: u64) {
 
 #[tokio::test]
 async fn random_requests_of_every_kind_do_no_harm() {
+    let (errors, _listening) = Errors::listen();
     let node = TestNode::start(&[]).await;
     for round in 0..3 {
         let mut seed = Seed::new(round);
@@ -54,10 +89,13 @@ async fn random_requests_of_every_kind_do_no_harm() {
         }
         still_serves(&node, round).await;
     }
+    // Such as an answer that its version cannot carry.
+    assert_eq!(errors.text(), "");
 }
 
 #[tokio::test]
 async fn damaged_requests_do_no_harm() {
+    let (errors, _listening) = Errors::listen();
     let node = TestNode::start(&[]).await;
     for round in 0..3 {
         let mut seed = Seed::new(1_000 + round);
@@ -72,6 +110,8 @@ async fn damaged_requests_do_no_harm() {
         }
         still_serves(&node, round).await;
     }
+    // Such as an answer that its version cannot carry.
+    assert_eq!(errors.text(), "");
 }
 
 #[tokio::test]

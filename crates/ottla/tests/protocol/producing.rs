@@ -333,3 +333,47 @@ async fn one_request_may_name_many_partitions_and_each_has_its_own_answer() {
         .collect();
     assert_eq!(told, [(0, 0), (1, 0), (9, 3), (2, 0)]);
 }
+
+#[tokio::test]
+async fn a_producer_that_the_node_does_not_know_may_begin_anywhere_and_an_epoch_only_at_0() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    client.create("topic", 1, &[]).await;
+    let unknown = client
+        .produce("topic", 0, numbered(77, 3, 500, &["v"]))
+        .await;
+    assert_eq!((unknown.error_code, unknown.base_offset), (0, 0));
+    let bumped = client
+        .produce("topic", 0, numbered(77, 4, 501, &["v"]))
+        .await;
+    assert_eq!(
+        error(bumped.error_code),
+        ErrorCode::OutOfOrderSequenceNumber
+    );
+    let bumped = client.produce("topic", 0, numbered(77, 4, 0, &["v"])).await;
+    assert_eq!((bumped.error_code, bumped.base_offset), (0, 1));
+}
+
+#[tokio::test]
+async fn transactions_are_refused_by_name() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    client.create("topic", 1, &[]).await;
+    let options = BatchOptions {
+        producer_id: 5,
+        producer_epoch: 0,
+        base_sequence: 0,
+        transactional: true,
+        ..BatchOptions::default()
+    };
+    let bytes = batch(options, &[(now_ms(), None, "v")]);
+    let refused = client.produce("topic", 0, bytes).await;
+    assert_eq!(error(refused.error_code), ErrorCode::InvalidTxnState);
+    assert!(refused.error_message.unwrap().contains("transaction"));
+    let nameless = InitProducerIdRequest {
+        transactional_id: Some("".into()),
+        ..no_transactions()
+    };
+    let refused = client.ask(5, nameless).await;
+    assert_eq!(error(refused.error_code), ErrorCode::InvalidRequest);
+}

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ottla_model::{ErrorCode, TopicName, TopicPartition};
 use ottla_record::{BatchOptions, Compression, TimestampType};
 use ottla_wire::messages::*;
 
@@ -63,7 +64,7 @@ async fn the_nodes_own_limit_holds_for_all_partitions_together() {
     let sizes = answer.responses[0]
         .partitions
         .iter()
-        .map(|p| p.records.as_ref().unwrap().len() > 0);
+        .map(|p| !p.records.as_ref().unwrap().is_empty());
     assert_eq!(sizes.collect::<Vec<_>>(), [true, false, false]);
 }
 
@@ -276,4 +277,71 @@ async fn batches_are_kept_as_sent_unless_the_topic_has_a_compression() {
         assert_eq!(stored, expected, "{name}");
         assert!(values(&data.records).iter().all(|(_, v)| *v == value));
     }
+}
+
+#[tokio::test]
+async fn what_lies_before_the_log_start_is_gone() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    let id = client.create("topic", 1, &[]).await;
+    client.append("topic", &["a", "b"]).await;
+    client.append("topic", &["c"]).await;
+    let name = TopicPartition::new(TopicName::new("topic").unwrap(), 0);
+    let log = node.node.log_dir.log(&name).unwrap();
+    node.node
+        .log_dir
+        .delete_records_before(&log, 2)
+        .await
+        .unwrap();
+    let gone = only(client.ask(12, fetch_of("topic", id, 0, 1)).await);
+    assert_eq!(error(gone.error_code), ErrorCode::OffsetOutOfRange);
+    assert_eq!(gone.log_start_offset, 2);
+    let rest = only(client.ask(12, fetch_of("topic", id, 0, 2)).await);
+    assert_eq!(
+        (rest.log_start_offset, values(&rest.records)),
+        (2, vec![(2, "c".to_owned())])
+    );
+    let node = node.restart(&[]).await;
+    let mut client = node.connect().await;
+    let gone = only(client.ask(12, fetch_of("topic", id, 0, 0)).await);
+    assert_eq!(error(gone.error_code), ErrorCode::OffsetOutOfRange);
+}
+
+#[tokio::test]
+async fn who_reads_committed_records_hears_of_aborted_transactions() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    let id = client.create("topic", 1, &[]).await;
+    client.append("topic", &["a"]).await;
+    for version in [4, 18] {
+        let request = fetch_of("topic", id, 0, 0);
+        let all = only(client.ask(version, request.clone()).await);
+        assert_eq!(all.aborted_transactions, None);
+        let request = FetchRequest {
+            isolation_level: 1,
+            ..request
+        };
+        let committed = only(client.ask(version, request).await);
+        assert_eq!(committed.aborted_transactions, Some(vec![]));
+        assert_eq!(values(&committed.records).len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_stops_does_not_wait_for_those_who_wait() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    let id = client.create("topic", 1, &[]).await;
+    let request = FetchRequest {
+        max_wait_ms: 60_000,
+        min_bytes: 1,
+        ..fetch_of("topic", id, 0, 0)
+    };
+    let sent = client.send(12, request).await;
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    let begin = Instant::now();
+    node.stop().await;
+    assert!(begin.elapsed() < Duration::from_secs(5));
+    let told = only(client.receive::<FetchRequest>(12, sent).await);
+    assert_eq!(told.error_code, 0);
 }

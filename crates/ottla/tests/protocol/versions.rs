@@ -379,3 +379,39 @@ async fn the_cluster_and_its_properties_are_described_in_every_version() {
         );
     }
 }
+
+#[tokio::test]
+async fn everybody_may_do_everything_and_hears_it_when_asking() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    client.create("topic", 1, &[]).await;
+    let quiet = client
+        .ask(
+            10,
+            MetadataRequest {
+                topics: None,
+                ..Default::default()
+            },
+        )
+        .await;
+    assert_eq!(quiet.topics[0].topic_authorized_operations, i32::MIN);
+    assert_eq!(quiet.cluster_authorized_operations, i32::MIN);
+    let curious = MetadataRequest {
+        topics: None,
+        include_cluster_authorized_operations: true,
+        include_topic_authorized_operations: true,
+        ..MetadataRequest::default()
+    };
+    let told = client.ask(10, curious).await;
+    // What Kafka itself answers without an authorizer.
+    assert_eq!(told.topics[0].topic_authorized_operations, 3_576);
+    assert_eq!(told.cluster_authorized_operations, 8_096);
+    let curious = DescribeClusterRequest {
+        include_cluster_authorized_operations: true,
+        ..DescribeClusterRequest::default()
+    };
+    assert_eq!(
+        client.ask(2, curious).await.cluster_authorized_operations,
+        8_096
+    );
+}
