@@ -20,7 +20,7 @@ pub enum Lie {
     ForgetsFlushes,
     /// It says that names are durable, and has done nothing.
     ForgetsNames,
-    /// It flips a bit in one of twenty reads of the records of topics.
+    /// It flips a bit in one of five reads of the records of topics.
     FlipsBits,
 }
 
@@ -233,7 +233,7 @@ impl File for NodeFile {
         let read = self.disk.look(|| self.below.read_at(buf, position))?;
         let inner = &self.disk.0;
         let flips = self.holds_records && inner.lie == Lie::FlipsBits;
-        if flips && read > 0 && inner.random.below(20) == 0 {
+        if flips && read > 0 && inner.random.below(5) == 0 {
             let at = inner.random.below(read as u64) as usize;
             buf[at] ^= 1 << inner.random.below(8);
             inner.power.lock().flipped_bits += 1;

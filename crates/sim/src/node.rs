@@ -115,6 +115,8 @@ impl NodeControl {
 fn config(seed: u64) -> anyhow::Result<NodeConfig> {
     let random = Random::from_seed(seed ^ 0x636f_6e66_6967);
     let checkpoint_ms = (300 + random.below(3000)).to_string();
+    // With little memory consumers read from the disk, else what was just written.
+    let memory_bytes = ["2097152", "67108864"][random.below(2) as usize];
     let flags = [
         ("node.id", "1"),
         ("listeners", "PLAINTEXT://:9092"),
@@ -125,8 +127,7 @@ fn config(seed: u64) -> anyhow::Result<NodeConfig> {
         ("auto.create.topics.enable", "false"),
         ("offsets.topic.num.partitions", "2"),
         ("offsets.topic.replication.factor", "1"),
-        // Of the machine nothing may leak in.
-        ("ottla.memory.budget.bytes", "67108864"),
+        ("ottla.memory.budget.bytes", memory_bytes),
     ];
     let flags = flags.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let sources = Sources {
