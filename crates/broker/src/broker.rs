@@ -23,6 +23,7 @@ use crate::handlers;
 use crate::partitions::{Partition, PartitionTable};
 use crate::probe::Probe;
 use crate::producer_ids::ProducerIds;
+use crate::read_budget::ReadBudget;
 
 /// How the broker reaches the controller, wherever that runs.
 #[derive(Clone)]
@@ -42,6 +43,7 @@ pub struct Broker {
     pub(crate) partitions: PartitionTable,
     pub(crate) groups: Groups,
     pub(crate) sessions: FetchSessions,
+    pub(crate) read_budget: ReadBudget,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) probe: Probe,
     metadata: MetadataAccess,
@@ -59,6 +61,7 @@ impl Broker {
         log_dir: LogDir,
         metadata: MetadataAccess,
         shown: Published<Image>,
+        read_budget_bytes: usize,
     ) -> Self {
         let slots = config.broker.max_incremental_fetch_session_cache_slots;
         Broker {
@@ -67,6 +70,7 @@ impl Broker {
             log_dir,
             partitions: PartitionTable::default(),
             groups: Groups::default(),
+            read_budget: ReadBudget::new(read_budget_bytes),
             sessions: FetchSessions::new(usize::try_from(slots).unwrap_or(0)),
             producer_ids: ProducerIds::default(),
             probe: Probe::default(),

@@ -15,6 +15,7 @@
 //! | `groups` | the driver of the group coordinators |
 //! | `authorized_operations` | what a client may do, as responses tell it |
 //! | `fetch_sessions`, `producer_ids` | what those APIs remember |
+//! | `read_budget` | the memory for records on their way to clients |
 //! | `errors` | the mapping of lower layers' errors to Kafka's codes |
 //! | `probe` | what is counted |
 //!
@@ -24,6 +25,7 @@
 mod authorized_operations;
 mod broker;
 mod context;
+mod distinct;
 mod errors;
 mod fetch_sessions;
 mod groups;
@@ -31,6 +33,7 @@ mod handlers;
 mod partitions;
 mod probe;
 mod producer_ids;
+mod read_budget;
 mod reconcile;
 mod start;
 

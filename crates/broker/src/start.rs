@@ -33,6 +33,8 @@ pub struct Options {
     pub metadata: MetadataAccess,
     /// The bytes of requests that may be in memory at a time.
     pub request_budget_bytes: usize,
+    /// The bytes of records on their way to clients that may be in memory at a time.
+    pub read_budget_bytes: usize,
 }
 
 /// Why a broker does not start.
@@ -126,6 +128,7 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         log_dir.clone(),
         metadata.clone(),
         shown,
+        options.read_budget_bytes,
     ));
     let net_options = net_options(config, options.request_budget_bytes);
     let door = Arc::new(Door(Arc::clone(&broker)));

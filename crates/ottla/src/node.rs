@@ -64,6 +64,7 @@ impl Node {
             log_dir: log_dir.clone(),
             metadata,
             request_budget_bytes: request_budget_bytes(config, budget),
+            read_budget_bytes: budget / 4,
         })
         .await?;
         Ok(Node {

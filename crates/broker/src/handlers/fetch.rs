@@ -216,8 +216,11 @@ async fn read_partition(
     {
         return diverging;
     }
-    let max_bytes = usize::try_from(wanted.max_bytes).unwrap_or(0).min(room);
-    let offset = wanted.fetch_offset;
+    let grant = ctx
+        .broker
+        .read_budget
+        .take(usize::try_from(wanted.max_bytes).unwrap_or(0).min(room));
+    let (offset, max_bytes) = (wanted.fetch_offset, grant.bytes());
     let result = match log.try_read_cached(offset, max_bytes, first, up_to) {
         Some(result) => result,
         None => {
@@ -227,7 +230,10 @@ async fn read_partition(
         }
     };
     match result {
-        Ok(read) => records(wanted, log, read),
+        Ok(mut read) => {
+            read.chunks = grant.bind(read.chunks);
+            records(wanted, log, read)
+        }
         Err(error) => failed(wanted, errors::of_read(&error), Some(log)),
     }
 }
