@@ -84,7 +84,14 @@ impl Groups {
         };
         let partition = partition_for(group_id, topic.partition_count());
         let Some(shard) = self.shards.read().get(&partition).cloned() else {
-            return Asked::Refused(ErrorCode::NotCoordinator);
+            let local = broker.partitions.topic(topic.id);
+            let is_here = local.is_some_and(|t| t.partition(partition).is_some());
+            // Its log is still being recovered: it is here that the client will find its group.
+            return Asked::Refused(if is_here {
+                ErrorCode::CoordinatorLoadInProgress
+            } else {
+                ErrorCode::NotCoordinator
+            });
         };
         match shard.state {
             State::Loading => Asked::Refused(ErrorCode::CoordinatorLoadInProgress),
@@ -97,9 +104,19 @@ impl Groups {
     }
 
     /// The groups of all shards. While a shard loads, the list is not whole, and says so.
-    pub(crate) async fn list(&self, filter: ListRequest) -> (ErrorCode, Vec<ListedGroup>) {
+    pub(crate) async fn list(
+        &self,
+        broker: &Broker,
+        filter: ListRequest,
+    ) -> (ErrorCode, Vec<ListedGroup>) {
         let shards: Vec<Shard> = self.shards.read().values().cloned().collect();
-        let mut error = ErrorCode::None;
+        let local = broker.partitions.topic_by_name(CONSUMER_OFFSETS_TOPIC);
+        let here = local.map_or(0, |t| t.partitions.iter().flatten().count());
+        let mut error = if shards.len() < here {
+            ErrorCode::CoordinatorLoadInProgress
+        } else {
+            ErrorCode::None
+        };
         let mut callers = Vec::with_capacity(shards.len());
         for shard in shards {
             match shard.state {

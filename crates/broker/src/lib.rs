@@ -14,6 +14,7 @@
 //! | `reconcile` | the backend: brings that table in line with the metadata |
 //! | `groups` | the driver of the group coordinators |
 //! | `authorized_operations` | what a client may do, as responses tell it |
+//! | `distinct` | lists of a request without repetitions |
 //! | `fetch_sessions`, `producer_ids` | what those APIs remember |
 //! | `read_budget` | the memory for records on their way to clients |
 //! | `errors` | the mapping of lower layers' errors to Kafka's codes |

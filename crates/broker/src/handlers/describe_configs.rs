@@ -10,6 +10,7 @@ use ottla_wire::messages::describe_configs_response::{
 use ottla_wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
 use crate::context::{Answer, Ctx};
+use crate::distinct::distinct;
 
 /// `ResourceType`: a topic.
 const TOPIC: i8 = 2;
@@ -24,8 +25,7 @@ pub(crate) async fn handle(
         synonyms: request.include_synonyms,
         docs: request.include_documentation,
     };
-    let results = request
-        .resources
+    let results = distinct(request.resources, identity)
         .into_iter()
         .map(|r| resource(&ctx, r, detail))
         .collect();
@@ -33,6 +33,16 @@ pub(crate) async fn handle(
         results,
         ..DescribeConfigsResponse::default()
     })
+}
+
+/// What a resource is, however it is spelled: `01` is broker 1.
+fn identity(asked: &DescribeConfigsResource) -> (i8, Text) {
+    let name = &asked.resource_name;
+    let name = match name.parse::<i32>() {
+        Ok(id) if asked.resource_type == BROKER => Text::from(id.to_string().as_str()),
+        _ => name.clone(),
+    };
+    (asked.resource_type, name)
 }
 
 #[derive(Clone, Copy)]

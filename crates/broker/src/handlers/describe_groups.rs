@@ -9,6 +9,7 @@ use ottla_wire::messages::{DescribeGroupsRequest, DescribeGroupsResponse};
 
 use crate::authorized_operations;
 use crate::context::{Answer, Ctx};
+use crate::distinct::distinct;
 use crate::groups::{shared, text, text_option};
 
 pub(crate) async fn handle(
@@ -17,7 +18,8 @@ pub(crate) async fn handle(
 ) -> Answer<DescribeGroupsResponse> {
     Answer::later(async move {
         let asked = request.include_authorized_operations;
-        let groups = join_all(request.groups.iter().map(|id| one(&ctx, id, asked))).await;
+        let groups = distinct(request.groups, Text::clone);
+        let groups = join_all(groups.iter().map(|id| one(&ctx, id, asked))).await;
         DescribeGroupsResponse {
             groups,
             ..DescribeGroupsResponse::default()

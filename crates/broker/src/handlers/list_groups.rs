@@ -15,7 +15,7 @@ pub(crate) async fn handle(ctx: Ctx, request: ListGroupsRequest) -> Answer<ListG
         types: strings(request.types_filter),
     };
     Answer::later(async move {
-        let (error, listed) = ctx.broker.groups.list(filter).await;
+        let (error, listed) = ctx.broker.groups.list(&ctx.broker, filter).await;
         let version = ctx.version;
         let groups = listed.into_iter().map(|g| ListedGroup {
             group_id: text(&g.group_id),

@@ -12,6 +12,7 @@ use ottla_wire::messages::{MetadataRequest, MetadataResponse};
 
 use crate::authorized_operations;
 use crate::context::{Answer, Ctx};
+use crate::distinct::distinct;
 
 pub(crate) async fn handle(ctx: Ctx, request: MetadataRequest) -> Answer<MetadataResponse> {
     let image = ctx.broker.image();
@@ -25,7 +26,9 @@ pub(crate) async fn handle(ctx: Ctx, request: MetadataRequest) -> Answer<Metadat
         let topics = image.topics().map(|t| describe(&ctx, &image, t)).collect();
         return Answer::Now(response(&ctx, &image, topics, asked));
     }
-    let wanted = request.topics.unwrap_or_default();
+    let wanted = distinct(request.topics.unwrap_or_default(), |t| {
+        (t.name.clone(), t.topic_id)
+    });
     let creates = request.allow_auto_topic_creation || ctx.version < 4;
     let creates = creates && ctx.broker.config.broker.auto_create_topics_enable;
     let missing = missing_names(&image, &wanted);

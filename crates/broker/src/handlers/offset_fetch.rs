@@ -17,6 +17,7 @@ use ottla_wire::messages::offset_fetch_response::{
 use ottla_wire::messages::{OffsetFetchRequest, OffsetFetchResponse};
 
 use crate::context::{Answer, Ctx};
+use crate::distinct::distinct;
 use crate::groups::{shared, text};
 
 /// From this version on a request names several groups (KIP-709).
@@ -28,7 +29,8 @@ pub(crate) async fn handle(ctx: Ctx, request: OffsetFetchRequest) -> Answer<Offs
     Answer::later(async move {
         if ctx.version >= SEVERAL_GROUPS {
             let stable = request.require_stable;
-            let groups = request.groups.into_iter().map(|g| group(&ctx, g, stable));
+            let groups = distinct(request.groups, |g| g.group_id.clone());
+            let groups = groups.into_iter().map(|g| group(&ctx, g, stable));
             let groups = join_all(groups).await;
             return OffsetFetchResponse {
                 groups,

@@ -4,7 +4,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ottla_runtime::system;
-use ottla_wire::messages::RequestHeader;
+use ottla_wire::messages::describe_configs_request::DescribeConfigsResource;
+use ottla_wire::messages::metadata_request::MetadataRequestTopic;
+use ottla_wire::messages::offset_fetch_request::OffsetFetchRequestGroup;
+use ottla_wire::messages::{
+    DescribeConfigsRequest, DescribeGroupsRequest, MetadataRequest, OffsetFetchRequest,
+    RequestHeader,
+};
 use ottla_wire::{ApiKey, Request, Seed, encode_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -161,4 +167,50 @@ async fn requests_that_announce_much_and_bring_little_take_no_memory() {
         after.saturating_sub(before) < 1 << 30,
         "{before} became {after}"
     );
+}
+
+#[tokio::test]
+async fn what_is_asked_for_many_times_is_answered_once() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    client.create("topic", 50, &[]).await;
+    crate::groups::ready(&mut client, "group").await;
+    let many = 50_000;
+    let topic = MetadataRequestTopic {
+        name: Some("topic".into()),
+        ..MetadataRequestTopic::default()
+    };
+    let request = MetadataRequest {
+        topics: Some(vec![topic; many]),
+        ..MetadataRequest::default()
+    };
+    assert_eq!(client.ask(12, request).await.topics.len(), 1);
+    let own = node.node.identity.node_id.0;
+    let resource = |name: String| DescribeConfigsResource {
+        resource_type: 4,
+        resource_name: name.as_str().into(),
+        configuration_keys: None,
+        ..DescribeConfigsResource::default()
+    };
+    let spellings = (0..many).map(|n| resource(format!("{own:0>width$}", width = 1 + n % 9)));
+    let request = DescribeConfigsRequest {
+        resources: spellings.collect(),
+        ..DescribeConfigsRequest::default()
+    };
+    assert_eq!(client.ask(4, request).await.results.len(), 1);
+    let request = DescribeGroupsRequest {
+        groups: vec!["group".into(); many],
+        ..DescribeGroupsRequest::default()
+    };
+    assert_eq!(client.ask(5, request).await.groups.len(), 1);
+    let group = OffsetFetchRequestGroup {
+        group_id: "group".into(),
+        topics: None,
+        ..OffsetFetchRequestGroup::default()
+    };
+    let request = OffsetFetchRequest {
+        groups: vec![group; many],
+        ..OffsetFetchRequest::default()
+    };
+    assert_eq!(client.ask(9, request).await.groups.len(), 1);
 }

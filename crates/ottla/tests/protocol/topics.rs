@@ -309,7 +309,7 @@ async fn metadata_is_found_by_name_and_id_and_creates_what_is_missing() {
             "{name}"
         );
         assert!(made[0].partitions.iter().all(|p| p.leader_id >= 0));
-        assert_eq!(error(made[2].error_code), ErrorCode::InvalidTopicException);
+        assert_eq!(error(made[1].error_code), ErrorCode::InvalidTopicException);
         assert_eq!(client.append(name, &["at once"]).await, 0);
     }
 }
