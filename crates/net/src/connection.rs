@@ -107,7 +107,7 @@ struct Requests<'a, D, R> {
 struct Frame {
     bytes: Bytes,
     arrived: Instant,
-    memory: Option<Memory>,
+    memory: Memory,
     slot: OwnedSemaphorePermit,
 }
 
@@ -142,7 +142,7 @@ impl<D: Dispatch, R: AsyncRead + Unpin> Requests<'_, D, R> {
                 Next::Bad(ended, slot) => {
                     let held = Held {
                         _slot: slot,
-                        _memory: None,
+                        _memory: Memory::default(),
                     };
                     self.enqueue(Answer::End(ended), None, held).await;
                     break;
@@ -172,8 +172,7 @@ impl<D: Dispatch, R: AsyncRead + Unpin> Requests<'_, D, R> {
             Err(bad @ Ended::BadLength(_)) => return Ok(Next::Bad(bad, slot)),
             Err(ended) => return Err(ended),
         };
-        let memory = shared.memory.take(length).await;
-        let bytes = self.frames.body(length).await?;
+        let (bytes, memory) = self.frames.body(length, &shared.memory).await?;
         self.connection.listener.count_in(PREFIX + bytes.len());
         Ok(Next::Frame(Frame {
             bytes,

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::error::Ended;
 use crate::first_bytes::Guess;
+use crate::limits::{Memory, MemoryBudget};
 use crate::options::Options;
 
 /// Bytes of a frame's length.
@@ -23,6 +24,15 @@ pub(crate) const PREFIX: usize = 4;
 /// What one read asks for, and with it what an idle connection holds. Frames up to this length
 /// share their buffer.
 const SHARED_BUFFER: usize = 4096;
+
+/// Room for a long frame's bytes is taken in pieces of this length, each before it is read,
+const GRANT: usize = 256 * 1024;
+
+/// but the first piece is short: a peer has to send something before it gets more.
+const FIRST_GRANT: usize = 16 * 1024;
+
+/// A buffer for a frame begins with at most this capacity, and grows with what arrives.
+const FIRST_CAPACITY: usize = 1024 * 1024;
 
 /// A long frame holds its memory for at most this many times the stall timeout.
 const WINDOWS_OF_A_LONG_FRAME: usize = 16;
@@ -104,30 +114,58 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// The next frame's body, after its [`FrameReader::length`].
-    pub(crate) async fn body(&mut self, length: u32) -> Result<Bytes, Ended> {
+    /// The next frame's body, after its [`FrameReader::length`], and the room that it takes. Frames
+    /// that fit into the shared buffer take none: heartbeats and fetches go on when large requests
+    /// have used up the budget.
+    pub(crate) async fn body(
+        &mut self,
+        length: u32,
+        budget: &MemoryBudget,
+    ) -> Result<(Bytes, Memory), Ended> {
         let length = length as usize;
         self.any_frame_read = true;
         if length <= SHARED_BUFFER || length <= self.buffer.len() {
             self.fill_shared(length).await?;
-            return Ok(self.buffer.split_to(length).freeze());
+            return Ok((self.buffer.split_to(length).freeze(), Memory::default()));
         }
-        let mut body = BytesMut::with_capacity(length);
+        self.long_body(length, budget).await
+    }
+
+    async fn long_body(
+        &mut self,
+        length: usize,
+        budget: &MemoryBudget,
+    ) -> Result<(Bytes, Memory), Ended> {
+        let after = self.limits.stall;
+        let windows = length / WINDOWS_OF_A_LONG_FRAME;
+        let step = self.limits.min_progress_bytes.max(windows);
+        let mut memory = Memory::default();
+        let mut body = BytesMut::with_capacity(length.min(FIRST_CAPACITY));
         body.put(self.buffer.split());
-        let step = self
-            .limits
-            .min_progress_bytes
-            .max(length / WINDOWS_OF_A_LONG_FRAME);
+        let (mut granted, mut goal, mut time_left) = (0, 0, after);
         while body.len() < length {
-            let goal = body.len().saturating_add(step).min(length);
-            let reading = read_until(&mut self.stream, &mut body, goal, length);
-            let after = self.limits.stall;
-            match self.clock.timeout(after, reading).await {
+            if body.len() >= granted {
+                // Waiting for room that others hold is not the peer's fault and not timed.
+                let piece = if granted == 0 { FIRST_GRANT } else { GRANT };
+                let more = piece.min(length - granted);
+                budget
+                    .grow(&mut memory, u32::try_from(more).unwrap_or(u32::MAX))
+                    .await;
+                granted += more;
+            }
+            if body.len() >= goal {
+                goal = body.len().saturating_add(step).min(length);
+                time_left = after;
+            }
+            let began = self.clock.instant();
+            let reading = read_until(&mut self.stream, &mut body, goal.min(granted), granted);
+            match self.clock.timeout(time_left, reading).await {
                 Some(result) => result?,
                 None => return Err(Ended::SlowRequest { length, after }),
             }
+            time_left = time_left.saturating_sub(self.clock.instant() - began);
         }
-        Ok(body.freeze())
+        Ok((body.freeze(), memory))
     }
 
     /// Reads into the shared buffer until it holds `wanted` bytes, which are few.
@@ -166,15 +204,15 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     }
 }
 
-/// Reads until `body` has at least `goal` bytes, and never more than `length`.
+/// Reads until `body` has at least `goal` bytes, and never more than `limit`.
 async fn read_until(
     stream: &mut (impl AsyncRead + Unpin),
     body: &mut BytesMut,
     goal: usize,
-    length: usize,
+    limit: usize,
 ) -> Result<(), Ended> {
     while body.len() < goal {
-        let missing = length - body.len();
+        let missing = limit - body.len();
         if stream.read_buf(&mut body.limit(missing)).await? == 0 {
             return Err(Ended::Torn { read: body.len() });
         }

@@ -88,15 +88,24 @@ impl Drop for Place {
     }
 }
 
-/// Bytes of requests that may be in memory. Requests wait for room in the order in which they
-/// ask, so that a large one is not overtaken for ever by small ones.
+/// Bytes of requests that may be in memory.
+///
+/// A request takes its room as its bytes arrive, not when it announces them: a peer that promises
+/// 100 MiB and sends nothing holds next to nothing. When no room is left, requests wait in the order
+/// in which they ask. One of them at a time may go on beyond the budget, so that begun requests,
+/// each waiting for the room that the others hold, cannot stop each other for ever.
 pub(crate) struct MemoryBudget {
     total: usize,
     left: Arc<Semaphore>,
+    overdraft: Arc<Semaphore>,
 }
 
 /// Room that a request takes; dropping it gives it back.
-pub(crate) type Memory = OwnedSemaphorePermit;
+#[derive(Default)]
+pub(crate) struct Memory {
+    room: Option<OwnedSemaphorePermit>,
+    overdraft: Option<OwnedSemaphorePermit>,
+}
 
 impl MemoryBudget {
     pub(crate) fn new(bytes: usize) -> Self {
@@ -104,6 +113,7 @@ impl MemoryBudget {
         MemoryBudget {
             total,
             left: Arc::new(Semaphore::new(total)),
+            overdraft: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -115,12 +125,24 @@ impl MemoryBudget {
         self.total - self.left.available_permits()
     }
 
-    /// Takes room for a request; `None` never comes for one within [`MemoryBudget::total`].
-    pub(crate) async fn take(&self, bytes: u32) -> Option<Memory> {
-        if bytes as usize > self.total {
-            return None;
+    /// Takes room for `bytes` more of a request, waiting for it if there is none.
+    pub(crate) async fn grow(&self, memory: &mut Memory, bytes: u32) {
+        if memory.overdraft.is_some() {
+            return;
         }
-        Arc::clone(&self.left).acquire_many_owned(bytes).await.ok()
+        // Neither semaphore is ever closed, so that each wait ends with a permit.
+        tokio::select! {
+            biased;
+            room = Arc::clone(&self.left).acquire_many_owned(bytes) => {
+                match (&mut memory.room, room.ok()) {
+                    (Some(held), Some(more)) => held.merge(more),
+                    (held, more) => *held = more,
+                }
+            }
+            overdraft = Arc::clone(&self.overdraft).acquire_owned() => {
+                memory.overdraft = overdraft.ok();
+            }
+        }
     }
 }
 
@@ -149,5 +171,27 @@ mod tests {
         assert_eq!(connections.enter(ip(9)).err(), Some(Refused::Total));
         drop(again);
         assert_eq!(connections.enter(ip(9)).err(), Some(Refused::PerIp));
+    }
+
+    #[tokio::test]
+    async fn one_request_at_a_time_goes_on_beyond_the_budget() {
+        let budget = MemoryBudget::new(100);
+        let mut first = Memory::default();
+        let mut second = Memory::default();
+        let mut third = Memory::default();
+        budget.grow(&mut first, 60).await;
+        budget.grow(&mut second, 60).await;
+        assert!(second.overdraft.is_some(), "there was no room for it");
+        budget.grow(&mut second, 1000).await;
+        assert_eq!(budget.used(), 60);
+        {
+            let mut waiting = std::pin::pin!(budget.grow(&mut third, 60));
+            assert!(futures_util::FutureExt::now_or_never(waiting.as_mut()).is_none());
+            drop(second);
+            waiting.await;
+        }
+        assert!(third.overdraft.is_some());
+        drop((first, third));
+        assert_eq!(budget.used(), 0);
     }
 }

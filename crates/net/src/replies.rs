@@ -41,7 +41,7 @@ pub(crate) enum Answer {
 /// What a request keeps until its reply is out.
 pub(crate) struct Held {
     pub(crate) _slot: OwnedSemaphorePermit,
-    pub(crate) _memory: Option<Memory>,
+    pub(crate) _memory: Memory,
 }
 
 /// Finished replies that wait, so that the reading side can wait for the writing side.
