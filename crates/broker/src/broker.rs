@@ -96,17 +96,16 @@ impl Broker {
 
     /// Asks the controller for a change and waits until this broker has followed it.
     pub(crate) async fn submit(&self, command: Command) -> Result<Reply, Refusal> {
-        let gone = |_| Refusal::new(ErrorCode::BrokerNotAvailable, "The node is stopping.");
+        // Clients try this one again, and so find the node that takes over, or this one restarted.
+        let stopping = || Refusal::new(ErrorCode::NotController, "The node is stopping.");
+        let gone = |_| stopping();
         let reply = self.metadata.commands.call(command).await.map_err(gone)??;
         // The reply comes after the image was published, so that this one is new enough.
         let offset = self.metadata.image.get().metadata_offset();
         let mut shown = self.shown.clone();
         while shown.get().metadata_offset() < offset {
             if !shown.changed().await {
-                return Err(Refusal::new(
-                    ErrorCode::BrokerNotAvailable,
-                    "The node is stopping.",
-                ));
+                return Err(stopping());
             }
         }
         Ok(reply)

@@ -86,7 +86,7 @@ impl Desk {
         ClientOptions {
             client_id: who.to_owned(),
             connect_timeout: Duration::from_millis(300),
-            request_timeout: Duration::from_millis(200 + self.random.below(1_200)),
+            request_timeout: Duration::from_millis(250 + self.random.below(400)),
             deadline,
             retry_backoff: Duration::from_millis(20),
             retry_backoff_max: Duration::from_millis(200),

@@ -50,7 +50,9 @@ impl Schedule {
         if now_ms < self.next_ms {
             return None;
         }
-        self.next_ms = now_ms + 50 + self.random.below(1_500);
+        // Often soon after the last one: a node that has just come back is the most delicate.
+        let pause_ms = [300, 1_000, 2_000][self.random.below(3) as usize];
+        self.next_ms = now_ms + 20 + self.random.below(pause_ms);
         self.draw()
     }
 
@@ -86,12 +88,12 @@ impl Schedule {
         match self.random.below(3) {
             0 => 1,
             1 => self.random.below(100),
-            _ => self.random.below(1_500),
+            _ => self.random.below(700),
         }
     }
 
     fn end(&self) -> End {
-        match self.random.below(3) {
+        match self.random.below(2) {
             0 => End::Kill,
             _ => End::Power,
         }

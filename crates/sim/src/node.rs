@@ -89,7 +89,7 @@ impl NodeControl {
         let note = |what: &str| {
             inner.history.note(Event::Node {
                 what: what.to_owned(),
-            })
+            });
         };
         note("starts");
         let ended = async {

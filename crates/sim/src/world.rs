@@ -141,7 +141,7 @@ struct World {
 impl World {
     fn new(scenario: &Scenario, node: NodeControl, disk: NodeDisk, history: History) -> Self {
         let seed = scenario.seed;
-        let random = Random::from_seed(seed ^ 0x776f_726c_64);
+        let random = Random::from_seed(seed ^ 0x0077_6f72_6c64);
         let mut sim = Builder::new()
             .rng_seed(seed)
             // 2025-01-01; the real time must not leak in.
@@ -242,10 +242,10 @@ impl World {
             }
         } else if let Some(panic) = panics.into_iter().next() {
             return Err(failed(format!("the node ended by itself: {panic}")));
-        } else if let Some(failure) = failure {
-            if !self.disk.is_limited() {
-                return Err(failed(format!("the node failed: {failure}")));
-            }
+        } else if let Some(failure) = failure
+            && !self.disk.is_limited()
+        {
+            return Err(failed(format!("the node failed: {failure}")));
         }
         if self.back_at_ms.is_none() && !self.sim.is_host_running(NODE) {
             self.back_at_ms = Some(self.now_ms() + self.schedule.away_ms());

@@ -17,7 +17,7 @@ pub(crate) async fn follow(desk: Desk) {
     let mut next = vec![0; desk.partitions.unsigned_abs() as usize];
     while !desk.over.is_announced() {
         let options = ConsumerOptions {
-            max_wait: Duration::from_millis(10 + desk.random.below(300)),
+            max_wait: Duration::from_millis(5 + desk.random.below(100)),
             partition_max_bytes: 1 << (8 + desk.random.below(13)),
             ..ConsumerOptions::default()
         };
