@@ -148,7 +148,7 @@ async fn garbage_and_wrong_lengths_close_the_connection() {
 
 #[tokio::test]
 async fn requests_that_announce_much_and_bring_little_take_no_memory() {
-    let budget = (8u64 << 30).to_string();
+    let budget = (128u64 << 20).to_string();
     let node = TestNode::start(&[("queued.max.request.bytes", &budget)]).await;
     let before = system::resident_memory_bytes().unwrap_or(0);
     let mut open = Vec::new();
