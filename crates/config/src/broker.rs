@@ -187,6 +187,9 @@ declare_properties! {
         log_segment_delete_delay_ms: i64 = "60000", "log.segment.delete.delay.ms",
             AtLeast(0), Ms, Live, Works;
             "How long the files of a deleted segment stay on disk."
+        disk_reserve_bytes: i64 = "33554432", "ottla.disk.reserve.bytes",
+            AtLeast(0), Bytes, Restart, Works;
+            "Records are refused while fewer bytes than this are free on the disk: so topics can still be deleted, consumers can still commit, and the node can be restarted."
         log_index_interval_bytes: i32 = "4096", "log.index.interval.bytes",
             AtLeast(0), Bytes, Live, Works;
             "Roughly how many bytes of records lie between two index entries."

@@ -12,7 +12,7 @@ use crate::core::Answer;
 use crate::index;
 use crate::owner::{Active, Owner};
 use crate::producer_state::{RememberedBatch, Staged, Verdict};
-use crate::{Append, AppendError, Error, LogConfig, Wait};
+use crate::{Append, AppendError, Error, LogConfig, Origin, Wait};
 
 /// Where records are now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,8 @@ struct Run {
     answers: Vec<(Answer, Outcome)>,
     /// The offset behind the last batch, when there is one.
     end: Option<Offset>,
+    /// Whether a client's records are among them.
+    from_client: bool,
 }
 
 impl Owner {
@@ -193,6 +195,7 @@ impl Owner {
             run.bytes += stamped.total_len() as u64;
             run.batches.push(stamped);
         }
+        run.from_client |= append.origin == Origin::Client;
         run.epochs.push((append.leader_epoch, base_offset));
         run.end = Some(next);
         Appended {
@@ -231,6 +234,9 @@ impl Owner {
         };
         match self.try_write(&run) {
             Ok(()) => {
+                if run.from_client && self.core.context.room.tell_room() {
+                    tracing::info!("there is room on the disk again: produce is accepted");
+                }
                 written.bytes += run.bytes;
                 written.answers.extend(run.answers);
                 self.note(run.batches, run.staged, run.epochs, end, config);
@@ -252,6 +258,7 @@ impl Owner {
     }
 
     fn try_write(&mut self, run: &Run) -> Result<(), Error> {
+        self.take_room(run)?;
         if self.active.is_none() {
             self.create_first_segment()?;
         }
@@ -273,6 +280,20 @@ impl Owner {
             fail_stop(format!("cannot cut {} back: {error}", path.display()));
         }
         Err(Error::io("write", &path)(error))
+    }
+
+    /// Refuses what would use up the room that making room needs.
+    fn take_room(&self, run: &Run) -> Result<(), Error> {
+        let (context, dir) = (&self.core.context, self.dir());
+        let origin = if run.from_client {
+            Origin::Client
+        } else {
+            Origin::Coordinator
+        };
+        // The partition's own folder comes with its first record.
+        let folder = dir.parent().unwrap_or(dir);
+        let taken = context.room.take(&*context.disk, folder, run.bytes, origin);
+        taken.map_err(Error::io("append to", dir))
     }
 
     /// Takes note of batches that are written.

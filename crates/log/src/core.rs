@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::epochs::Epochs;
 use crate::owner::Owner;
+use crate::room::Room;
 use crate::segment::Segment;
 use crate::tail_cache::{LogTail, TailCache};
 use crate::{Append, AppendError, Appended, Error, LogConfig, LogDirOptions, Probe};
@@ -25,6 +26,7 @@ pub(crate) struct Context {
     pub(crate) workers: Workers,
     pub(crate) options: LogDirOptions,
     pub(crate) cache: TailCache,
+    pub(crate) room: Room,
     pub(crate) probe: Arc<Probe>,
     /// Files and folders to remove, and when.
     pub(crate) trash: Mutex<Vec<(TimestampMs, PathBuf)>>,

@@ -19,6 +19,7 @@ use crate::layout;
 use crate::owner::Owner;
 use crate::progress::RecoveryProgress;
 use crate::recovery::{Recovered, Recovery};
+use crate::room::Room;
 use crate::tail_cache::TailCache;
 use crate::{Error, Log, LogConfig, LogDirOptions, Probe};
 
@@ -36,6 +37,8 @@ pub(crate) struct Inner {
     checkpoints: Mutex<Checkpoints>,
     progress: Arc<RecoveryProgress>,
     lock: Mutex<Option<Box<dyn Lock>>>,
+    /// Whether the last process ended cleanly.
+    clean_start: bool,
 }
 
 /// What the checkpoint files have; held while they are written, so that they are written in order.
@@ -86,6 +89,7 @@ impl LogDir {
             random: runtime.random.clone(),
             workers: runtime.tasks.workers("log-disk", options.disk_threads),
             cache: TailCache::new(options.cache_bytes),
+            room: Room::new(options.reserve_bytes),
             probe: Arc::new(Probe::default()),
             trash: Mutex::new(trash),
             options,
@@ -104,6 +108,7 @@ impl LogDir {
             folders: Mutex::new(folders),
             checkpoints: Mutex::new(checkpoints),
             lock: Mutex::new(Some(lock)),
+            clean_start: clean_shutdown,
         };
         Ok((LogDir(Arc::new(inner)), report))
     }
@@ -281,7 +286,6 @@ impl LogDir {
             bytes_since_checkpoint: recovered.bytes_since_checkpoint,
             snapshot_offset: recovered.snapshot_offset,
             folder_exists: recovered.folder_exists,
-            full_logged_ms: None,
         });
         core.queue.lock().owner = Some(owner);
         Log(core)
@@ -545,7 +549,11 @@ impl LogDir {
             .on_worker(move || {
                 dir.write_checkpoints()?;
                 closed?;
-                dir.write_marker()
+                // A log that was not recovered yet is as unclean as before.
+                if dir.0.clean_start || dir.unopened().is_empty() {
+                    dir.write_marker()?;
+                }
+                Ok(())
             })
             .await;
         self.0.context.workers.close();

@@ -83,12 +83,18 @@ pub(crate) fn file(dir: &Path, offset: Offset, suffix: &str) -> PathBuf {
     dir.join(format!("{offset:020}{suffix}"))
 }
 
+/// The metadata quorum keeps its own log beside the partitions, in a folder named like theirs.
+const CLUSTER_METADATA: &str = "__cluster_metadata";
+
 /// The partition whose folder has this name; deleted ones have none.
 pub(crate) fn parse_folder(name: &str) -> Option<TopicPartition> {
     if is_deleted_folder(name) {
         return None;
     }
     let (topic, partition) = name.rsplit_once('-')?;
+    if topic == CLUSTER_METADATA {
+        return None;
+    }
     let partition: u32 = partition.parse().ok()?;
     let partition = i32::try_from(partition).ok()?;
     let parsed = TopicPartition::new(TopicName::new(topic).ok()?, partition);
@@ -152,7 +158,14 @@ mod tests {
             parse_folder("x-delete-0").unwrap().topic.as_str(),
             "x-delete"
         );
-        for bad in ["a", "a-", "a-01", "-1", "a-99999999999"] {
+        for bad in [
+            "a",
+            "a-",
+            "a-01",
+            "-1",
+            "a-99999999999",
+            "__cluster_metadata-0",
+        ] {
             assert!(parse_folder(bad).is_none(), "{bad}");
         }
         let long = TopicPartition::new(TopicName::new(&"x".repeat(249)).unwrap(), 3);

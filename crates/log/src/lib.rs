@@ -36,6 +36,7 @@ mod read;
 mod recovery;
 mod retention;
 mod roll;
+mod room;
 mod segment;
 mod tail_cache;
 mod walk;

@@ -27,6 +27,9 @@ pub struct LogDirOptions {
     pub producer_id_expiration_ms: i64,
     /// How long deleted files keep their bytes under another name (`file.delete.delay.ms`).
     pub file_delete_delay_ms: i64,
+    /// Clients' records are refused while fewer bytes than this are free, so that what makes room
+    /// again still has some (`ottla.disk.reserve.bytes`).
+    pub reserve_bytes: u64,
 }
 
 impl Default for LogDirOptions {
@@ -40,6 +43,7 @@ impl Default for LogDirOptions {
             flush_check_interval: Duration::from_secs(1),
             producer_id_expiration_ms: 86_400_000,
             file_delete_delay_ms: 60_000,
+            reserve_bytes: 0,
         }
     }
 }

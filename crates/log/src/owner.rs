@@ -40,8 +40,6 @@ pub(crate) struct Owner {
     /// The offset of the newest producer snapshot.
     pub(crate) snapshot_offset: Option<Offset>,
     pub(crate) folder_exists: bool,
-    /// When the full disk was last spoken of.
-    pub(crate) full_logged_ms: Option<i64>,
 }
 
 /// The segment that grows.
@@ -201,12 +199,12 @@ impl Owner {
         }
         Probe::add(&self.core.context.probe.storage_full, 1);
         let now = self.core.context.clock.monotonic_ms();
-        if self.full_logged_ms.is_none_or(|at| now - at >= 10_000) {
-            self.full_logged_ms = Some(now);
+        if self.core.context.room.tell_full(now) {
             tracing::error!(
                 log = %self.core.partition,
                 %error,
-                "the disk is full: produce is refused until there is room; reads and deletes go on"
+                "the disk is full: produce is refused until there is room, reads and deletes go on; delete \
+                 topics, shorten retention.ms, or add space"
             );
         }
     }

@@ -51,6 +51,23 @@ impl Node {
             partitions = report.partitions.len(),
             "data directory opened"
         );
+        let started = Node::start_on(runtime, config, data, budget, log_dir.clone()).await;
+        if started.is_err() {
+            // A start that is refused leaves the data as it found it: cleanly shut down.
+            runtime.tasks.stop().await;
+            log_dir.close().await?;
+        }
+        started
+    }
+
+    /// Starts the roles on the data directory, which is ours by now.
+    async fn start_on(
+        runtime: &Runtime,
+        config: &Arc<NodeConfig>,
+        data: PathBuf,
+        budget: usize,
+        log_dir: LogDir,
+    ) -> anyhow::Result<Node> {
         runtime
             .tasks
             .run("log housekeeping", Housekeeping::new(&log_dir));
@@ -131,6 +148,7 @@ fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {
         flush_check_interval: defaults.flush_check_interval.min(ms(scheduler_ms)),
         producer_id_expiration_ms: i64::from(broker.producer_id_expiration_ms),
         file_delete_delay_ms: broker.log_segment_delete_delay_ms,
+        reserve_bytes: u64::try_from(broker.disk_reserve_bytes).unwrap_or(0),
         ..defaults
     }
 }
