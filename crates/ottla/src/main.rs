@@ -26,10 +26,23 @@ fn server(args: &ServerArgs) -> ExitCode {
     match serve(&start) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&format!("{error:#}"));
+            report(&chain(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// The error with its causes, each said once: many messages end with their cause already.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn serve(start: &ServerStart) -> anyhow::Result<()> {
