@@ -95,6 +95,8 @@ pub struct Service {
     store: Arc<Mutex<Store>>,
     epoch: LeaderEpoch,
     since_snapshot: Growth,
+    /// When the full disk was last spoken of.
+    full_told_ms: Option<i64>,
 }
 
 /// What the log has gained since the last snapshot.
@@ -140,6 +142,7 @@ impl Controller {
             store: Arc::new(Mutex::new(store)),
             epoch,
             since_snapshot,
+            full_told_ms: None,
             options,
         };
         tracing::info!(
@@ -266,7 +269,8 @@ impl Service {
             let store = Arc::clone(&self.store);
             let append = move || store.lock().append(&bytes, count);
             if let Appended::DiskFull(error) = self.runtime.tasks.blocking(append).await? {
-                refuse_all(answers, &self.dir, &error);
+                self.tell_full(answers.len(), &error);
+                refuse_all(answers);
                 return Ok(());
             }
             self.image = Arc::new(image);
@@ -278,6 +282,21 @@ impl Service {
             responder.send(answer);
         }
         Ok(())
+    }
+
+    /// Once a minute at most, however often clients try again.
+    fn tell_full(&mut self, commands: usize, error: &std::io::Error) {
+        let now_ms = self.runtime.clock.monotonic_ms();
+        if self.full_told_ms.is_some_and(|at| now_ms - at < 60_000) {
+            return;
+        }
+        self.full_told_ms = Some(now_ms);
+        tracing::error!(
+            folder = %self.dir.display(),
+            %error,
+            commands,
+            "no room for changes of the metadata; they are refused until space is freed"
+        );
     }
 
     fn encode(&self, records: &[Record]) -> Result<bytes::Bytes, Error> {
@@ -375,13 +394,7 @@ fn decide_on(
 
 /// The disk is full: nothing of the round happened. Refusals were decided on changes that did not
 /// happen either, so every caller gets the same answer.
-fn refuse_all(answers: Vec<Answer>, dir: &Path, error: &std::io::Error) {
-    tracing::error!(
-        folder = %dir.display(),
-        %error,
-        commands = answers.len(),
-        "no room for changes of the metadata; they are refused until space is freed"
-    );
+fn refuse_all(answers: Vec<Answer>) {
     for (responder, _) in answers {
         let message = "The controller's disk is full; free some space and try again.";
         responder.send(Err(Refusal::new(ErrorCode::KafkaStorageError, message)));
