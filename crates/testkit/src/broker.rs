@@ -80,6 +80,11 @@ impl Broker {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// The port of our node's HTTP: health and metrics.
+    pub fn http_port(&self) -> u16 {
+        self.second_port
+    }
+
     /// The folder in which the broker keeps its data.
     pub fn data_dir(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -88,6 +93,11 @@ impl Broker {
     /// The process, while there is one.
     pub fn process(&self) -> Result<&Process> {
         self.process.as_ref().context("the broker is not running")
+    }
+
+    /// The process, for a caller that ends it in a way of its own; another one can be started then.
+    pub fn take_process(&mut self) -> Option<Process> {
+        self.process.take()
     }
 
     /// Starts the process and does not wait for it.
