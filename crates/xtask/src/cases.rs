@@ -42,8 +42,13 @@ impl Tally {
         }
     }
 
-    /// Takes in one line of `cargo test`: `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+    /// Takes in one line of `cargo test`: `test result: ok. 3 passed; 0 failed; 1 ignored; …`, or
+    /// `not run: NAME: REASON` of a test that found itself without what it needs.
     pub(crate) fn take_cargo_line(&mut self, line: &str) {
+        if line.starts_with("not run: ") {
+            self.not_run += 1;
+            return;
+        }
         let Some(result) = line.strip_prefix("test result: ") else {
             return;
         };
