@@ -167,8 +167,14 @@ impl State {
         self.pending_names.push((dir.to_owned(), change));
     }
 
+    /// The bytes of all files that have a name. (A real disk frees a removed file when its last
+    /// handle is closed; nothing here keeps handles of removed files for long.)
     fn used_bytes(&self) -> u64 {
-        self.files.values().map(|c| c.seen.len() as u64).sum()
+        let named = self.names.values().filter_map(|node| match node {
+            Node::File(id) => self.files.get(id),
+            Node::Dir => None,
+        });
+        named.map(|contents| contents.seen.len() as u64).sum()
     }
 
     fn dir_exists(&self, path: &Path) -> bool {

@@ -118,5 +118,11 @@ mod simulated {
         assert!(is_full(&error));
         disk.set_capacity_bytes(11);
         file.write_at(&[IoSlice::new(&[1])], 10).unwrap();
+        let other = disk.open(Path::new("g"), OpenMode::Create).unwrap();
+        assert!(is_full(
+            &other.write_at(&[IoSlice::new(&[1])], 0).unwrap_err()
+        ));
+        disk.remove_file(Path::new("f")).unwrap();
+        other.write_at(&[IoSlice::new(&[1; 11])], 0).unwrap();
     }
 }
