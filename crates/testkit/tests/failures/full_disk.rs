@@ -5,7 +5,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use bytes::Bytes;
 use ottla_model::ErrorCode;
 use ottla_testkit::{Broker, Signal};
 
@@ -34,7 +33,10 @@ impl SmallDisk {
             .map_err(|error| format!("mount cannot be run: {error}"))?;
         if !mounted.status.success() {
             let said = String::from_utf8_lossy(&mounted.stderr);
-            return Err(format!("a tmpfs cannot be mounted: {}", said.trim()));
+            return Err(format!(
+                "a tmpfs cannot be mounted: {}",
+                said.lines().next().unwrap_or_default()
+            ));
         }
         Ok(SmallDisk(at.to_owned()))
     }
@@ -95,10 +97,7 @@ fn assert_all_there(session: &Session, topic: &str, acknowledged: &[Vec<u8>]) {
     assert_eq!(read.len(), acknowledged.len());
     for (n, ((offset, bytes), wanted)) in read.iter().zip(acknowledged).enumerate() {
         assert_eq!(*offset, n as i64);
-        assert!(
-            *bytes == Bytes::from(wanted.clone()),
-            "record {n} is another one"
-        );
+        assert!(bytes == wanted, "record {n} is another one");
     }
 }
 
