@@ -15,6 +15,8 @@ pub(crate) struct Tally {
     pub(crate) failed: usize,
     /// Cases that could not run, for example because nothing restarts the node.
     pub(crate) not_run: usize,
+    /// Those of them that the next `test result` will count as passed.
+    pub(crate) called_passed: usize,
 }
 
 impl Tally {
@@ -47,6 +49,7 @@ impl Tally {
     pub(crate) fn take_cargo_line(&mut self, line: &str) {
         if line.starts_with("not run: ") {
             self.not_run += 1;
+            self.called_passed += 1;
             return;
         }
         let Some(result) = line.strip_prefix("test result: ") else {
@@ -58,7 +61,8 @@ impl Tally {
             at.and_then(|at| words.get(at.checked_sub(1)?)?.parse().ok())
                 .unwrap_or(0)
         };
-        self.passed += count("passed");
+        let called_passed = std::mem::take(&mut self.called_passed);
+        self.passed += count("passed").saturating_sub(called_passed);
         self.failed += count("failed");
         self.not_run += count("ignored");
     }
@@ -162,6 +166,15 @@ mod tests {
         tally.take_cargo_line("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured");
         tally.take_cargo_line("test some::case ... ok");
         assert_eq!((tally.passed, tally.failed, tally.not_run), (4, 2, 1));
+    }
+
+    #[test]
+    fn a_test_that_could_not_run_is_not_counted_as_passed() {
+        let mut tally = Tally::of("rust");
+        tally.take_cargo_line("not run: a full disk: a tmpfs cannot be mounted");
+        tally.take_cargo_line("test result: ok. 3 passed; 0 failed; 0 ignored");
+        tally.take_cargo_line("test result: ok. 2 passed; 0 failed; 0 ignored");
+        assert_eq!((tally.passed, tally.failed, tally.not_run), (4, 0, 1));
     }
 
     #[test]
