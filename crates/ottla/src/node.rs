@@ -45,12 +45,16 @@ impl Node {
         let (doors, path) = (runtime.clone(), data.clone());
         let open = move || LogDir::open(&doors, log_options, &path);
         let (log_dir, report) = runtime.tasks.blocking(open).await?;
-        tracing::info!(
-            data = %data.display(),
-            clean_shutdown = report.clean_shutdown,
-            partitions = report.partitions.len(),
-            "data directory opened"
-        );
+        let partitions = report.partitions.len();
+        if report.clean_shutdown {
+            tracing::info!(data = %data.display(), partitions, "the last stop was clean");
+        } else if partitions > 0 {
+            tracing::info!(
+                data = %data.display(),
+                partitions,
+                "the last run did not end cleanly: reading again what lies behind the checkpoints"
+            );
+        }
         let started = Node::start_on(runtime, config, data, budget, log_dir.clone()).await;
         if started.is_err() {
             // A start that is refused leaves the data as it found it: cleanly shut down.

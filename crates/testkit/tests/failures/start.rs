@@ -104,7 +104,7 @@ fn data_of_another_node_or_cluster_is_refused_with_both_ids() {
     node.spawn().unwrap();
     node.wait_ready().unwrap();
     assert!(
-        log_of(&node).contains("clean_shutdown=true"),
+        log_of(&node).contains("the last stop was clean"),
         "{}",
         log_of(&node)
     );

@@ -23,7 +23,7 @@ fn assert_stops_cleanly(node: &mut Broker, signal: Signal) {
     node.spawn().unwrap();
     node.wait_ready().unwrap();
     assert!(
-        log_of(node).contains("clean_shutdown=true"),
+        log_of(node).contains("the last stop was clean"),
         "{}",
         log_of(node)
     );
