@@ -35,6 +35,8 @@ pub struct Options {
     pub request_budget_bytes: usize,
     /// The bytes of records on their way to clients that may be in memory at a time.
     pub read_budget_bytes: usize,
+    /// The connections that the process has file descriptors for; `max.connections` may be lower.
+    pub connections_max: usize,
 }
 
 /// Why a broker does not start.
@@ -130,7 +132,11 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         shown,
         options.read_budget_bytes,
     ));
-    let net_options = net_options(config, options.request_budget_bytes);
+    let net_options = net_options(
+        config,
+        options.request_budget_bytes,
+        options.connections_max,
+    );
     let door = Arc::new(Door(Arc::clone(&broker)));
     let (server, net) = Server::bind(runtime.clone(), net_options, door).await?;
     let registration = Command::RegisterBroker(RegisterBroker {
@@ -178,7 +184,11 @@ fn endpoints(config: &NodeConfig, bound: &[(String, SocketAddr)]) -> Vec<Endpoin
     config.listeners.iter().map(endpoint).collect()
 }
 
-fn net_options(config: &NodeConfig, budget_bytes: usize) -> ottla_net::Options {
+fn net_options(
+    config: &NodeConfig,
+    budget_bytes: usize,
+    connections_max: usize,
+) -> ottla_net::Options {
     let broker = &config.broker;
     let count = |n: i32| usize::try_from(n).unwrap_or(0);
     let listeners = config.listeners.iter().map(|l| ListenerOptions {
@@ -195,7 +205,7 @@ fn net_options(config: &NodeConfig, budget_bytes: usize) -> ottla_net::Options {
     ottla_net::Options {
         listeners: listeners.collect(),
         max_frame_bytes: count(broker.socket_request_max_bytes),
-        max_connections: count(broker.max_connections),
+        max_connections: count(broker.max_connections).min(connections_max),
         max_connections_per_ip: count(broker.max_connections_per_ip),
         max_connections_per_ip_overrides: overrides,
         idle_timeout: Duration::from_millis(idle_ms),

@@ -1,18 +1,19 @@
 //! The HTTP port: health for Kubernetes' probes, metrics for Prometheus.
 
-use std::net::SocketAddr;
+mod accept;
+
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use ottla_runtime::net::{Listener, Stream};
-use ottla_runtime::{Clock, Runtime, TaskKind};
+use ottla_runtime::net::Listener;
+use ottla_runtime::{Runtime, TaskKind};
 use serde::Serialize;
 
+use self::accept::Accept;
 use crate::{Node, metrics};
 
 /// What the probes are told. The node is missing until it is put together.
@@ -58,7 +59,7 @@ pub(crate) fn serve(runtime: &Runtime, listener: Listener) -> Arc<OnceLock<Arc<N
     let shutdown = runtime.shutdown().clone();
     let clock = runtime.clock.clone();
     let served = async move {
-        let server = axum::serve(Accept { listener, clock }, router);
+        let server = axum::serve(Accept::new(listener, clock), router);
         // Open connections of scrapers are no reason to stay.
         tokio::select! {
             result = server => result,
@@ -144,33 +145,5 @@ async fn metrics_text(State(http): State<Http>) -> Response {
     {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    }
-}
-
-/// axum's listener over the runtime's door to the network.
-struct Accept {
-    listener: Listener,
-    clock: Clock,
-}
-
-impl axum::serve::Listener for Accept {
-    type Io = Stream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Stream, SocketAddr) {
-        loop {
-            match self.listener.accept().await {
-                Ok(accepted) => return accepted,
-                // Out of file descriptors, or a peer that went away: it passes.
-                Err(error) => {
-                    tracing::warn!(%error, "an HTTP connection could not be accepted");
-                    self.clock.sleep(Duration::from_millis(100)).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.listener.local_addr()
     }
 }

@@ -86,6 +86,7 @@ impl Node {
             metadata,
             request_budget_bytes: request_budget_bytes(config, budget),
             read_budget_bytes: budget / 4,
+            connections_max: connections_max(),
         })
         .await?;
         Ok(Node {
@@ -135,6 +136,13 @@ fn request_budget_bytes(config: &NodeConfig, budget: usize) -> usize {
         Ok(bytes) if bytes > 0 => bytes,
         _ => budget / 4,
     }
+}
+
+/// Three quarters of the files that the process may have open. The rest is for the logs: a flood of
+/// connections must not keep them from beginning a segment.
+fn connections_max() -> usize {
+    let limit = system::open_files_limit().unwrap_or(u64::MAX);
+    usize::try_from(limit / 4 * 3).unwrap_or(usize::MAX)
 }
 
 fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {

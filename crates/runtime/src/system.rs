@@ -58,6 +58,13 @@ pub fn open_files() -> Option<u64> {
     Some(std::fs::read_dir("/proc/self/fd").ok()?.count() as u64)
 }
 
+/// How many files the process may have open; `None` is no limit.
+#[must_use]
+pub fn open_files_limit() -> Option<u64> {
+    use rustix::process::{Resource, getrlimit};
+    getrlimit(Resource::Nofile).current
+}
+
 /// Raises the soft limit of open files to the hard one and returns it: a broker holds three files
 /// for every partition.
 pub fn raise_open_files_limit() -> Option<u64> {

@@ -65,13 +65,18 @@ pub(crate) fn stop(node: &mut Broker, signal: Signal) -> (ExitStatus, Duration, 
 
 /// The body of an HTTP answer with its status line.
 pub(crate) fn http(node: &Broker, path: &str) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", node.http_port())).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    try_http(node, path).unwrap()
+}
+
+/// The same, or what kept it from coming.
+pub(crate) fn try_http(node: &Broker, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", node.http_port()))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 /// A metric's value, summed over its labels of which `label` is part.

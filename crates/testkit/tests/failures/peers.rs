@@ -11,7 +11,7 @@ use ottla_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use ottla_wire::messages::{FetchRequest, RequestHeader};
 use ottla_wire::{ApiKey, encode_request};
 
-use super::harness::{PATIENCE, Session, eventually, log_of, metric, node, value};
+use super::harness::{PATIENCE, Session, eventually, log_of, metric, node, try_http, value};
 
 fn connect(node: &Broker) -> TcpStream {
     let stream = TcpStream::connect(node.bootstrap()).unwrap();
@@ -227,4 +227,33 @@ fn thousands_of_connections_that_come_and_go_leave_nothing_behind() {
     });
     let log = log_of(&node);
     assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
+}
+
+#[test]
+fn a_flood_of_the_http_port_is_closed_and_leaves_probes_and_clients_alone() {
+    let node = node(&[]);
+    let session = Session::patient(&node);
+    session.create("flooded", 1, &[]);
+    let http = ("127.0.0.1", node.http_port());
+    let before = metric(&node, "process_open_fds", "");
+    let mut silent: Vec<TcpStream> = (0..600)
+        .map(|_| TcpStream::connect(http).unwrap())
+        .collect();
+    // Those beyond the limit are closed at once.
+    let mut closed = 0;
+    for stream in &mut silent {
+        stream
+            .set_read_timeout(Some(Duration::from_millis(1)))
+            .unwrap();
+        closed += usize::from(is_closed(stream));
+    }
+    assert!(closed >= 300, "{closed} of 600 connections were closed");
+    work(&session, "flooded", 20);
+    drop(silent);
+    eventually("the probes are answered again", || {
+        try_http(&node, "/health/ready").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+    });
+    eventually("the descriptors are free again", || {
+        metric(&node, "process_open_fds", "") <= before + 8.0
+    });
 }
