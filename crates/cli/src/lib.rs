@@ -160,6 +160,7 @@ fn hear_signals(runtime: &Runtime, interrupt: &Shutdown) -> Result<(), Error> {
     let hearing = async move {
         loop {
             let heard = tokio::select! {
+                biased;
                 heard = ctrl_c.recv() => heard,
                 heard = terminate.recv() => heard,
             };

@@ -62,8 +62,9 @@ pub(crate) fn serve(runtime: &Runtime, listener: Listener) -> Arc<OnceLock<Arc<N
         let server = axum::serve(Accept::new(listener, clock), router);
         // Open connections of scrapers are no reason to stay.
         tokio::select! {
-            result = server => result,
+            biased;
             () = shutdown.announced() => Ok(()),
+            result = server => result,
         }
     };
     runtime.tasks.spawn(TaskKind::Service, "http", served);

@@ -108,6 +108,7 @@ fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be watched")?;
     Ok(async move {
         tokio::select! {
+            biased;
             _ = term.recv() => {}
             _ = interrupt.recv() => {}
         }

@@ -133,9 +133,10 @@ async fn serve(ctx: &Ctx, wanted: &[Wanted], limits: &Limits) -> Vec<(Wanted, Pa
         drop(partitions);
         let moved = select_all(watches.iter_mut().map(|w| Box::pin(w.changed())));
         tokio::select! {
-            _ = clock.timeout(left, moved) => {}
+            biased;
             // The node does not wait for those who wait.
             () = ctx.broker.runtime.shutdown().announced() => {}
+            _ = clock.timeout(left, moved) => {}
         }
     }
 }

@@ -70,7 +70,30 @@ pub(super) fn check(crate_name: &str, path: &Path, text: &str) -> Vec<Finding> {
             note(line, &path);
         }
     }
+    findings.extend(unfair_selects(&lines).map(|line| {
+        Finding {
+            path: path.to_path_buf(),
+            line,
+            what:
+                "tokio::select! draws its order from a source of its own: begin it with `biased;`, \
+               what must not starve first"
+                    .to_owned(),
+        }
+    }));
     findings
+}
+
+/// Every `select!` whose first line of code is not `biased;`.
+fn unfair_selects(lines: &[Line]) -> impl Iterator<Item = usize> {
+    let is_unfair = |(at, line): (usize, &Line)| {
+        let opens = contains_word(&line.code, "select") && line.code.contains("select! {");
+        let first = lines[at + 1..]
+            .iter()
+            .map(|l| l.code.trim())
+            .find(|c| !c.is_empty());
+        (opens && first != Some("biased;")).then_some(line.number)
+    };
+    lines.iter().enumerate().filter_map(is_unfair)
 }
 
 /// Every `use` statement with braces, with the line where it starts.
@@ -175,6 +198,14 @@ mod tests {
     fn the_binary_may_read_files_but_not_the_clock() {
         assert!(found("cli", "src/a.rs", "std::fs::read(path)\n").is_empty());
         assert_eq!(found("cli", "src/a.rs", "SystemTime::now()\n").len(), 1);
+    }
+
+    #[test]
+    fn a_select_must_say_its_order() {
+        let unfair = "tokio::select! {\n    a = b() => a,\n}\n";
+        let fair = "let x = tokio::select! {\n    // First what ends it.\n    biased;\n    a = b() => a,\n};\n";
+        assert_eq!(found("net", "src/a.rs", unfair).len(), 1);
+        assert!(found("net", "src/a.rs", fair).is_empty());
     }
 
     #[test]
