@@ -8,7 +8,7 @@ use ottla_runtime::Runtime;
 use ottla_wire::messages::metadata_response::{MetadataResponsePartition, MetadataResponseTopic};
 use serde::Serialize;
 
-use crate::arguments::Globals;
+use crate::globals::Globals;
 use crate::{Error, moment};
 
 /// A cluster that was reached.

@@ -12,9 +12,9 @@ use indicatif::ProgressBar;
 use ottla_client::{ConsumedRecord, Consumer, ConsumerOptions, OffsetAt, Reset, Start};
 use ottla_runtime::Shutdown;
 
-use crate::arguments::Globals;
 use crate::cluster::{Cluster, OffsetRange, TopicInfo};
 use crate::escape::escaped;
+use crate::globals::Globals;
 use crate::moment::{self, Moment};
 use crate::output::{OutputFormat, unprintable, yaml};
 use crate::progress::{self, Counted};

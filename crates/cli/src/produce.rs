@@ -19,9 +19,9 @@ use ottla_record::{Compression, Header};
 use ottla_runtime::{Runtime, Shutdown};
 use tokio::sync::mpsc;
 
-use crate::arguments::{Globals, key_value};
 use crate::cluster::Cluster;
 use crate::escape::escaped;
+use crate::globals::{Globals, key_value};
 use crate::output::OutputFormat;
 use crate::{Error, Streams};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::Error;
-use crate::arguments::key_value;
+use crate::globals::key_value;
 
 /// What `ottla server` takes.
 #[derive(Debug, Clone, Default, clap::Args)]

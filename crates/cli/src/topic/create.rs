@@ -3,8 +3,8 @@
 use ottla_model::{ErrorCode, TopicName};
 use serde::Serialize;
 
-use crate::arguments::key_value;
 use crate::cluster::{Cluster, CreateTopic};
+use crate::globals::key_value;
 use crate::output::{self, OutputFormat, View};
 use crate::{Error, Streams};
 
