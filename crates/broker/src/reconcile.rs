@@ -203,15 +203,10 @@ impl Reconciler {
         }
         // A folder is not taken away under the feet of its recovery.
         join_all(self.opening.remove(&image.id).unwrap_or_default()).await;
-        for partition in topic.partitions.iter().flatten() {
-            let name = TopicPartition::new(partition.topic.clone(), partition.index);
-            self.broker
-                .log_dir
-                .delete_log(&name)
-                .await
-                .map_err(|e| e.to_string())?;
-        }
-        Ok(())
+        let held = topic.partitions.iter().flatten();
+        let names = held.map(|p| TopicPartition::new(p.topic.clone(), p.index));
+        let deleting = self.broker.log_dir.delete_logs(names.collect());
+        deleting.await.map_err(|e| e.to_string())
     }
 }
 

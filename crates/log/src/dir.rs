@@ -291,39 +291,47 @@ impl LogDir {
         Log(core)
     }
 
-    /// Deletes a log: its folder gets another name at once, durably, and is removed later.
-    pub async fn delete_log(&self, partition: &TopicPartition) -> Result<(), Error> {
-        let log = self.0.logs.lock().remove(partition);
-        if let Some(log) = &log {
-            // After what was enqueued before; then nothing touches the folder any more.
-            let retired = log.run(|owner| {
-                owner.core.queue.lock().closed = true;
-                owner.core.deleted.store(true, Ordering::Release);
-                owner.core.segments.store(Arc::default());
-                owner.core.tail.clear();
-                owner.active = None;
-                // Those who wait for news find out that there will be none.
-                owner.core.offsets.send_modify(|_| {});
-                Ok(())
-            });
+    /// Deletes logs: their folders get other names at once, durably, and are removed later. However
+    /// many they are, the data folder is flushed and the checkpoints are written once.
+    pub async fn delete_logs(&self, partitions: Vec<TopicPartition>) -> Result<(), Error> {
+        let logs: Vec<Log> = {
+            let mut open = self.0.logs.lock();
+            partitions.iter().filter_map(|p| open.remove(p)).collect()
+        };
+        // After what was enqueued before; then nothing touches the folders any more.
+        let retired: Vec<_> = logs.iter().map(|log| log.0.submit(retire)).collect();
+        for retired in retired.into_iter().flatten() {
             // A closed log is as good.
             drop(retired.await);
         }
-        self.0.folders.lock().remove(partition);
-        let (dir, partition) = (self.clone(), partition.clone());
-        self.on_worker(move || dir.remove_folder(&partition)).await
+        {
+            let mut folders = self.0.folders.lock();
+            for partition in &partitions {
+                folders.remove(partition);
+            }
+        }
+        let dir = self.clone();
+        self.on_worker(move || dir.remove_folders(&partitions))
+            .await
     }
 
-    fn remove_folder(&self, partition: &TopicPartition) -> Result<(), Error> {
+    fn remove_folders(&self, partitions: &[TopicPartition]) -> Result<(), Error> {
         let context = &self.0.context;
         let disk = &context.disk;
-        let from = self.0.path.join(partition.to_string());
-        let id = Uuid(context.random.bytes16());
-        let to = self.0.path.join(layout::deleted_folder(partition, id));
-        match disk.rename(&from, &to) {
-            Ok(()) => {}
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(Error::io("rename", &from)(error)),
+        let mut renamed = Vec::new();
+        for partition in partitions {
+            let from = self.0.path.join(partition.to_string());
+            let id = Uuid(context.random.bytes16());
+            let to = self.0.path.join(layout::deleted_folder(partition, id));
+            match disk.rename(&from, &to) {
+                Ok(()) => renamed.push(to),
+                // Nothing was ever written to it.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(Error::io("rename", &from)(error)),
+            }
+        }
+        if renamed.is_empty() {
+            return Ok(());
         }
         disk.sync_dir(&self.0.path)
             .map_err(Error::io("flush", &self.0.path))?;
@@ -331,13 +339,16 @@ impl LogDir {
             .clock
             .now_ms()
             .saturating_add(context.options.file_delete_delay_ms);
-        context.trash.lock().push((due, to));
+        let renamed = renamed.into_iter().map(|to| (due, to));
+        context.trash.lock().extend(renamed);
         {
             // A new topic of this name must not inherit the offsets.
             let mut known = self.0.checkpoints.lock();
-            known.recovery_points.remove(partition);
-            known.log_starts.remove(partition);
-            known.high_watermarks.remove(partition);
+            for partition in partitions {
+                known.recovery_points.remove(partition);
+                known.log_starts.remove(partition);
+                known.high_watermarks.remove(partition);
+            }
         }
         self.write_checkpoints().or_else(|error| {
             // On a full disk the old text stays until the next time. A start in between finds no
@@ -616,6 +627,17 @@ fn load_offsets(
     };
     offsets.retain(|partition, _| folders.contains(partition));
     Ok(offsets)
+}
+
+/// Ends a log whose topic is gone.
+fn retire(owner: &mut Owner) {
+    owner.core.queue.lock().closed = true;
+    owner.core.deleted.store(true, Ordering::Release);
+    owner.core.segments.store(Arc::default());
+    owner.core.tail.clear();
+    owner.active = None;
+    // Those who wait for news find out that there will be none.
+    owner.core.offsets.send_modify(|_| {});
 }
 
 fn format_of(offsets: &Offsets) -> String {

@@ -344,7 +344,7 @@ fn a_deleted_topic_leaves_nothing_to_a_new_one_of_the_same_name() {
             log.append(client(batch(&["old"]))).await.unwrap();
         }
         dir.checkpoint(true).await.unwrap();
-        dir.delete_log(&partition(0)).await.unwrap();
+        dir.delete_logs(vec![partition(0)]).await.unwrap();
         assert_eq!(
             log.append(client(batch(&["x"]))).await,
             Err(AppendError::Closed)
