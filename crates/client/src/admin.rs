@@ -1,4 +1,4 @@
-//! Topics, configurations and the cluster itself.
+//! Topics, and the cluster itself.
 
 use ottla_wire::messages::create_partitions_request::CreatePartitionsTopic;
 use ottla_wire::messages::create_topics_request::{
@@ -6,13 +6,11 @@ use ottla_wire::messages::create_topics_request::{
 };
 use ottla_wire::messages::create_topics_response::CreatableTopicResult;
 use ottla_wire::messages::delete_topics_request::DeleteTopicState;
-use ottla_wire::messages::describe_configs_request::DescribeConfigsResource;
-use ottla_wire::messages::describe_configs_response::DescribeConfigsResourceResult;
 use ottla_wire::messages::{
     CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, DescribeClusterRequest,
-    DescribeClusterResponse, DescribeConfigsRequest,
+    DescribeClusterResponse,
 };
-use ottla_wire::{ApiKey, Request, Response, Text};
+use ottla_wire::{ApiKey, Request, Response};
 
 use crate::client::other_response;
 use crate::{Broker, Client, Error};
@@ -41,15 +39,6 @@ pub struct NewTopic {
     pub assignments: Vec<Vec<i32>>,
     /// Its own configuration.
     pub configs: Vec<(String, String)>,
-}
-
-/// Whose configuration is described.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConfigResource<'a> {
-    /// A topic's.
-    Topic(&'a str),
-    /// A broker's, by node id.
-    Broker(i32),
 }
 
 impl Client {
@@ -109,8 +98,13 @@ impl Client {
         Ok(outcomes.collect())
     }
 
-    /// Raises a topic's number of partitions to `count`.
-    pub async fn create_partitions(&self, topic: &str, count: i32) -> Result<(), Error> {
+    /// Raises a topic's number of partitions to `count`, or only checks whether it could be.
+    pub async fn create_partitions(
+        &self,
+        topic: &str,
+        count: i32,
+        validate_only: bool,
+    ) -> Result<(), Error> {
         let api = ApiKey::CreatePartitions;
         let request = CreatePartitionsRequest {
             topics: vec![CreatePartitionsTopic {
@@ -120,6 +114,7 @@ impl Client {
                 ..CreatePartitionsTopic::default()
             }],
             timeout_ms: self.request_timeout_ms(),
+            validate_only,
             ..CreatePartitionsRequest::default()
         };
         let answer = self.change(api, |_| request.clone().into(), only!(CreatePartitions));
@@ -128,46 +123,6 @@ impl Client {
             let message = result.error_message.as_deref();
             Error::check(api, format!("topic {topic}"), result.error_code, message)
         })
-    }
-
-    /// A resource's configuration; with `names`, only these properties.
-    pub async fn describe_configs(
-        &self,
-        resource: ConfigResource<'_>,
-        names: Option<&[&str]>,
-    ) -> Result<Vec<DescribeConfigsResourceResult>, Error> {
-        let api = ApiKey::DescribeConfigs;
-        let (resource_type, name, broker) = match resource {
-            ConfigResource::Topic(name) => (2, name.to_owned(), Broker::Any),
-            ConfigResource::Broker(id) => (4, id.to_string(), Broker::Id(id)),
-        };
-        let request = DescribeConfigsRequest {
-            resources: vec![DescribeConfigsResource {
-                resource_type,
-                resource_name: name.as_str().into(),
-                configuration_keys: names.map(|n| n.iter().map(|n| Text::from(*n)).collect()),
-                ..DescribeConfigsResource::default()
-            }],
-            ..DescribeConfigsRequest::default()
-        };
-        let mut retry = self.retry();
-        loop {
-            let build = |_| request.clone().into();
-            let answer = self.ask(broker, api, build, only!(DescribeConfigs)).await;
-            let described = answer.and_then(|answer| {
-                let mut all = Vec::new();
-                for result in answer.results {
-                    let message = result.error_message.as_deref();
-                    Error::check(api, &name, result.error_code, message)?;
-                    all.extend(result.configs);
-                }
-                Ok(all)
-            });
-            match described {
-                Ok(configs) => return Ok(configs),
-                Err(error) => retry.after(error).await?,
-            }
-        }
     }
 
     /// The cluster's id, controller and brokers.
@@ -199,15 +154,28 @@ impl Client {
         build: impl FnOnce(i16) -> Request,
         pick: impl FnOnce(Response) -> Option<T>,
     ) -> Result<T, Error> {
+        self.ask_from(broker, api, *api.versions().start(), build, pick)
+            .await
+    }
+
+    /// As [`Client::ask`], where only versions from `first` on can carry what is asked.
+    pub(crate) async fn ask_from<T>(
+        &self,
+        broker: Broker,
+        api: ApiKey,
+        first: i16,
+        build: impl FnOnce(i16) -> Request,
+        pick: impl FnOnce(Response) -> Option<T>,
+    ) -> Result<T, Error> {
         let link = self.link(broker).await?;
-        let version = link.version(api)?;
+        let version = link.version_within(api, first..=*api.stable_versions().end())?;
         let response = link.call(version, &build(version)).await?;
         pick(response).ok_or_else(|| other_response(&link, api))
     }
 
     /// Asks the controller for a change. It is tried again only while it cannot have been done,
     /// lest the second try tells that the topic exists already.
-    async fn change<T>(
+    pub(crate) async fn change<T>(
         &self,
         api: ApiKey,
         build: impl Fn(i16) -> Request,

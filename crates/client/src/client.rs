@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ottla_model::ErrorCode;
+use ottla_model::{ErrorCode, Uuid};
 use ottla_runtime::Runtime;
 use ottla_wire::messages::metadata_request::MetadataRequestTopic;
 use ottla_wire::messages::{MetadataRequest, MetadataResponse};
@@ -112,6 +112,31 @@ impl Client {
         self.inner.cluster.lock().brokers.clone()
     }
 
+    /// The broker that is asked under this name, for a request to each of several.
+    #[must_use]
+    pub fn broker_ids(&self) -> Vec<i32> {
+        self.inner.cluster.lock().brokers.keys().copied().collect()
+    }
+
+    /// Tries again while an error may mend, within the deadline.
+    pub(crate) async fn retrying<T, F>(&self, mut once: impl FnMut() -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let mut retry = self.retry();
+        loop {
+            match once().await {
+                Ok(done) => return Ok(done),
+                Err(error) => retry.after(error).await?,
+            }
+        }
+    }
+
+    /// The topic's id, when it is known and the cluster has ids (Kafka 2.8, KIP-516).
+    pub(crate) fn topic_id(&self, topic: &str) -> Option<Uuid> {
+        self.inner.cluster.lock().topic_id(topic)
+    }
+
     pub(crate) fn retry(&self) -> Retry {
         Retry::new(&self.inner.runtime, &self.inner.options)
     }
@@ -143,7 +168,7 @@ impl Client {
         Ok(metadata)
     }
 
-    async fn leaders_of(&self, topic: &str) -> Result<Vec<PartitionLeader>, Error> {
+    pub(crate) async fn leaders_of(&self, topic: &str) -> Result<Vec<PartitionLeader>, Error> {
         if let Some(known) = self.inner.cluster.lock().topic(topic) {
             return Ok(known.to_vec());
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use ottla_model::Uuid;
 use ottla_wire::messages::MetadataResponse;
 use ottla_wire::messages::metadata_response::MetadataResponseTopic;
 
@@ -21,7 +22,14 @@ pub struct PartitionLeader {
 pub(crate) struct Cluster {
     pub(crate) brokers: BTreeMap<i32, (String, u16)>,
     pub(crate) controller: i32,
-    topics: HashMap<String, Vec<PartitionLeader>>,
+    topics: HashMap<String, Topic>,
+}
+
+#[derive(Debug)]
+struct Topic {
+    /// Zero where the broker is older than ids (before Kafka 2.8).
+    id: Uuid,
+    leaders: Vec<PartitionLeader>,
 }
 
 impl Cluster {
@@ -41,7 +49,8 @@ impl Cluster {
                 continue;
             };
             if topic.error_code == 0 {
-                self.topics.insert(name.to_owned(), leaders(topic));
+                let (id, leaders) = (topic.topic_id, leaders(topic));
+                self.topics.insert(name.to_owned(), Topic { id, leaders });
             } else {
                 self.topics.remove(name);
             }
@@ -50,7 +59,13 @@ impl Cluster {
 
     /// The partitions of a topic in their order, when they are known.
     pub(crate) fn topic(&self, name: &str) -> Option<&[PartitionLeader]> {
-        self.topics.get(name).map(Vec::as_slice)
+        self.topics.get(name).map(|topic| topic.leaders.as_slice())
+    }
+
+    /// The topic's id, when it is known and the broker has ids.
+    pub(crate) fn topic_id(&self, name: &str) -> Option<Uuid> {
+        let id = self.topics.get(name)?.id;
+        (!id.is_zero()).then_some(id)
     }
 
     pub(crate) fn forget(&mut self, topic: &str) {

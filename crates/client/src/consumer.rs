@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use ottla_model::ErrorCode;
+use ottla_model::{ErrorCode, Uuid};
 use ottla_record::{Batch, DecompressLimit, Record, Records, split_batches};
 use ottla_wire::messages::fetch_request::{FetchPartition, FetchTopic};
 use ottla_wire::messages::fetch_response::PartitionData;
 use ottla_wire::messages::{FetchRequest, FetchResponse};
-use ottla_wire::{ApiKey, Chunks};
+use ottla_wire::{ApiKey, Chunks, Response, Text};
 
-use crate::admin::only;
+use crate::client::other_response;
+use crate::offsets::{FETCH_BY_ID, by_name_or_id};
 use crate::retry::Retry;
 use crate::{Broker, Client, Error, OffsetAt};
 
@@ -286,17 +287,12 @@ impl Consumer {
             Ok(by_leader) => {
                 let asked = by_leader.into_iter().map(|(leader, topics)| {
                     let request = self.request(topics, max_wait);
-                    let client = &self.client;
-                    let build = move |_| request.into();
-                    async move {
-                        let leader = Broker::Id(leader);
-                        client.ask(leader, ApiKey::Fetch, build, only!(Fetch)).await
-                    }
+                    fetch_from(&self.client, leader, request)
                 });
                 let mut failed = None;
                 for answer in join_all(asked).await {
                     let taken = match answer {
-                        Ok(answer) => self.take_in(answer).await,
+                        Ok((names, answer)) => self.take_in(&names, answer).await,
                         Err(error) => Err(error),
                     };
                     failed = taken.err().or(failed);
@@ -336,6 +332,7 @@ impl Consumer {
                 Some(last) if *last.topic == **topic => last.partitions.push(partition),
                 _ => topics.push(FetchTopic {
                     topic: topic.into(),
+                    topic_id: self.client.topic_id(topic).unwrap_or_default(),
                     partitions: vec![partition],
                     ..FetchTopic::default()
                 }),
@@ -354,12 +351,13 @@ impl Consumer {
         }
     }
 
-    async fn take_in(&mut self, answer: FetchResponse) -> Result<(), Error> {
+    async fn take_in(&mut self, names: &TopicNames, answer: FetchResponse) -> Result<(), Error> {
         Error::check(ApiKey::Fetch, "all partitions", answer.error_code, None)?;
         let mut failed = Ok(());
         for topic in answer.responses {
+            let topic_name = names.get(&topic.topic_id).unwrap_or(&topic.topic);
             for partition in topic.partitions {
-                let name = (topic.topic.to_string(), partition.partition_index);
+                let name = (topic_name.to_string(), partition.partition_index);
                 let taken = self.take_in_partition(name, partition).await;
                 failed = failed.and(taken);
             }
@@ -426,4 +424,27 @@ impl Consumer {
         }
         Ok(())
     }
+}
+
+/// The names behind the ids of a request.
+type TopicNames = BTreeMap<Uuid, Text>;
+
+/// Asks one leader, by the ids of topics if all of them are known.
+async fn fetch_from(
+    client: &Client,
+    leader: i32,
+    request: FetchRequest,
+) -> Result<(TopicNames, FetchResponse), Error> {
+    let api = ApiKey::Fetch;
+    let topics = request.topics.iter();
+    let names: TopicNames = topics.map(|t| (t.topic_id, t.topic.clone())).collect();
+    let all_known = !names.contains_key(&Uuid::ZERO);
+    let link = client.link(Broker::Id(leader)).await?;
+    let version = link.version_within(api, by_name_or_id(api, FETCH_BY_ID, all_known))?;
+    let Response::Fetch(answer) = link.call(version, &request.into()).await? else {
+        return Err(other_response(&link, api));
+    };
+    // In older versions there are no ids in the response.
+    let by_id = version >= FETCH_BY_ID;
+    Ok((if by_id { names } else { TopicNames::new() }, answer))
 }

@@ -1,10 +1,13 @@
 //! What can go wrong, to whom, and what to do about it.
 
 use std::io;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use ottla_model::ErrorCode;
 use ottla_wire::{ApiKey, DecodeError, EncodeError};
+
+use crate::releases::since;
 
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
@@ -50,13 +53,17 @@ pub enum Error {
         /// How long it was waited for.
         after: Duration,
     },
-    /// The broker does not serve an API in a version that is known here.
-    #[error("broker {address} serves no version of {api} that this client knows")]
+    /// The broker does not serve an API in a version that serves here.
+    #[error("{}", unsupported(address, *api, wanted, served.as_ref()))]
     Unsupported {
         /// The broker's address.
         address: String,
         /// What was to be asked.
         api: ApiKey,
+        /// The versions that would have served.
+        wanted: RangeInclusive<i16>,
+        /// The versions that the broker serves; `None` when it does not know the API.
+        served: Option<RangeInclusive<i16>>,
     },
     /// A response that cannot be read, or does not answer what was asked.
     #[error("the answer of broker {address} to {api} cannot be read: {reason}")]
@@ -128,6 +135,32 @@ pub enum Error {
     /// The client was closed meanwhile.
     #[error("the client is stopping")]
     Stopping,
+}
+
+fn unsupported(
+    address: &str,
+    api: ApiKey,
+    wanted: &RangeInclusive<i16>,
+    served: Option<&RangeInclusive<i16>>,
+) -> String {
+    let first = *wanted.start();
+    let needs = match since(api, first) {
+        Some(release) => format!("it needs Kafka {release} or newer"),
+        None => format!("it needs one with version {first} of that API"),
+    };
+    match served {
+        None => format!("the broker at {address} does not know {api}; {needs}"),
+        Some(served) if *served.end() < first => format!(
+            "the broker at {address} knows {api} only up to version {}, and version {first} is \
+             needed for this; {needs}",
+            served.end()
+        ),
+        Some(served) => format!(
+            "the broker at {address} serves {api} from version {} on, which is newer than this \
+             program; use a newer one",
+            served.start()
+        ),
+    }
 }
 
 fn refusal(code: i16, message: Option<&str>) -> String {

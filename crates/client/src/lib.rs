@@ -13,24 +13,39 @@
 mod admin;
 mod client;
 mod cluster;
+mod configs;
 mod consumer;
+mod coordinator;
 mod error;
+mod group_offsets;
+mod groups;
+mod inspect;
 mod link;
 mod offsets;
 mod options;
 mod partitioner;
 mod producer;
+mod quotas;
+mod releases;
 mod retry;
+mod transactions;
 
-pub use admin::{ConfigResource, NewTopic};
+pub use admin::NewTopic;
 pub use client::{Broker, Client};
 pub use cluster::PartitionLeader;
+pub use configs::{ConfigChange, ConfigResource};
 pub use consumer::{ConsumedRecord, Consumer, ConsumerOptions, Reset, Start};
 pub use error::Error;
-pub use offsets::{CommittedOffset, FoundOffset, OffsetAt, Produced};
+pub use group_offsets::CommittedOffset;
+pub use groups::{Assignment, GroupDescription, GroupListing, GroupMember};
+pub use offsets::{FoundOffset, OffsetAt, Produced};
 pub use options::{Acks, ClientOptions};
 pub use partitioner::{murmur2, partition_of_key};
 pub use producer::{Delivery, Producer, ProducerOptions, ProducerRecord, RecordPlace};
+pub use quotas::{ClientQuotas, QuotaEntity};
+pub use transactions::{
+    AbortMarker, ActiveProducer, TransactionFilter, TransactionListing, TransactionListings,
+};
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -41,17 +42,6 @@ pub(crate) struct Link {
     served: HashMap<ApiKey, (i16, i16)>,
     runtime: Runtime,
     options: ClientOptions,
-}
-
-/// The newest version that this client wants, where that is not the newest one: from the next
-/// version on, topics have ids instead of names.
-fn newest_wanted(api: ApiKey) -> i16 {
-    let newest = *api.stable_versions().end();
-    match api {
-        ApiKey::Produce | ApiKey::Fetch => newest.min(12),
-        ApiKey::OffsetCommit | ApiKey::OffsetFetch => newest.min(9),
-        _ => newest,
-    }
 }
 
 impl Link {
@@ -95,16 +85,27 @@ impl Link {
         !self.calls.is_closed() && !self.broken.is_announced()
     }
 
-    /// The version in which an API is asked.
+    /// The newest version of an API that both sides know.
     pub(crate) fn version(&self, api: ApiKey) -> Result<i16, Error> {
-        let newest = newest_wanted(api);
-        let chosen = self.served.get(&api).and_then(|&(first, last)| {
-            let version = last.min(newest);
-            (version >= first && api.versions().contains(&version)).then_some(version)
+        self.version_within(api, api.stable_versions())
+    }
+
+    /// The newest version of an API that both sides know, among these.
+    pub(crate) fn version_within(
+        &self,
+        api: ApiKey,
+        wanted: RangeInclusive<i16>,
+    ) -> Result<i16, Error> {
+        let served = self.served.get(&api).copied();
+        let chosen = served.and_then(|(first, last)| {
+            let version = last.min(*wanted.end());
+            (version >= first && wanted.contains(&version)).then_some(version)
         });
         chosen.ok_or_else(|| Error::Unsupported {
             address: self.address.clone(),
             api,
+            wanted,
+            served: served.map(|(first, last)| first..=last),
         })
     }
 
@@ -180,7 +181,7 @@ impl Link {
     /// ApiVersions, in an older version when the broker does not know ours (KIP-511).
     async fn handshake(&self) -> Result<HashMap<ApiKey, (i16, i16)>, Error> {
         let api = ApiKey::ApiVersions;
-        let mut version = newest_wanted(api);
+        let mut version = *api.stable_versions().end();
         let answer = loop {
             let mut body = ApiVersionsRequest::default();
             if version >= 3 {

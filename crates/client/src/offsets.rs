@@ -1,19 +1,13 @@
-//! Batches of one partition, offsets of partitions, and offsets of groups.
+//! Batches of one partition, and offsets of partitions.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use bytes::Bytes;
 use ottla_model::ErrorCode;
 use ottla_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
-use ottla_wire::messages::offset_commit_request::{
-    OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-};
-use ottla_wire::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
-use ottla_wire::messages::{
-    FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest, OffsetCommitRequest,
-    OffsetFetchRequest, ProduceRequest,
-};
+use ottla_wire::messages::{InitProducerIdRequest, ListOffsetsRequest, ProduceRequest};
 use ottla_wire::{ApiKey, Chunks};
 
 use crate::admin::only;
@@ -69,19 +63,19 @@ pub struct Produced {
     pub log_start_offset: i64,
 }
 
-/// An offset that a group has committed, or is to commit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommittedOffset {
-    /// The topic.
-    pub topic: String,
-    /// The partition.
-    pub partition: i32,
-    /// The offset of the next record that the group reads.
-    pub offset: i64,
-    /// The leader epoch of the last record that it has read, or -1.
-    pub leader_epoch: i32,
-    /// A note.
-    pub metadata: String,
+/// From these versions on, topics have ids instead of names (KIP-516).
+const PRODUCE_BY_ID: i16 = 13;
+pub(crate) const FETCH_BY_ID: i16 = 13;
+pub(crate) const OFFSET_COMMIT_BY_ID: i16 = 10;
+
+/// The versions of an API that can be used: not those that name topics by an id that we do not
+/// know.
+pub(crate) fn by_name_or_id(api: ApiKey, by_id: i16, ids_known: bool) -> RangeInclusive<i16> {
+    let all = api.stable_versions();
+    if ids_known {
+        return all;
+    }
+    *all.start()..=(*all.end()).min(by_id - 1)
 }
 
 impl Client {
@@ -118,12 +112,15 @@ impl Client {
     ) -> Result<Produced, Error> {
         let api = ApiKey::Produce;
         let link = self.link(self.leader(topic, partition).await?).await?;
-        let version = link.version(api)?;
+        let topic_id = self.topic_id(topic);
+        let version =
+            link.version_within(api, by_name_or_id(api, PRODUCE_BY_ID, topic_id.is_some()))?;
         let request = ProduceRequest {
             acks: acks.code(),
             timeout_ms: self.request_timeout_ms(),
             topic_data: vec![TopicProduceData {
                 name: topic.into(),
+                topic_id: topic_id.unwrap_or_default(),
                 partition_data: vec![PartitionProduceData {
                     index: partition,
                     records: Some(Chunks::from(batch)),
@@ -272,142 +269,5 @@ impl Client {
             }
         }
         failed
-    }
-
-    /// The broker that coordinates a group.
-    async fn coordinator(&self, group: &str) -> Result<Broker, Error> {
-        let api = ApiKey::FindCoordinator;
-        let build = |version| {
-            let mut request = FindCoordinatorRequest::default();
-            if version >= 4 {
-                request.coordinator_keys = vec![group.into()];
-            } else {
-                request.key = group.into();
-            }
-            request.into()
-        };
-        let answer = self
-            .ask(Broker::Any, api, build, only!(FindCoordinator))
-            .await?;
-        let (node, code, message) = match answer.coordinators.into_iter().next() {
-            Some(c) => (c.node_id, c.error_code, c.error_message),
-            None => (answer.node_id, answer.error_code, answer.error_message),
-        };
-        Error::check(api, format!("group {group}"), code, message.as_deref())?;
-        Ok(Broker::Id(node))
-    }
-
-    /// Commits offsets of a group that has no members.
-    pub async fn commit_offsets(
-        &self,
-        group: &str,
-        offsets: &[CommittedOffset],
-    ) -> Result<(), Error> {
-        let api = ApiKey::OffsetCommit;
-        let topic = |o: &CommittedOffset| OffsetCommitRequestTopic {
-            name: o.topic.as_str().into(),
-            partitions: vec![OffsetCommitRequestPartition {
-                partition_index: o.partition,
-                committed_offset: o.offset,
-                committed_leader_epoch: o.leader_epoch,
-                committed_metadata: Some(o.metadata.as_str().into()),
-                ..OffsetCommitRequestPartition::default()
-            }],
-            ..OffsetCommitRequestTopic::default()
-        };
-        let request = OffsetCommitRequest {
-            group_id: group.into(),
-            topics: offsets.iter().map(topic).collect(),
-            ..OffsetCommitRequest::default()
-        };
-        let mut retry = self.retry();
-        loop {
-            let committed = async {
-                let (broker, build) = (self.coordinator(group).await?, |_| request.clone().into());
-                let answer = self.ask(broker, api, build, only!(OffsetCommit)).await?;
-                for topic in &answer.topics {
-                    for p in &topic.partitions {
-                        let subject = format!("{}-{}", topic.name, p.partition_index);
-                        Error::check(api, subject, p.error_code, None)?;
-                    }
-                }
-                Ok(())
-            };
-            match committed.await {
-                Ok(()) => return Ok(()),
-                Err(error) => retry.after(error).await?,
-            }
-        }
-    }
-
-    /// All offsets that a group has committed.
-    pub async fn committed_offsets(&self, group: &str) -> Result<Vec<CommittedOffset>, Error> {
-        let mut retry = self.retry();
-        loop {
-            match self.committed_offsets_once(group).await {
-                Ok(offsets) => return Ok(offsets),
-                Err(error) => retry.after(error).await?,
-            }
-        }
-    }
-
-    async fn committed_offsets_once(&self, group: &str) -> Result<Vec<CommittedOffset>, Error> {
-        let api = ApiKey::OffsetFetch;
-        let build = |version| {
-            let mut request = OffsetFetchRequest::default();
-            if version >= 8 {
-                request.groups = vec![OffsetFetchRequestGroup {
-                    group_id: group.into(),
-                    topics: None,
-                    ..OffsetFetchRequestGroup::default()
-                }];
-            } else {
-                request.group_id = group.into();
-                request.topics = None;
-            }
-            request.into()
-        };
-        let coordinator = self.coordinator(group).await?;
-        let answer = self
-            .ask(coordinator, api, build, only!(OffsetFetch))
-            .await?;
-        Error::check(api, format!("group {group}"), answer.error_code, None)?;
-        let mut offsets = Vec::new();
-        let mut add = |topic: &str, partition, code, offset, leader_epoch, metadata: String| {
-            Error::check(api, format!("{topic}-{partition}"), code, None)?;
-            if offset >= 0 {
-                offsets.push(CommittedOffset {
-                    topic: topic.to_owned(),
-                    partition,
-                    offset,
-                    leader_epoch,
-                    metadata,
-                });
-            }
-            Ok::<_, Error>(())
-        };
-        for t in answer.topics {
-            for p in t.partitions {
-                let (note, at) = (p.metadata.map(String::from), p.committed_offset);
-                let (epoch, note) = (p.committed_leader_epoch, note.unwrap_or_default());
-                add(&t.name, p.partition_index, p.error_code, at, epoch, note)?;
-            }
-        }
-        for group in answer.groups {
-            Error::check(
-                api,
-                format!("group {}", group.group_id),
-                group.error_code,
-                None,
-            )?;
-            for t in group.topics {
-                for p in t.partitions {
-                    let (note, at) = (p.metadata.map(String::from), p.committed_offset);
-                    let (epoch, note) = (p.committed_leader_epoch, note.unwrap_or_default());
-                    add(&t.name, p.partition_index, p.error_code, at, epoch, note)?;
-                }
-            }
-        }
-        Ok(offsets)
     }
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use ottla_model::ErrorCode;
+use ottla_model::{ErrorCode, Uuid};
 use ottla_net::{
     Dispatch, Handle, Incoming, ListenerOptions, Options, Outcome, Peer, Reply, Server,
 };
@@ -37,7 +37,7 @@ use ottla_wire::messages::offset_fetch_response::{
 };
 use ottla_wire::messages::produce_response::{PartitionProduceResponse, TopicProduceResponse};
 use ottla_wire::messages::*;
-use ottla_wire::{ApiKey, Chunks, Request, Response, encode_response};
+use ottla_wire::{ApiKey, Chunks, Request, Response, Text, encode_response};
 use parking_lot::Mutex;
 
 use crate::{Client, ClientOptions};
@@ -280,6 +280,7 @@ impl Node {
         let describe = |name: &str| {
             let mut topic = MetadataResponseTopic::default();
             topic.name = Some(name.into());
+            topic.topic_id = id_of(name);
             topic.error_code = code;
             let Some(logs) = state.topics.get(name) else {
                 topic.error_code = ErrorCode::UnknownTopicOrPartition.code();
@@ -309,6 +310,24 @@ impl Node {
     }
 }
 
+/// A topic's id here: its name, filled up with zeros.
+fn id_of(name: &str) -> Uuid {
+    let mut id = [0; 16];
+    id.iter_mut()
+        .zip(name.bytes())
+        .for_each(|(to, from)| *to = from);
+    Uuid(id)
+}
+
+/// The topic of a request that has either its name or its id.
+fn name_of(name: &Text, id: Uuid) -> Text {
+    if id.is_zero() {
+        return name.clone();
+    }
+    let text = std::str::from_utf8(&id.0).unwrap();
+    text.trim_end_matches('\0').into()
+}
+
 impl State {
     pub(crate) fn log(&mut self, topic: &str, partition: i32) -> Option<&mut Log> {
         let logs = self.topics.get_mut(topic)?;
@@ -319,13 +338,14 @@ impl State {
         let mut answer = ProduceResponse::default();
         for topic in request.topic_data {
             let mut answered = TopicProduceResponse::default();
-            answered.name = topic.name.clone();
+            let name = name_of(&topic.name, topic.topic_id);
+            (answered.name, answered.topic_id) = (topic.name, topic.topic_id);
             for data in topic.partition_data {
                 let mut partition = PartitionProduceResponse::default();
                 partition.index = data.index;
                 partition.error_code = code;
                 let bytes = data.records.unwrap_or_default().into_contiguous();
-                match self.log(&topic.name, data.index) {
+                match self.log(&name, data.index) {
                     _ if code != 0 => {}
                     None => partition.error_code = ErrorCode::UnknownTopicOrPartition.code(),
                     Some(log) => match log.append(bytes) {
@@ -344,13 +364,14 @@ impl State {
         let mut answer = FetchResponse::default();
         for topic in request.topics {
             let mut answered = FetchableTopicResponse::default();
-            answered.topic = topic.topic.clone();
+            let name = name_of(&topic.topic, topic.topic_id);
+            (answered.topic, answered.topic_id) = (topic.topic, topic.topic_id);
             for wanted in topic.partitions {
                 let mut data = PartitionData::default();
                 data.partition_index = wanted.partition;
                 data.error_code = code;
                 data.records = Some(Chunks::new());
-                let log = self.log(&topic.topic, wanted.partition).unwrap();
+                let log = self.log(&name, wanted.partition).unwrap();
                 data.high_watermark = log.end;
                 if !(log.start..=log.end).contains(&wanted.fetch_offset) {
                     data.error_code = ErrorCode::OffsetOutOfRange.code();
@@ -429,10 +450,11 @@ impl State {
         let mut answer = OffsetCommitResponse::default();
         for topic in request.topics {
             let mut answered = OffsetCommitResponseTopic::default();
-            answered.name = topic.name.clone();
+            let topic_name = name_of(&topic.name, topic.topic_id);
+            (answered.name, answered.topic_id) = (topic.name, topic.topic_id);
             for p in topic.partitions {
                 if code == 0 {
-                    let name = (topic.name.to_string(), p.partition_index);
+                    let name = (topic_name.to_string(), p.partition_index);
                     self.committed.insert(name, p.committed_offset);
                 }
                 let mut partition = OffsetCommitResponsePartition::default();
