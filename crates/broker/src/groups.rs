@@ -146,7 +146,7 @@ impl Groups {
         let topics = vec![broker.automatic_topic(CONSUMER_OFFSETS_TOPIC)];
         let command = Command::CreateTopics(CreateTopics {
             topics,
-            validate_only: false,
+            ..CreateTopics::default()
         });
         match broker.submit(command).await {
             Ok(Reply::CreateTopics(results)) => match results.into_iter().next() {

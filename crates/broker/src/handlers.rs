@@ -3,10 +3,12 @@
 //! A handler is `async fn handle(Ctx, Request) -> Answer<Response>`; see [`Answer`] for its two
 //! stages. An API that has no line here is not advertised and closes the connection, as in Kafka.
 
+mod alter_client_quotas;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
@@ -74,6 +76,8 @@ registry! {
     DescribeConfigs => describe_configs,
     CreatePartitions => create_partitions,
     DescribeCluster => describe_cluster,
+    DescribeClientQuotas => describe_client_quotas,
+    AlterClientQuotas => alter_client_quotas,
     DescribeTopicPartitions => describe_topic_partitions,
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn create(name: &str) -> Command {
     }];
     Command::CreateTopics(CreateTopics {
         topics,
-        validate_only: false,
+        ..CreateTopics::default()
     })
 }
 

@@ -7,7 +7,9 @@ use ottla_model::{BrokerId, Offset};
 
 use crate::error::Error;
 use crate::image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage, fold};
-use crate::record::{ClusterRecord, ConfigRecord, ConfigResource, PartitionRecord};
+use crate::record::{
+    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, PartitionRecord,
+};
 use crate::record::{
     ProducerIdsRecord, Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
 };
@@ -43,6 +45,7 @@ impl Image {
             Record::RemoveTopic(record) => self.apply_remove_topic(record),
             Record::Config(record) => self.apply_config(record),
             Record::ProducerIds(record) => self.apply_producer_ids(record),
+            Record::ClientQuota(record) => self.apply_client_quota(record),
         }
     }
 
@@ -198,6 +201,18 @@ impl Image {
         }
         self.next_producer_id = record.next_producer_id;
         self.last_producer_ids = Some((record.broker_id, record.broker_epoch));
+        Ok(())
+    }
+
+    fn apply_client_quota(&mut self, record: &ClientQuotaRecord) -> Result<(), String> {
+        let (key, entity) = (record.key.name(), &record.entity);
+        if !record.key.applies_to(entity) {
+            return Err(format!("{entity} cannot have the quota {key}"));
+        }
+        if let Some(value) = record.value {
+            record.key.check(value)?;
+        }
+        Arc::make_mut(&mut self.client_quotas).set(entity, record.key, record.value);
         Ok(())
     }
 }

@@ -11,13 +11,15 @@
 //! an error: whoever skips a fact about the cluster has another cluster in mind from then on.
 
 use bytes::Bytes;
-use ottla_model::{BrokerId, ClusterId, Offset, TopicName};
+use ottla_model::{
+    BrokerId, ClientQuotaEntity, ClusterId, Offset, QuotaKey, QuotaValue, TopicName,
+};
 use ottla_wire::{DecodeError, MetadataRecord, Reader, Text, Writer, messages as wire};
 
 use crate::error::Error;
 use crate::record::{
-    ClusterRecord, ConfigRecord, ConfigResource, Endpoint, PartitionRecord, ProducerIdsRecord,
-    Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, Endpoint, PartitionRecord,
+    ProducerIdsRecord, Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
 };
 
 const FRAME_VERSION: u32 = 1;
@@ -118,6 +120,7 @@ impl Record {
                 ..Default::default()
             }
             .into(),
+            Record::ClientQuota(record) => client_quota_to_wire(record).into(),
         }
     }
 
@@ -151,6 +154,9 @@ impl Record {
                 broker_epoch: record.broker_epoch,
                 next_producer_id: record.next_producer_id,
             }),
+            MetadataRecord::ClientQuota(record) => {
+                Record::ClientQuota(client_quota_from_wire(&record)?)
+            }
         })
     }
 }
@@ -221,6 +227,32 @@ fn config_from_wire(record: &wire::ConfigRecord) -> Result<ConfigRecord, String>
         resource,
         key: record.key.as_str().to_owned(),
         value: record.value.as_ref().map(|value| value.as_str().to_owned()),
+    })
+}
+
+fn client_quota_to_wire(record: &ClientQuotaRecord) -> wire::ClientQuotaRecord {
+    let part = |(kind, name): (&str, Option<&str>)| wire::client_quota_record::EntityData {
+        entity_type: text(kind),
+        entity_name: name.map(text),
+        ..Default::default()
+    };
+    wire::ClientQuotaRecord {
+        entity: record.entity.parts().map(part).collect(),
+        key: text(record.key.name()),
+        value: record.value.map_or(0.0, |value| value.0),
+        remove: record.value.is_none(),
+        ..Default::default()
+    }
+}
+
+fn client_quota_from_wire(record: &wire::ClientQuotaRecord) -> Result<ClientQuotaRecord, String> {
+    let parts = record.entity.iter();
+    let parts = parts.map(|p| (p.entity_type.as_str(), p.entity_name.as_deref()));
+    let key = record.key.as_str();
+    Ok(ClientQuotaRecord {
+        entity: ClientQuotaEntity::from_parts(parts).map_err(|error| error.to_string())?,
+        key: QuotaKey::parse(key).ok_or_else(|| format!("'{key}' is no quota"))?,
+        value: (!record.remove).then_some(QuotaValue(record.value)),
     })
 }
 

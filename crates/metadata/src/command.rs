@@ -1,8 +1,10 @@
 //! What one may ask of the controller, and what it answers.
 
+use ottla_model::QuotaValue;
 use ottla_model::{BrokerId, ClusterId, ErrorCode, PartitionIndex, ProducerId, TopicId, Uuid};
 
 use crate::image::Overrides;
+use crate::mutations::MutationAllowance;
 use crate::record::{ConfigResource, Endpoint};
 
 /// A change that is asked for.
@@ -22,6 +24,8 @@ pub enum Command {
     AllocateProducerIds(AllocateProducerIds),
     /// Sets and deletes configuration overrides. Answer: [`Reply::AlterConfigs`].
     AlterConfigs(AlterConfigs),
+    /// Sets and takes away limits of clients. Answer: [`Reply::AlterClientQuotas`].
+    AlterClientQuotas(AlterClientQuotas),
 }
 
 /// What the controller answers once the records of a command are durable and applied.
@@ -41,6 +45,8 @@ pub enum Reply {
     AllocateProducerIds(ProducerIdBlock),
     /// To [`Command::AlterConfigs`]: one result for each resource, in the order of the request.
     AlterConfigs(Vec<AlterConfigResult>),
+    /// To [`Command::AlterClientQuotas`]: one result for each entry, in the order of the request.
+    AlterClientQuotas(Vec<Result<(), Refusal>>),
 }
 
 /// Why a command, or one item of it, is not carried out: Kafka's error code and a message.
@@ -94,6 +100,8 @@ pub struct CreateTopics {
     pub topics: Vec<NewTopic>,
     /// Only say what would happen.
     pub validate_only: bool,
+    /// How many partitions this client may still create or delete.
+    pub allowance: MutationAllowance,
 }
 
 /// One topic of [`CreateTopics`]. The name is as the client wrote it.
@@ -160,6 +168,8 @@ pub struct CreatedTopic {
 pub struct DeleteTopics {
     /// The topics, each by name or by id.
     pub topics: Vec<TopicSelector>,
+    /// How many partitions this client may still create or delete.
+    pub allowance: MutationAllowance,
 }
 
 /// A topic as `DeleteTopics` names it: exactly one of the two must be given.
@@ -208,6 +218,8 @@ pub struct CreatePartitions {
     pub topics: Vec<NewPartitions>,
     /// Only say what would happen.
     pub validate_only: bool,
+    /// How many partitions this client may still create or delete.
+    pub allowance: MutationAllowance,
 }
 
 /// One topic of [`CreatePartitions`].
@@ -273,4 +285,22 @@ pub struct AlterConfigResult {
     pub resource: ConfigResource,
     /// Whether the changes were made, or why not.
     pub outcome: Result<(), Refusal>,
+}
+
+/// See [`Command::AlterClientQuotas`].
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AlterClientQuotas {
+    /// The changes, each of one entity.
+    pub entries: Vec<AlterClientQuota>,
+    /// Only say what would happen.
+    pub validate_only: bool,
+}
+
+/// One entity of [`AlterClientQuotas`], as the client wrote it: the result says what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AlterClientQuota {
+    /// Types and names; no name is the default.
+    pub entity: Vec<(String, Option<String>)>,
+    /// Keys and new limits; no limit takes the old one away.
+    pub ops: Vec<(String, Option<QuotaValue>)>,
 }

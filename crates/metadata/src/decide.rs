@@ -1,6 +1,7 @@
 //! What a command leads to: records and a reply, or a refusal. Nothing here changes anything.
 
 mod brokers;
+mod client_quotas;
 mod configs;
 mod create_partitions;
 mod create_topics;
@@ -81,6 +82,7 @@ pub fn decide(
         Command::CreatePartitions(command) => create_partitions::decide(image, command, context),
         Command::AllocateProducerIds(command) => brokers::allocate_producer_ids(image, command),
         Command::AlterConfigs(command) => configs::decide(image, command, context),
+        Command::AlterClientQuotas(command) => client_quotas::decide(image, command),
     }
 }
 

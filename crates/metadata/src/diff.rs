@@ -22,6 +22,8 @@ pub struct Delta {
     pub brokers_changed: bool,
     /// Whether a dynamic override of a broker, or of all, changed.
     pub broker_configs_changed: bool,
+    /// Whether a limit of clients was set, changed or taken away.
+    pub client_quotas_changed: bool,
 }
 
 /// A topic before and after a change.
@@ -75,6 +77,8 @@ impl Image {
                 && self.brokers != old.brokers,
             broker_configs_changed: !Arc::ptr_eq(&self.broker_configs, &old.broker_configs)
                 && self.broker_configs != old.broker_configs,
+            client_quotas_changed: !Arc::ptr_eq(&self.client_quotas, &old.client_quotas)
+                && self.client_quotas != old.client_quotas,
             ..Delta::default()
         };
         self.topics

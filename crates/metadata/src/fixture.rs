@@ -94,7 +94,7 @@ impl Cluster {
     pub(crate) fn create(&mut self, topics: &[NewTopic]) -> Vec<CreateTopicResult> {
         let command = CreateTopics {
             topics: topics.to_vec(),
-            validate_only: false,
+            ..CreateTopics::default()
         };
         match self.run(&Command::CreateTopics(command)).unwrap() {
             Reply::CreateTopics(results) => results,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ottla_model::{BrokerId, ClusterId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
 use ottla_model::{TopicName, Uuid};
 
+use crate::client_quotas::ClientQuotas;
 use crate::cow_map::CowMap;
 use crate::record::Endpoint;
 
@@ -27,6 +28,7 @@ pub struct Image {
     pub(crate) partition_count: usize,
     /// Overrides of brokers; the key `None` holds those for all brokers.
     pub(crate) broker_configs: Arc<BTreeMap<Option<BrokerId>, Overrides>>,
+    pub(crate) client_quotas: Arc<ClientQuotas>,
     pub(crate) next_producer_id: ProducerId,
     /// Who got the last block of producer ids, and in which registration.
     pub(crate) last_producer_ids: Option<(BrokerId, i64)>,
@@ -116,6 +118,7 @@ impl Image {
             names_by_folded: CowMap::default(),
             partition_count: 0,
             broker_configs: Arc::default(),
+            client_quotas: Arc::default(),
             next_producer_id: 0,
             last_producer_ids: None,
             metadata_offset: -1,
@@ -200,6 +203,12 @@ impl Image {
     #[must_use]
     pub fn default_broker_configs(&self) -> Option<&Overrides> {
         self.broker_configs.get(&None)
+    }
+
+    /// The limits of clients. The same pointer as before means that nothing changed.
+    #[must_use]
+    pub fn client_quotas(&self) -> &Arc<ClientQuotas> {
+        &self.client_quotas
     }
 
     /// The first producer id that nobody has been given.

@@ -14,6 +14,7 @@
 //! rules for configuration come in through [`Context`].
 
 mod apply;
+mod client_quotas;
 mod codec;
 mod command;
 mod cow_map;
@@ -23,15 +24,17 @@ mod error;
 #[cfg(test)]
 mod fixture;
 mod image;
+mod mutations;
 mod placement;
 mod record;
 mod snapshot;
 
+pub use client_quotas::{ClientQuotas, QuotaFilter, QuotaLimits, QuotaMatch};
 pub use command::{
-    AllocateProducerIds, AlterConfig, AlterConfigResult, AlterConfigs, Command, CreatePartitions,
-    CreatePartitionsResult, CreateTopicResult, CreateTopics, CreatedTopic, DeleteTopicResult,
-    DeleteTopics, ManualAssignment, NewPartitions, NewTopic, ProducerIdBlock, Refusal,
-    RegisterBroker, RegisteredBroker, Reply, TopicSelector,
+    AllocateProducerIds, AlterClientQuota, AlterClientQuotas, AlterConfig, AlterConfigResult,
+    AlterConfigs, Command, CreatePartitions, CreatePartitionsResult, CreateTopicResult,
+    CreateTopics, CreatedTopic, DeleteTopicResult, DeleteTopics, ManualAssignment, NewPartitions,
+    NewTopic, ProducerIdBlock, Refusal, RegisterBroker, RegisteredBroker, Reply, TopicSelector,
 };
 pub use decide::{
     CLUSTER_METADATA_TOPIC, ConfigRules, Context, Defaults, MAX_PARTITIONS_PER_COMMAND,
@@ -40,7 +43,8 @@ pub use decide::{
 pub use diff::{Delta, TopicChange};
 pub use error::Error;
 pub use image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage};
+pub use mutations::MutationAllowance;
 pub use record::{
-    ClusterRecord, ConfigRecord, ConfigResource, Endpoint, PartitionRecord, ProducerIdsRecord,
-    Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, Endpoint, PartitionRecord,
+    ProducerIdsRecord, Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
 };

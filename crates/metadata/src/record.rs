@@ -1,7 +1,7 @@
 //! The records of the metadata log: facts, in the order in which they became true.
 
 use ottla_model::{BrokerId, ClusterId, LeaderEpoch, PartitionIndex, ProducerId, TopicId};
-use ottla_model::{TopicName, Uuid};
+use ottla_model::{ClientQuotaEntity, QuotaKey, QuotaValue, TopicName, Uuid};
 
 /// One fact about the cluster. The log of these is the metadata; [`crate::Image`] is their sum.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Record {
     Config(ConfigRecord),
     /// Producer ids below this one have been handed out.
     ProducerIds(ProducerIdsRecord),
+    /// A limit of clients was set or taken away.
+    ClientQuota(ClientQuotaRecord),
 }
 
 impl Record {
@@ -34,6 +36,7 @@ impl Record {
             Record::RemoveTopic(_) => "RemoveTopic",
             Record::Config(_) => "Config",
             Record::ProducerIds(_) => "ProducerIds",
+            Record::ClientQuota(_) => "ClientQuota",
         }
     }
 }
@@ -141,4 +144,15 @@ pub struct ProducerIdsRecord {
     pub broker_epoch: i64,
     /// The first id that nobody has been given.
     pub next_producer_id: ProducerId,
+}
+
+/// See [`Record::ClientQuota`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientQuotaRecord {
+    /// Whom the limit is for.
+    pub entity: ClientQuotaEntity,
+    /// What is limited.
+    pub key: QuotaKey,
+    /// The limit; none takes it away.
+    pub value: Option<QuotaValue>,
 }

@@ -1,7 +1,9 @@
 //! The image as records: what a snapshot holds.
 
 use crate::image::{Image, Overrides, TopicImage};
-use crate::record::{ClusterRecord, ConfigRecord, ConfigResource, PartitionRecord};
+use crate::record::{
+    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, PartitionRecord,
+};
 use crate::record::{ProducerIdsRecord, Record, RegisterBrokerRecord, TopicRecord};
 
 impl Image {
@@ -37,11 +39,21 @@ impl Image {
                     next_producer_id: self.next_producer_id,
                 })
             });
+        let quotas = self.client_quotas.iter().flat_map(|(entity, values)| {
+            values.iter().map(|(key, value)| {
+                Record::ClientQuota(ClientQuotaRecord {
+                    entity: entity.clone(),
+                    key: *key,
+                    value: Some(*value),
+                })
+            })
+        });
         let topics = self.topics().flat_map(|topic| topic_records(topic));
         cluster
             .chain(brokers)
             .chain(configs)
             .chain(producer_ids)
+            .chain(quotas)
             .chain(topics)
     }
 }

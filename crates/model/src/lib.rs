@@ -3,11 +3,13 @@
 //! Architecture invariant: this crate does no IO, knows no time and no randomness, and depends on
 //! nothing of ours.
 
+mod client_quota;
 mod error_code;
 mod ids;
 mod topic;
 mod uuid;
 
+pub use client_quota::{ClientQuotaEntity, EntityName, InvalidEntity, QuotaKey, QuotaValue};
 pub use error_code::ErrorCode;
 pub use ids::{BrokerId, ClusterId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 pub use ids::{NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP};

@@ -9,6 +9,7 @@ pub(crate) fn registry(schema: &Schema) -> Result<String, String> {
     keys(&mut out, schema)?;
     bodies(&mut out, schema, "Request");
     bodies(&mut out, schema, "Response");
+    throttle_times(&mut out, schema)?;
     metadata(&mut out, schema);
     table(&mut out, schema);
     Ok(out)
@@ -120,6 +121,34 @@ fn bodies(out: &mut String, schema: &Schema, kind: &str) {
             "impl From<{name}{kind}> for {kind} {{ fn from(body: {name}{kind}) -> Self {{ Self::{name}(body) }} }}"
         )
     });
+}
+
+/// The one way in which a throttle time gets into any response that has one.
+fn throttle_times(out: &mut String, schema: &Schema) -> Result<(), String> {
+    const FIELD: &str = "throttle_time_ms";
+    out.push_str(
+        "impl Response {\n\
+         /// Sets how long the client is asked to pause (KIP-219). False when this API's responses\n\
+         /// have no place for it; versions without one leave it away.\n\
+         pub fn set_throttle_time_ms(&mut self, throttle_time_ms: i32) -> bool {\nmatch self {\n",
+    );
+    let mut others = false;
+    for api in &schema.apis {
+        let name = &api.name;
+        let response = find(schema, api, "Response")?;
+        let fields = response.structs.first().map(|s| s.fields.as_slice());
+        let mut fields = fields.unwrap_or_default().iter();
+        if fields.any(|field| field.name == FIELD) {
+            let _ = writeln!(out, "Self::{name}(body) => body.{FIELD} = {FIELD},");
+        } else {
+            others = true;
+        }
+    }
+    if others {
+        out.push_str("_ => return false,\n");
+    }
+    out.push_str("}\ntrue\n}\n}\n");
+    Ok(())
 }
 
 /// The enum over `record` blocks, when there are any.

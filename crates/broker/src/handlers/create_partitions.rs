@@ -26,6 +26,7 @@ pub(crate) async fn handle(
         let command = Command::CreatePartitions(CreatePartitions {
             topics: topics.collect(),
             validate_only: request.validate_only,
+            ..CreatePartitions::default()
         });
         let results = match ctx.broker.submit(command).await {
             Ok(Reply::CreatePartitions(results)) => results

@@ -16,6 +16,7 @@ pub(crate) async fn handle(ctx: Ctx, request: CreateTopicsRequest) -> Answer<Cre
         let command = Command::CreateTopics(CreateTopics {
             topics,
             validate_only,
+            ..CreateTopics::default()
         });
         let topics = match ctx.broker.submit(command).await {
             Ok(Reply::CreateTopics(results)) => {

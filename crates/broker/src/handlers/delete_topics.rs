@@ -21,6 +21,7 @@ pub(crate) async fn handle(ctx: Ctx, request: DeleteTopicsRequest) -> Answer<Del
         let topics: Vec<TopicSelector> = by_name.chain(by_state).collect();
         let command = Command::DeleteTopics(DeleteTopics {
             topics: topics.clone(),
+            ..DeleteTopics::default()
         });
         let responses = match ctx.broker.submit(command).await {
             Ok(Reply::DeleteTopics(results)) => results

@@ -78,7 +78,7 @@ async fn create(ctx: &Ctx, names: Vec<String>) -> Vec<(String, ErrorCode)> {
         .collect::<Vec<NewTopic>>();
     let command = Command::CreateTopics(CreateTopics {
         topics,
-        validate_only: false,
+        ..CreateTopics::default()
     });
     match ctx.broker.submit(command).await {
         Ok(Reply::CreateTopics(results)) => results

@@ -121,7 +121,10 @@ async fn snapshots_bound_the_log_and_lead_to_the_same_image() {
         ));
         if i % 3 == 0 {
             let topics = vec![TopicSelector::by_name(format!("t{i}"))];
-            let delete = Command::DeleteTopics(DeleteTopics { topics });
+            let delete = Command::DeleteTopics(DeleteTopics {
+                topics,
+                ..DeleteTopics::default()
+            });
             running.handle.submit(delete).await.unwrap();
         }
     }

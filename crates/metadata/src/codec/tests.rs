@@ -1,4 +1,4 @@
-use ottla_model::Uuid;
+use ottla_model::{EntityName, Uuid};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -76,7 +76,28 @@ fn record() -> impl Strategy<Value = Record> {
             next_producer_id,
         })
     });
-    prop_oneof![cluster, broker, topic, partition, remove, config, ids]
+    let name = || {
+        prop_oneof![
+            Just(EntityName::Default),
+            ".{1,9}".prop_map(EntityName::Named)
+        ]
+    };
+    let entity = prop_oneof![
+        name().prop_map(ClientQuotaEntity::User),
+        name().prop_map(ClientQuotaEntity::ClientId),
+        (name(), name()).prop_map(|(user, id)| ClientQuotaEntity::UserClientId(user, id)),
+        Just(ClientQuotaEntity::Ip(EntityName::Default)),
+        any::<std::net::IpAddr>()
+            .prop_map(|ip| ClientQuotaEntity::Ip(EntityName::Named(ip.to_string()))),
+    ];
+    let value = option::of(any::<f64>().prop_map(QuotaValue));
+    let quota =
+        (entity, prop::sample::select(&QuotaKey::ALL), value).prop_map(|(entity, key, value)| {
+            Record::ClientQuota(ClientQuotaRecord { entity, key, value })
+        });
+    prop_oneof![
+        cluster, broker, topic, partition, remove, config, ids, quota
+    ]
 }
 
 proptest! {
@@ -108,6 +129,27 @@ proptest! {
             prop_assert_eq!(Record::decode(record.encode().unwrap(), 7).unwrap(), record);
         }
     }
+}
+
+#[test]
+fn a_client_quota_has_the_bytes_of_kafkas_own_record() {
+    let record = Record::ClientQuota(ClientQuotaRecord {
+        entity: ClientQuotaEntity::UserClientId(
+            EntityName::Named("al".to_owned()),
+            EntityName::Default,
+        ),
+        key: QuotaKey::ProducerByteRate,
+        value: Some(QuotaValue(1.0)),
+    });
+    let mut expected = vec![1, 14, 0, 3, 5];
+    expected.extend(b"user");
+    expected.extend([3, b'a', b'l', 0, 10]);
+    expected.extend(b"client-id");
+    expected.extend([0, 0, 19]);
+    expected.extend(b"producer_byte_rate");
+    expected.extend(1f64.to_be_bytes());
+    expected.extend([0, 0]);
+    assert_eq!(record.encode().unwrap(), expected);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use ottla_model::{BrokerId, ErrorCode};
 use super::Context;
 use crate::command::{CreatePartitions, CreatePartitionsResult, NewPartitions, Refusal, Reply};
 use crate::image::{Image, TopicImage};
+use crate::mutations::MutationAllowance;
 use crate::placement::place;
 use crate::record::Record;
 
@@ -18,6 +19,7 @@ pub(super) fn decide(
     check_total(image, command)?;
     let twice = super::duplicates(command.topics.iter().map(|topic| topic.name.as_str()));
     let mut answered_twice = BTreeSet::new();
+    let mut allowance = command.allowance;
     let mut records = Vec::new();
     let mut results = Vec::with_capacity(command.topics.len());
     for topic in &command.topics {
@@ -30,7 +32,7 @@ pub(super) fn decide(
                 "Duplicate topic name.",
             ))
         } else {
-            grow(image, topic, context).map(|mut new| records.append(&mut new))
+            grow(image, topic, &mut allowance, context).map(|mut new| records.append(&mut new))
         };
         results.push(CreatePartitionsResult {
             name: topic.name.clone(),
@@ -56,6 +58,7 @@ fn check_total(image: &Image, command: &CreatePartitions) -> Result<(), Refusal>
 fn grow(
     image: &Image,
     wanted: &NewPartitions,
+    allowance: &mut MutationAllowance,
     context: &mut Context<'_>,
 ) -> Result<Vec<Record>, Refusal> {
     let name = &wanted.name;
@@ -80,6 +83,7 @@ fn grow(
         Some(assignments) => assigned(image, topic, added, assignments)?,
         None => placed(image, topic, added, context)?,
     };
+    allowance.take(added)?;
     (existing..)
         .zip(replicas)
         .map(|(partition, replicas)| {

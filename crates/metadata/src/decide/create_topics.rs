@@ -7,6 +7,7 @@ use ottla_model::{BrokerId, ErrorCode, TopicName};
 use super::{CLUSTER_METADATA_TOPIC, Context};
 use crate::command::{CreateTopicResult, CreateTopics, CreatedTopic, NewTopic, Refusal, Reply};
 use crate::image::{Image, Overrides, fold};
+use crate::mutations::MutationAllowance;
 use crate::placement::place;
 use crate::record::{ConfigResource, Record, TopicRecord};
 
@@ -22,6 +23,7 @@ pub(super) fn decide(
         image,
         folded: BTreeMap::new(),
     };
+    let mut allowance = command.allowance;
     let mut records = Vec::new();
     let mut results = Vec::with_capacity(command.topics.len());
     for topic in &command.topics {
@@ -34,7 +36,7 @@ pub(super) fn decide(
                 "Duplicate topic name.",
             ))
         } else {
-            create(&mut names, topic, context).map(|(created, mut new)| {
+            create(&mut names, topic, &mut allowance, context).map(|(created, mut new)| {
                 records.append(&mut new);
                 created
             })
@@ -102,6 +104,7 @@ impl NewNames<'_> {
 fn create(
     names: &mut NewNames<'_>,
     topic: &NewTopic,
+    allowance: &mut MutationAllowance,
     context: &mut Context<'_>,
 ) -> Result<(CreatedTopic, Vec<Record>), Refusal> {
     let name = names.check(&topic.name)?;
@@ -111,6 +114,7 @@ fn create(
     } else {
         assigned(names.image, topic)?
     };
+    allowance.take(partitions.len())?;
     names.take(&name);
     records_of(names.image, name, configs, partitions, context)
 }

@@ -52,6 +52,11 @@ pub(super) fn decide(
             outcome,
         });
     }
+    let mut allowance = command.allowance;
+    for result in results.iter_mut().filter(|result| result.outcome.is_ok()) {
+        let topic = image.topic_by_id(result.topic_id);
+        result.outcome = allowance.take(topic.map_or(0, |topic| topic.partitions.len()));
+    }
     let records = results
         .iter()
         .filter(|result| result.outcome.is_ok())

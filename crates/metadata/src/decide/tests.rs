@@ -35,7 +35,10 @@ fn manual(name: &str, assignments: Vec<ManualAssignment>) -> NewTopic {
 
 fn delete(cluster: &mut Cluster, topics: Vec<TopicSelector>) -> Vec<DeleteTopicResult> {
     match cluster
-        .run(&Command::DeleteTopics(DeleteTopics { topics }))
+        .run(&Command::DeleteTopics(DeleteTopics {
+            topics,
+            ..DeleteTopics::default()
+        }))
         .unwrap()
     {
         Reply::DeleteTopics(results) => results,
@@ -46,7 +49,7 @@ fn delete(cluster: &mut Cluster, topics: Vec<TopicSelector>) -> Vec<DeleteTopicR
 fn grow(cluster: &mut Cluster, topics: Vec<NewPartitions>) -> Vec<CreatePartitionsResult> {
     let command = CreatePartitions {
         topics,
-        validate_only: false,
+        ..CreatePartitions::default()
     };
     match cluster.run(&Command::CreatePartitions(command)).unwrap() {
         Reply::CreatePartitions(results) => results,
@@ -87,6 +90,7 @@ fn validate_only_answers_in_full_and_leaves_no_records() {
     let command = CreateTopics {
         topics: vec![topic("a", 2), topic("b", 0)],
         validate_only: true,
+        ..CreateTopics::default()
     };
     let (records, reply) = cluster.decide(&Command::CreateTopics(command)).unwrap();
     assert_eq!(records, []);
@@ -300,6 +304,7 @@ fn too_many_partitions_in_one_request_are_refused_before_memory_is_spent() {
     let command = Command::CreateTopics(CreateTopics {
         topics,
         validate_only: true,
+        ..CreateTopics::default()
     });
     assert_eq!(
         cluster.decide(&command).unwrap_err().code,
@@ -309,7 +314,7 @@ fn too_many_partitions_in_one_request_are_refused_before_memory_is_spent() {
     let topics = vec![to_count("c", i32::MAX)];
     let command = Command::CreatePartitions(CreatePartitions {
         topics,
-        validate_only: false,
+        ..CreatePartitions::default()
     });
     assert_eq!(
         cluster.decide(&command).unwrap_err().code,
@@ -396,7 +401,10 @@ fn deletion_can_be_disabled() {
     cluster.defaults.delete_topic_enable = false;
     let topics = vec![TopicSelector::by_name("a")];
     let refusal = cluster
-        .run(&Command::DeleteTopics(DeleteTopics { topics }))
+        .run(&Command::DeleteTopics(DeleteTopics {
+            topics,
+            ..DeleteTopics::default()
+        }))
         .unwrap_err();
     assert_eq!(refusal.code, ErrorCode::TopicDeletionDisabled);
 }
@@ -467,6 +475,7 @@ fn growth_can_be_tried_without_doing_it() {
     let command = CreatePartitions {
         topics: vec![to_count("a", 4)],
         validate_only: true,
+        ..CreatePartitions::default()
     };
     let (records, reply) = cluster.decide(&Command::CreatePartitions(command)).unwrap();
     assert_eq!(records, []);
@@ -621,9 +630,59 @@ fn overrides_are_set_and_taken_away_all_or_none_for_each_resource() {
 fn the_same_inputs_give_the_same_decision() {
     let command = Command::CreateTopics(CreateTopics {
         topics: (0..20).map(|i| topic(&format!("t{i}"), i)).collect(),
-        validate_only: false,
+        ..CreateTopics::default()
     });
     let mut one = Cluster::with_brokers(&[1, 2, 3]);
     let mut two = Cluster::with_brokers(&[1, 2, 3]);
     assert_eq!(one.decide(&command), two.decide(&command));
+}
+
+#[test]
+fn an_overdrawn_client_is_refused_topic_by_topic_and_only_where_it_would_change_something() {
+    let mut cluster = Cluster::with_brokers(&[1]);
+    let allowance = MutationAllowance::of_tokens(2.0);
+    let create = CreateTopics {
+        topics: vec![topic("a", 2), topic("a.", -5), topic("b", 3), topic("c", 1)],
+        allowance,
+        ..CreateTopics::default()
+    };
+    let Ok(Reply::CreateTopics(results)) = cluster.run(&Command::CreateTopics(create)) else {
+        panic!("the command is carried out");
+    };
+    let expected = [
+        ErrorCode::None,
+        ErrorCode::InvalidPartitions,
+        ErrorCode::None,
+        ErrorCode::ThrottlingQuotaExceeded,
+    ];
+    assert_eq!(codes(&results), expected);
+    let grow = CreatePartitions {
+        topics: vec![to_count("a", 2), to_count("a", 6), to_count("b", 4)],
+        allowance: MutationAllowance::of_tokens(-1.0),
+        ..CreatePartitions::default()
+    };
+    let Ok(Reply::CreatePartitions(results)) = cluster.run(&Command::CreatePartitions(grow)) else {
+        panic!("the command is carried out");
+    };
+    let outcomes: Vec<_> = results.iter().map(|r| code(&r.outcome)).collect();
+    let expected = [
+        ErrorCode::InvalidRequest,
+        ErrorCode::ThrottlingQuotaExceeded,
+    ];
+    assert_eq!(outcomes, expected);
+    let delete = DeleteTopics {
+        topics: ["b", "x", "a"].map(TopicSelector::by_name).to_vec(),
+        allowance,
+    };
+    let Ok(Reply::DeleteTopics(results)) = cluster.run(&Command::DeleteTopics(delete)) else {
+        panic!("the command is carried out");
+    };
+    let outcomes: Vec<_> = results.iter().map(|r| code(&r.outcome)).collect();
+    let expected = [
+        ErrorCode::None,
+        ErrorCode::UnknownTopicOrPartition,
+        ErrorCode::ThrottlingQuotaExceeded,
+    ];
+    assert_eq!(outcomes, expected);
+    assert!(cluster.image.topic("a").is_some() && cluster.image.topic("b").is_none());
 }

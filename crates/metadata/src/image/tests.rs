@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use crate::fixture::{Cluster, topic};
 use crate::*;
-use ottla_model::{BrokerId, TopicName, Uuid};
+use ottla_model::{BrokerId, QuotaValue, TopicName, Uuid};
 
 /// A random life of a cluster: commands that may succeed or be refused.
 fn command() -> impl Strategy<Value = Command> {
@@ -14,12 +14,13 @@ fn command() -> impl Strategy<Value = Command> {
                 .extend(key.map(|key| (key, Some("1".to_owned()))));
             Command::CreateTopics(CreateTopics {
                 topics: vec![new],
-                validate_only: false,
+                ..CreateTopics::default()
             })
         });
     let delete = name.clone().prop_map(|name| {
         Command::DeleteTopics(DeleteTopics {
             topics: vec![TopicSelector::by_name(name)],
+            ..DeleteTopics::default()
         })
     });
     let grow = (name.clone(), 1..8i32).prop_map(|(name, count)| {
@@ -30,7 +31,7 @@ fn command() -> impl Strategy<Value = Command> {
         }];
         Command::CreatePartitions(CreatePartitions {
             topics,
-            validate_only: false,
+            ..CreatePartitions::default()
         })
     });
     let resource = prop_oneof![
@@ -52,7 +53,18 @@ fn command() -> impl Strategy<Value = Command> {
         broker_id: BrokerId(1),
         broker_epoch: 1,
     }));
-    prop_oneof![4 => create, 2 => delete, 2 => grow, 3 => alter, 1 => ids]
+    let limit = ("[a-b]{1}", prop::option::of(1..5u8)).prop_map(|(user, rate)| {
+        let rate = rate.map(|rate| QuotaValue(rate.into()));
+        let entry = AlterClientQuota {
+            entity: vec![("user".to_owned(), Some(user))],
+            ops: vec![("request_percentage".to_owned(), rate)],
+        };
+        Command::AlterClientQuotas(AlterClientQuotas {
+            entries: vec![entry],
+            validate_only: false,
+        })
+    });
+    prop_oneof![4 => create, 2 => delete, 2 => grow, 3 => alter, 1 => ids, 2 => limit]
 }
 
 fn live(cluster: &mut Cluster, commands: &[Command]) {

@@ -1,6 +1,6 @@
 use bytes::Bytes;
-use ottla_wire::messages::RequestHeader;
-use ottla_wire::{ApiKey, Reader, Writer, decode_request_header};
+use ottla_wire::messages::{ProduceResponse, RequestHeader, SaslHandshakeResponse};
+use ottla_wire::{ApiKey, Reader, Response, Seed, Writer, decode_request_header};
 
 #[test]
 fn the_registry_knows_the_keys_and_versions_of_kafka_4_4() {
@@ -86,4 +86,36 @@ fn the_client_id_keeps_its_old_form_in_flexible_headers() {
         &writer.into_bytes()[..],
         [0, 18, 0, 3, 0, 0, 0, 1, 0, 1, b'c', 0]
     );
+}
+
+#[test]
+fn every_response_with_a_throttle_time_takes_one_in_all_its_versions() {
+    let mut with_place = 0;
+    for api in ApiKey::all() {
+        for version in api.versions() {
+            let mut seed = Seed::new(7);
+            let mut body = Response::arbitrary(api, version, &mut seed);
+            let has_place = body.set_throttle_time_ms(77);
+            with_place += usize::from(has_place && version == *api.versions().end());
+            let mut writer = Writer::new();
+            body.encode(version, &mut writer).unwrap();
+            let bytes = writer.into_bytes();
+            // The newest version of each response that has the field carries it.
+            if has_place && version == *api.versions().end() {
+                let again = Response::decode(api, version, &mut Reader::new(bytes)).unwrap();
+                assert_eq!(again, body, "{api}");
+            }
+        }
+    }
+    assert_eq!(with_place, 78);
+    let mut produce = Response::from(ProduceResponse::default());
+    assert!(produce.set_throttle_time_ms(5));
+    assert_eq!(
+        produce,
+        Response::from(ProduceResponse {
+            throttle_time_ms: 5,
+            ..Default::default()
+        })
+    );
+    assert!(!Response::from(SaslHandshakeResponse::default()).set_throttle_time_ms(5));
 }
