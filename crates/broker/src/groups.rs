@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use ottla_group::{ListRequest, ListedGroup, Request, Response, partition_for};
+use ottla_group::partition_for;
+use ottla_group::{EndTransactionRequest, ListRequest, ListedGroup, Request, Response};
 use ottla_metadata::{Command, CreateTopics, Reply};
-use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, TopicId, TopicName};
+use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, PartitionIndex, TopicId, TopicName};
 use ottla_runtime::mailbox::{Caller, Pending};
 use ottla_wire::Text;
 use parking_lot::RwLock;
@@ -100,6 +101,32 @@ impl Groups {
                 Ok(pending) => Asked::Waiting(pending),
                 Err(_) => Asked::Refused(ErrorCode::NotCoordinator),
             },
+        }
+    }
+
+    /// Ends a transaction in a partition of `__consumer_offsets`: the marker is durable, and the
+    /// transaction's offsets are committed or forgotten, when this returns `Ok`.
+    ///
+    /// # Errors
+    /// Those of the append, and `NOT_LEADER_OR_FOLLOWER` while the partition's groups cannot be
+    /// had: the transaction coordinator tries again then.
+    #[allow(dead_code, reason = "the transaction coordinator calls it")]
+    pub(crate) async fn end_transaction(
+        &self,
+        partition: PartitionIndex,
+        marker: EndTransactionRequest,
+    ) -> Result<(), ErrorCode> {
+        let shard = self.shards.read().get(&partition).cloned();
+        let active = shard.filter(|shard| shard.state == State::Active);
+        let caller = active.ok_or(ErrorCode::NotLeaderOrFollower)?.caller;
+        let ask = Ask::Client(Request::EndTransaction(marker));
+        match caller.call(ask).await {
+            Ok(Response::EndTransaction(ErrorCode::None)) => Ok(()),
+            Ok(Response::EndTransaction(ErrorCode::NotCoordinator)) | Err(_) => {
+                Err(ErrorCode::NotLeaderOrFollower)
+            }
+            Ok(Response::EndTransaction(error)) => Err(error),
+            Ok(_) => Err(ErrorCode::UnknownServerError),
         }
     }
 

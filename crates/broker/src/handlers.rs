@@ -7,6 +7,7 @@ mod alter_client_quotas;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
+mod delete_groups;
 mod delete_topics;
 mod describe_client_quotas;
 mod describe_cluster;
@@ -23,6 +24,7 @@ mod list_groups;
 mod list_offsets;
 mod metadata;
 mod offset_commit;
+mod offset_delete;
 mod offset_fetch;
 mod produce;
 mod sync_group;
@@ -75,6 +77,8 @@ registry! {
     InitProducerId => init_producer_id,
     DescribeConfigs => describe_configs,
     CreatePartitions => create_partitions,
+    DeleteGroups => delete_groups,
+    OffsetDelete => offset_delete,
     DescribeCluster => describe_cluster,
     DescribeClientQuotas => describe_client_quotas,
     AlterClientQuotas => alter_client_quotas,

@@ -1,23 +1,35 @@
-//! OffsetCommit: who may commit, and what becomes of it.
+//! OffsetCommit and TxnOffsetCommit: who may commit, and what becomes of it.
 
-use ottla_model::ErrorCode;
+use std::sync::Arc;
+
+use ottla_model::{ErrorCode, PartitionIndex, TimestampMs};
 
 use crate::coordinator::Coordinator;
-use crate::effect::Token;
+use crate::effect::{Producer, Token};
 use crate::error::append_error;
 use crate::group::Group;
 use crate::offsets::CommittedOffset;
 use crate::outbox::Held;
 use crate::records::{Record, fits};
-use crate::request::OffsetCommitRequest;
+use crate::request::{CommitTopic, OffsetCommitRequest, TxnOffsetCommitRequest};
 use crate::response::{CommittedTopic, OffsetCommitResponse, Response};
 use crate::state::GroupState;
+
+/// The offsets of a commit that its group has agreed to.
+type Offsets = Vec<(Arc<str>, PartitionIndex, CommittedOffset)>;
+
+/// Who commits.
+struct Committer<'a> {
+    generation_id: i32,
+    member_id: &'a str,
+    group_instance_id: Option<&'a str>,
+    is_transactional: bool,
+}
 
 impl Coordinator {
     pub(crate) fn commit(&mut self, token: Token, request: &OffsetCommitRequest) {
         if let Err(error) = self.validate_commit(request) {
-            let response = error_response(request, error);
-            self.out.reply(token, Response::OffsetCommit(response));
+            self.refuse_commit(token, &request.topics, error);
             return;
         }
         let now_ms = self.out.now_ms;
@@ -25,10 +37,37 @@ impl Coordinator {
             .retention_time_ms
             .filter(|&retention_ms| retention_ms >= 0)
             .map(|retention_ms| now_ms.saturating_add(retention_ms));
+        let (response, offsets) = self.take_offsets(&request.topics, expire_timestamp_ms);
+        self.append_commit(token, None, &request.group_id, response, offsets);
+    }
+
+    pub(crate) fn commit_in_transaction(&mut self, token: Token, request: &TxnOffsetCommitRequest) {
+        if let Err(error) = self.validate_txn_commit(request) {
+            self.refuse_commit(token, &request.topics, error);
+            return;
+        }
+        let (response, offsets) = self.take_offsets(&request.topics, None);
+        let producer = Some(request.producer);
+        self.append_commit(token, producer, &request.group_id, response, offsets);
+    }
+
+    fn refuse_commit(&mut self, token: Token, topics: &[CommitTopic], error: ErrorCode) {
+        let response = error_response(topics, error);
+        self.out.reply(token, Response::OffsetCommit(response));
+    }
+
+    /// Looks at each partition by itself: what is committed, and what the answer will be once that
+    /// is durable.
+    fn take_offsets(
+        &self,
+        asked: &[CommitTopic],
+        expire_timestamp_ms: Option<TimestampMs>,
+    ) -> (OffsetCommitResponse, Offsets) {
+        let now_ms = self.out.now_ms;
         let len_max = self.out.options.offset_metadata_len_max;
         let mut offsets = Vec::new();
-        let mut topics = Vec::with_capacity(request.topics.len());
-        for topic in &request.topics {
+        let mut topics = Vec::with_capacity(asked.len());
+        for topic in asked {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
                 let metadata = partition.metadata.clone().unwrap_or_else(|| "".into());
@@ -44,6 +83,7 @@ impl Coordinator {
                     commit_timestamp_ms: now_ms,
                     expire_timestamp_ms,
                     topic_id: topic.topic_id,
+                    log_order: 0,
                 }
                 .into_stored();
                 offsets.push((topic.topic.clone(), partition.partition, offset));
@@ -54,7 +94,18 @@ impl Coordinator {
                 partitions,
             });
         }
-        let response = Response::OffsetCommit(OffsetCommitResponse { topics });
+        (OffsetCommitResponse { topics }, offsets)
+    }
+
+    fn append_commit(
+        &mut self,
+        token: Token,
+        producer: Option<Producer>,
+        group_id: &Arc<str>,
+        response: OffsetCommitResponse,
+        offsets: Offsets,
+    ) {
+        let response = Response::OffsetCommit(response);
         if offsets.is_empty() {
             self.out.reply(token, response);
             return;
@@ -62,7 +113,7 @@ impl Coordinator {
         let records: Vec<Record> = offsets
             .iter()
             .map(|(topic, partition, offset)| Record::Offset {
-                group_id: request.group_id.clone(),
+                group_id: group_id.clone(),
                 topic: topic.clone(),
                 partition: *partition,
                 value: Some(offset.clone()),
@@ -71,29 +122,23 @@ impl Coordinator {
         let held = Held::Commit {
             token,
             response,
+            producer_id: producer.map(|p| p.id),
             offsets,
         };
-        self.out.append(&request.group_id, &records, held);
+        self.out.append_of(producer, group_id, &records, held);
     }
 
     fn validate_commit(&mut self, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
-        if !fits(&request.group_id) {
-            return Err(ErrorCode::InvalidGroupId);
-        }
-        if !request.topics.iter().all(|t| fits(&t.topic)) {
-            return Err(ErrorCode::InvalidRequest);
-        }
+        check_fit(&request.group_id, &request.topics)?;
         let Some(group) = self.groups.get(&request.group_id) else {
-            // A consumer that only stores offsets needs no group; the durable commit makes one.
-            return if request.generation_id < 0 {
-                Ok(())
-            } else if request.reports_unknown_group {
-                Err(ErrorCode::GroupIdNotFound)
-            } else {
-                Err(ErrorCode::IllegalGeneration)
-            };
+            return unknown_group(request.generation_id, request.reports_unknown_group);
         };
-        group.validate_commit(request)?;
+        group.validate_commit(&Committer {
+            generation_id: request.generation_id,
+            member_id: &request.member_id,
+            group_instance_id: request.group_instance_id.as_deref(),
+            is_transactional: false,
+        })?;
         if matches!(
             group.state,
             GroupState::Stable | GroupState::PreparingRebalance
@@ -102,26 +147,68 @@ impl Coordinator {
         }
         Ok(())
     }
+
+    /// As in Kafka, a commit in a transaction keeps no session alive.
+    fn validate_txn_commit(&self, request: &TxnOffsetCommitRequest) -> Result<(), ErrorCode> {
+        if request.group_id.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
+        check_fit(&request.group_id, &request.topics)?;
+        let Some(group) = self.groups.get(&request.group_id) else {
+            return unknown_group(request.generation_id, request.reports_unknown_group);
+        };
+        group.validate_commit(&Committer {
+            generation_id: request.generation_id,
+            member_id: &request.member_id,
+            group_instance_id: request.group_instance_id.as_deref(),
+            is_transactional: true,
+        })
+    }
+}
+
+fn check_fit(group_id: &str, topics: &[CommitTopic]) -> Result<(), ErrorCode> {
+    if !fits(group_id) {
+        return Err(ErrorCode::InvalidGroupId);
+    }
+    if !topics.iter().all(|t| fits(&t.topic)) {
+        return Err(ErrorCode::InvalidRequest);
+    }
+    Ok(())
+}
+
+/// A consumer that only stores offsets needs no group; the durable commit makes one.
+fn unknown_group(generation_id: i32, reports_unknown_group: bool) -> Result<(), ErrorCode> {
+    if generation_id < 0 {
+        Ok(())
+    } else if reports_unknown_group {
+        Err(ErrorCode::GroupIdNotFound)
+    } else {
+        Err(ErrorCode::IllegalGeneration)
+    }
 }
 
 impl Group {
-    fn validate_commit(&self, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
+    fn validate_commit(&self, by: &Committer<'_>) -> Result<(), ErrorCode> {
         if self.is_in(GroupState::Dead) {
             return Err(ErrorCode::CoordinatorNotAvailable);
         }
-        if self.is_in(GroupState::Empty) && request.generation_id < 0 {
+        if self.is_in(GroupState::Empty) && by.generation_id < 0 {
             return Ok(());
         }
-        let instance_id = request.group_instance_id.as_deref();
-        if request.generation_id < 0 && request.member_id.is_empty() && instance_id.is_none() {
-            // Someone outside the group, which has members.
-            return Err(ErrorCode::UnknownMemberId);
+        if by.generation_id < 0 && by.member_id.is_empty() && by.group_instance_id.is_none() {
+            // Someone outside the group, which has members. Producers of old do not tell for which
+            // member they commit (KIP-447): their transactional id is what fences them.
+            return if by.is_transactional {
+                Ok(())
+            } else {
+                Err(ErrorCode::UnknownMemberId)
+            };
         }
-        self.validate_member(&request.member_id, instance_id)?;
-        if request.generation_id != self.generation_id {
+        self.validate_member(by.member_id, by.group_instance_id)?;
+        if by.generation_id != self.generation_id {
             return Err(ErrorCode::IllegalGeneration);
         }
-        if self.is_in(GroupState::CompletingRebalance) {
+        if self.is_in(GroupState::CompletingRebalance) && !by.is_transactional {
             // The member has joined the new generation and does not know yet what it may read.
             return Err(ErrorCode::RebalanceInProgress);
         }
@@ -135,8 +222,8 @@ fn is_longer(text: &str, len_max: usize) -> bool {
     text.len() > len_max && text.encode_utf16().count() > len_max
 }
 
-fn error_response(request: &OffsetCommitRequest, error: ErrorCode) -> OffsetCommitResponse {
-    let topics = request.topics.iter().map(|topic| CommittedTopic {
+fn error_response(topics: &[CommitTopic], error: ErrorCode) -> OffsetCommitResponse {
+    let topics = topics.iter().map(|topic| CommittedTopic {
         topic: topic.topic.clone(),
         topic_id: topic.topic_id,
         partitions: topic

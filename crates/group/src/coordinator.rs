@@ -50,6 +50,8 @@ pub struct Counts {
     pub members: usize,
     /// Committed offsets of all groups.
     pub offsets: usize,
+    /// Offsets of open transactions.
+    pub pending_offsets: usize,
     /// Appends whose outcome is awaited.
     pub pending_appends: usize,
 }
@@ -105,6 +107,7 @@ impl Coordinator {
                 }
             },
             Request::OffsetCommit(request) => self.commit(token, &request),
+            Request::TxnOffsetCommit(request) => self.commit_in_transaction(token, &request),
             Request::OffsetFetch(request) => self.fetch_offsets(token, request),
             Request::Describe(request) => {
                 let group = self.describe(&request);
@@ -114,6 +117,11 @@ impl Coordinator {
                 let groups = self.list(&request);
                 self.out.reply(token, Response::List(groups));
             }
+            Request::DeleteGroup(request) => self.delete_group(token, &request.group_id),
+            Request::OffsetDelete(request) => self.delete_offsets(token, &request),
+            // The marker must be there whether or not offsets are pending: the log, too, holds
+            // back what lies behind an open transaction.
+            Request::EndTransaction(request) => self.out.append_marker(token, request),
         }
         self.finish()
     }
@@ -165,6 +173,7 @@ impl Coordinator {
     pub fn counts(&self) -> Counts {
         let mut counts = Counts {
             offsets: self.offsets.len(),
+            pending_offsets: self.offsets.pending().len(),
             pending_appends: self.out.pending.len(),
             ..Counts::default()
         };

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_model::ErrorCode;
+use ottla_model::{ErrorCode, ProducerEpoch, ProducerId};
 
+use crate::request::EndTransactionRequest;
 use crate::response::Response;
 
 /// Names a request whose answer is owed. The driver chooses it; it comes back in one
@@ -16,6 +17,15 @@ pub type AppendId = u64;
 
 /// One record of `__consumer_offsets`: its key, and its value or `None` for a tombstone.
 pub type KeyValue = (Bytes, Option<Bytes>);
+
+/// Who writes in a transaction (KIP-98).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Producer {
+    /// The producer's id.
+    pub id: ProducerId,
+    /// Its term.
+    pub epoch: ProducerEpoch,
+}
 
 /// One thing to do. The driver carries effects out in the order in which they are given.
 #[derive(Debug, Clone, PartialEq)]
@@ -35,6 +45,16 @@ pub enum Effect {
         append_id: AppendId,
         /// The records, never empty.
         records: Vec<KeyValue>,
+        /// The transaction that the batch belongs to, if it does to one. It has no sequence.
+        producer: Option<Producer>,
+    },
+    /// Append this transaction's marker, then call
+    /// [`Coordinator::appended`](crate::Coordinator::appended) as for an [`Effect::Append`].
+    AppendMarker {
+        /// The id to report the outcome under.
+        append_id: AppendId,
+        /// What the marker says.
+        marker: EndTransactionRequest,
     },
     /// Something worth a log line or a metric; nothing depends on it.
     Notice(Notice),
@@ -84,22 +104,23 @@ pub enum Notice {
         /// Why.
         reason: String,
     },
-    /// Committed offsets were deleted because of their age or because their topic is gone.
+    /// Committed offsets were deleted because of their age, because their topic is gone, or because
+    /// someone asked for it.
     OffsetsDeleted {
         /// The group.
         group_id: Arc<str>,
         /// How many.
         offsets: usize,
     },
-    /// The group has no members and no offsets any more and is forgotten.
+    /// The group has no members and no offsets any more, or was deleted, and is forgotten.
     GroupDeleted {
         /// The group.
         group_id: Arc<str>,
     },
-    /// Records of the group could not be made durable; their change did not happen.
+    /// Records could not be made durable; their change did not happen.
     AppendFailed {
-        /// The group.
-        group_id: Arc<str>,
+        /// The group, unless it was the end of a transaction, which may concern several.
+        group_id: Option<Arc<str>>,
         /// What the log answered.
         error: ErrorCode,
     },

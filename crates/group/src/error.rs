@@ -30,8 +30,7 @@ pub enum Error {
 
 /// What a member is told when its group's records could not be made durable. The log's own codes
 /// would mean something else to a group's client, so Kafka translates them.
-#[must_use]
-pub fn append_error(error: ErrorCode) -> ErrorCode {
+pub(crate) fn append_error(error: ErrorCode) -> ErrorCode {
     match error {
         ErrorCode::UnknownTopicOrPartition
         | ErrorCode::NotEnoughReplicas

@@ -9,13 +9,13 @@ use crate::coordinator::Coordinator;
 use crate::effect::Effect;
 use crate::group::Group;
 use crate::offsets::CommittedOffset;
-use crate::outbox::Held;
+use crate::outbox::{Held, Pending};
 use crate::records::Record;
 use crate::state::GroupState;
 use crate::timers::TimerKey;
 
 /// Tombstones of one append: small enough for any `max.message.bytes` that people use.
-const TOMBSTONES_MAX: usize = 1_000;
+pub(crate) const TOMBSTONES_MAX: usize = 1_000;
 
 /// From when the retention of a group's offsets counts.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +37,37 @@ impl Group {
             _ => ExpiresFrom::Never,
         }
     }
+}
+
+impl Group {
+    /// Begins the end of a group without members. The time of its last real change stays, in case
+    /// the tombstone cannot be written.
+    pub(crate) fn die(&mut self, now_ms: TimestampMs) {
+        let timestamp_ms = self.state_timestamp_ms;
+        self.transition_to(GroupState::Dead, now_ms);
+        self.state_timestamp_ms = timestamp_ms;
+    }
+
+    /// Takes [`Group::die`] back.
+    pub(crate) fn live_on(&mut self, now_ms: TimestampMs) {
+        let timestamp_ms = self.state_timestamp_ms;
+        self.transition_to(GroupState::Empty, now_ms);
+        self.state_timestamp_ms = timestamp_ms;
+    }
+}
+
+/// The records that delete these offsets.
+pub(crate) fn tombstones(
+    group_id: &Arc<str>,
+    offsets: &[(Arc<str>, PartitionIndex)],
+) -> Vec<Record> {
+    let tombstone = |(topic, partition): &(Arc<str>, PartitionIndex)| Record::Offset {
+        group_id: group_id.clone(),
+        topic: topic.clone(),
+        partition: *partition,
+        value: None,
+    };
+    offsets.iter().map(tombstone).collect()
 }
 
 impl Coordinator {
@@ -64,11 +95,13 @@ impl Coordinator {
         let (now_ms, retention_ms) = (self.out.now_ms, self.out.options.offsets_retention_ms);
         let from = group.offsets_expire_from();
         let mut expired = Vec::new();
-        let mut kept = false;
+        // What open transactions hold is no one's to delete: it may become the newest commit.
+        let mut kept = self.offsets.pending().has_group(group_id);
         for (topic, partitions) in self.offsets.group(group_id).into_iter().flatten() {
             let subscribed = group.is_subscribed_to(topic);
             for (partition, offset) in partitions {
-                if !subscribed && is_expired(offset, from, now_ms, retention_ms) {
+                let pending = self.offsets.pending().contains(group_id, topic, *partition);
+                if !subscribed && !pending && is_expired(offset, from, now_ms, retention_ms) {
                     expired.push((topic.clone(), *partition));
                 } else {
                     kept = true;
@@ -79,22 +112,19 @@ impl Coordinator {
             && expired.len() < TOMBSTONES_MAX
             && group.is_in(GroupState::Empty)
             && group.pending_join.is_empty();
-        self.delete_offsets(group_id, expired, removes_group);
+        self.remove_offsets(group_id, expired, removes_group);
     }
 
     /// Appends tombstones. A group that goes is dead until that is durable: whoever asks for it
     /// meanwhile is told to try again.
-    fn delete_offsets(
+    fn remove_offsets(
         &mut self,
         group_id: &Arc<str>,
         offsets: Vec<(Arc<str>, PartitionIndex)>,
         removes_group: bool,
     ) {
         if removes_group && let Some(group) = self.groups.get_mut(group_id) {
-            // The time of the last real change stays, in case the tombstone cannot be written.
-            let timestamp_ms = group.state_timestamp_ms;
-            group.transition_to(GroupState::Dead, self.out.now_ms);
-            group.state_timestamp_ms = timestamp_ms;
+            group.die(self.out.now_ms);
         }
         let chunks = offsets
             .len()
@@ -104,15 +134,7 @@ impl Coordinator {
             let start = i * TOMBSTONES_MAX;
             let end = offsets.len().min(start + TOMBSTONES_MAX);
             let chunk: Vec<_> = offsets.get(start..end).unwrap_or_default().to_vec();
-            let mut records: Vec<Record> = chunk
-                .iter()
-                .map(|(topic, partition)| Record::Offset {
-                    group_id: group_id.clone(),
-                    topic: topic.clone(),
-                    partition: *partition,
-                    value: None,
-                })
-                .collect();
+            let mut records = tombstones(group_id, &chunk);
             if removes_group {
                 records.push(Record::Group {
                     group_id: group_id.clone(),
@@ -122,6 +144,7 @@ impl Coordinator {
             let held = Held::Deletion {
                 offsets: chunk,
                 removes_group,
+                deletion: None,
             };
             self.out.append(group_id, &records, held);
         }
@@ -150,13 +173,21 @@ impl Coordinator {
                 }
             }
         }
+        for (group_id, topic, partition, offset) in self.offsets.pending().all() {
+            if is_deleted(topic, offset) {
+                deleted.insert((group_id.clone(), topic.clone(), partition));
+            }
+        }
         // Commits that are still on their way to the log arrive there before the tombstones.
         for pending in self.out.pending.values() {
-            if let Held::Commit { offsets, .. } = &pending.held {
+            if let Pending::Change {
+                group_id,
+                held: Held::Commit { offsets, .. },
+            } = pending
+            {
                 for (topic, partition, offset) in offsets {
                     if is_deleted(topic, offset) {
-                        let group_id = pending.group_id.clone();
-                        deleted.insert((group_id, topic.clone(), *partition));
+                        deleted.insert((group_id.clone(), topic.clone(), *partition));
                     }
                 }
             }
@@ -167,7 +198,7 @@ impl Coordinator {
             while let Some((_, topic, partition)) = deleted.next_if(|next| next.0 == group_id) {
                 offsets.push((topic, partition));
             }
-            self.delete_offsets(&group_id, offsets, false);
+            self.remove_offsets(&group_id, offsets, false);
         }
         self.out.take_effects()
     }

@@ -20,7 +20,7 @@ pub(crate) struct ParkedFetch {
 
 impl Coordinator {
     pub(crate) fn fetch_offsets(&mut self, token: Token, request: OffsetFetchRequest) {
-        if request.require_stable && self.out.has_in_flight(&request.group_id) {
+        if request.require_stable && self.is_changing(&request.group_id) {
             self.parked_fetches.push(ParkedFetch {
                 after: self.out.last_append_id(),
                 token,
@@ -30,6 +30,12 @@ impl Coordinator {
         }
         let response = self.fetched(&request);
         self.out.reply(token, Response::OffsetFetch(response));
+    }
+
+    /// Whether something is on its way to the log that may change the group's offsets.
+    fn is_changing(&self, group_id: &str) -> bool {
+        let ends = self.out.has_marker_in_flight() && self.offsets.pending().has_group(group_id);
+        ends || self.out.has_in_flight(group_id)
     }
 
     /// Answers the parked fetches that no earlier append holds back any more.
@@ -50,14 +56,40 @@ impl Coordinator {
     fn fetched(&self, request: &OffsetFetchRequest) -> OffsetFetchResponse {
         let known = self.groups.contains_key(&request.group_id);
         let offsets = self.offsets.group(&request.group_id).filter(|_| known);
-        let topics = match &request.topics {
+        let mut topics: Vec<FetchedTopic> = match &request.topics {
             Some(topics) => topics.iter().map(|t| fetched_topic(offsets, t)).collect(),
             None => offsets.map(all_topics).unwrap_or_default(),
         };
+        if request.require_stable {
+            self.hide_unstable(&request.group_id, &mut topics);
+        }
         OffsetFetchResponse {
             group_id: request.group_id.clone(),
             error: ErrorCode::None,
             topics,
+        }
+    }
+}
+
+impl Coordinator {
+    /// Tells to ask again for the partitions whose offset an open transaction may change.
+    fn hide_unstable(&self, group_id: &str, topics: &mut [FetchedTopic]) {
+        let pending = self.offsets.pending();
+        if !pending.has_group(group_id) {
+            return;
+        }
+        for FetchedTopic {
+            topic, partitions, ..
+        } in topics
+        {
+            for partition in partitions {
+                if pending.contains(group_id, topic, partition.partition) {
+                    *partition = FetchedPartition {
+                        error: ErrorCode::UnstableOffsetCommit,
+                        ..fetched_partition(partition.partition, None)
+                    };
+                }
+            }
         }
     }
 }

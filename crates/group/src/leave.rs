@@ -7,7 +7,7 @@ use ottla_model::ErrorCode;
 use crate::effect::{AppendId, Notice, Token};
 use crate::group::Group;
 use crate::join::client_reason;
-use crate::outbox::{Held, Outbox};
+use crate::outbox::{Held, Outbox, Pending};
 use crate::request::{LeaveRequest, LeavingMember};
 use crate::response::{LeaveResponse, LeftMember, Response};
 use crate::state::GroupState;
@@ -53,12 +53,12 @@ impl Group {
         });
         // When the last member leaves, its answer waits until the log knows.
         match emptied.and_then(|append_id| out.pending.get_mut(&append_id)) {
-            Some(pending) => {
-                pending.held = Held::Empty {
+            Some(Pending::Change { held, .. }) => {
+                *held = Held::Empty {
                     leave: Some((token, response)),
                 };
             }
-            None => out.reply(token, response),
+            _ => out.reply(token, response),
         }
     }
 

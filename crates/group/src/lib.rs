@@ -10,9 +10,10 @@
 //!   JoinGroup ──▶ parked until all have joined ──▶ answered
 //!   SyncGroup ──▶ parked ── leader's assignment ──▶ Append ── durable ──▶ all answered
 //!   OffsetCommit ─────────────────────────────────▶ Append ── durable ──▶ applied and answered
+//!   TxnOffsetCommit ──▶ Append ── durable ──▶ pending ── marker durable ──▶ applied, or dropped
 //! ```
 //!
-//! The behaviour is Kafka's (KIP-62, 211, 345, 394, 429, 518, 800, 814). Where it differs:
+//! The behaviour is Kafka's (KIP-62, 98, 211, 345, 394, 429, 447, 496, 518, 800, 814). Where it differs:
 //! a first join that is refused leaves no empty group behind; a parked request that its client has
 //! sent again is answered with `REBALANCE_IN_PROGRESS` instead of never; a repeated SyncGroup of a
 //! leader waits for the assignment that is already on its way to the log; a group with a
@@ -23,11 +24,12 @@
 //! They own the wire versions. The fields of [`Request`]'s structs say what to put in for versions
 //! that lack a field, those of [`Response`]'s what to leave out; the ones that choose a behaviour
 //! are `requires_known_member_id` (JoinGroup v4), `supports_skip_assignment` (JoinGroup v9),
-//! `reports_unknown_group` (OffsetCommit v9, DescribeGroups v6). Besides:
+//! `reports_unknown_group` (OffsetCommit v9, TxnOffsetCommit v6, DescribeGroups v6). Besides:
 //! - `COORDINATOR_LOAD_IN_PROGRESS` while a partition is read, except for Heartbeat, which is
 //!   answered with no error then; `NOT_COORDINATOR` when the partition is led elsewhere.
-//! - Authorization, and the existence of topics in OffsetCommit and OffsetFetch.
-//! - OffsetFetch v0 to v7 and DescribeGroups: one request per group, the answers put together.
+//! - Authorization, and the existence of topics in OffsetCommit, TxnOffsetCommit, OffsetDelete and
+//!   OffsetFetch; that a transaction covers this partition (TxnOffsetCommit).
+//! - OffsetFetch v0 to v7, DescribeGroups and DeleteGroups: one request per group, the answers put together.
 //! - ListGroups: one request per partition, the answers put together.
 //! - LeaveGroup v0 to v2: the only member's error becomes the answer's.
 //!
@@ -36,6 +38,7 @@
 
 mod commit;
 mod coordinator;
+mod delete;
 mod describe;
 mod effect;
 mod error;
@@ -53,6 +56,7 @@ mod options;
 mod outbox;
 mod outcomes;
 mod partition;
+mod pending_offsets;
 mod protocols;
 mod rebalance;
 mod records;
@@ -68,18 +72,19 @@ mod timers;
 mod tests;
 
 pub use coordinator::{Coordinator, Counts};
-pub use effect::{AppendId, Effect, KeyValue, Notice, Token};
-pub use error::{Error, append_error};
+pub use effect::{AppendId, Effect, KeyValue, Notice, Producer, Token};
+pub use error::Error;
 pub use options::Options;
 pub use partition::partition_for;
 pub use request::{
-    CommitPartition, CommitTopic, DescribeRequest, FetchTopic, HeartbeatRequest, JoinRequest,
-    LeaveRequest, LeavingMember, ListRequest, OffsetCommitRequest, OffsetFetchRequest, Protocol,
-    Request, SyncRequest,
+    CommitPartition, CommitTopic, DeleteGroupRequest, DescribeRequest, EndTransactionRequest,
+    FetchTopic, HeartbeatRequest, JoinRequest, LeaveRequest, LeavingMember, ListRequest,
+    OffsetCommitRequest, OffsetDeleteRequest, OffsetDeleteTopic, OffsetFetchRequest, Protocol,
+    Request, SyncRequest, TxnOffsetCommitRequest,
 };
 pub use response::{
     CommittedTopic, DescribedGroup, DescribedMember, FetchedPartition, FetchedTopic, JoinResponse,
     JoinedMember, LeaveResponse, LeftMember, ListedGroup, OffsetCommitResponse,
-    OffsetFetchResponse, Response, SyncResponse,
+    OffsetDeleteResponse, OffsetFetchResponse, PartitionErrors, Response, SyncResponse,
 };
 pub use state::GroupState;

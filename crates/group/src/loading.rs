@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use ottla_model::{ErrorCode, TimestampMs};
+use ottla_model::{ErrorCode, ProducerId, TimestampMs};
 
 use crate::commit::failed_response;
 use crate::coordinator::Coordinator;
+use crate::delete::failed_offset_delete;
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::group::Group;
 use crate::offsets::Offsets;
-use crate::outbox::Held;
+use crate::outbox::{Held, Pending};
 use crate::records::{self, Record};
 use crate::response::{JoinResponse, LeaveResponse, OffsetFetchResponse, Response, SyncResponse};
 
@@ -18,17 +19,30 @@ impl Coordinator {
     /// Takes one record while the partition is read, in the order of the offsets. Records of kinds
     /// that are not known (other group types, newer keys) are counted and skipped.
     ///
+    /// `producer_id` is that of the record's batch when the batch is transactional: offsets in it
+    /// count from [`Coordinator::apply_marker`] on.
+    ///
     /// # Errors
     /// When a record of a known kind cannot be understood; the coordinator is as before.
-    pub fn apply(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), Error> {
+    pub fn apply(
+        &mut self,
+        producer_id: Option<ProducerId>,
+        key: &[u8],
+        value: Option<&[u8]>,
+    ) -> Result<(), Error> {
         match records::decode(key, value)? {
-            Some(record) => self.apply_record(record),
+            Some(record) => self.apply_record(producer_id, record),
             None => self.skipped_records += 1,
         }
         Ok(())
     }
 
-    pub(crate) fn apply_record(&mut self, record: Record) {
+    /// Takes the marker of a transaction's end while the partition is read.
+    pub fn apply_marker(&mut self, producer_id: ProducerId, commit: bool) {
+        self.offsets.end_transaction(producer_id, commit);
+    }
+
+    pub(crate) fn apply_record(&mut self, producer_id: Option<ProducerId>, record: Record) {
         match record {
             Record::Offset {
                 group_id,
@@ -40,7 +54,8 @@ impl Coordinator {
                 self.groups
                     .entry(group_id.clone())
                     .or_insert_with(|| Group::new(group_id.clone(), None));
-                self.offsets.put(&group_id, &topic, partition, offset);
+                self.offsets
+                    .put(producer_id, &group_id, &topic, partition, offset);
             }
             Record::Offset {
                 group_id,
@@ -101,7 +116,14 @@ impl Coordinator {
             self.out.reply(fetch.token, Response::OffsetFetch(response));
         }
         for (_, pending) in std::mem::take(&mut self.out.pending) {
-            match pending.held {
+            let held = match pending {
+                Pending::Change { held, .. } => held,
+                Pending::Marker { token, .. } => {
+                    self.out.reply(token, Response::EndTransaction(error));
+                    continue;
+                }
+            };
+            match held {
                 Held::Commit {
                     token, response, ..
                 } => self.out.reply(token, failed_response(response, error)),
@@ -112,7 +134,18 @@ impl Coordinator {
                     let response = Response::Leave(LeaveResponse { error, members });
                     self.out.reply(token, response);
                 }
-                _ => {}
+                Held::Deletion {
+                    deletion: Some(deletion),
+                    ..
+                } => self.reply_deleted(deletion.token, error),
+                Held::OffsetDeletion { token, .. } => {
+                    self.out.reply(token, failed_offset_delete(error));
+                }
+                Held::NewGroup
+                | Held::Empty { leave: None }
+                | Held::Assignment { .. }
+                | Held::StaticMember(_)
+                | Held::Deletion { deletion: None, .. } => {}
             }
         }
         for mut group in std::mem::take(&mut self.groups).into_values() {

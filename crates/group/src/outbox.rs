@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_model::TimestampMs;
+use ottla_model::{PartitionIndex, ProducerId, TimestampMs};
 
-use crate::effect::{AppendId, Effect, Notice, Token};
+use crate::delete::GroupDeletion;
+use crate::effect::{AppendId, Effect, Notice, Producer, Token};
 use crate::offsets::CommittedOffset;
 use crate::options::Options;
 use crate::records::{self, Record};
-use crate::request::Protocol;
-use crate::response::Response;
+use crate::request::{EndTransactionRequest, Protocol};
+use crate::response::{OffsetDeleteResponse, Response};
 use crate::timers::{TimerKey, Timers};
 
 /// A change that happens when its records are durable.
@@ -30,16 +31,25 @@ pub(crate) enum Held {
     },
     /// A static member has come back under a new id.
     StaticMember(Box<StaticSwap>),
-    /// Offsets of a commit.
+    /// Offsets of a commit, maybe of one in a transaction.
     Commit {
         token: Token,
         response: Response,
-        offsets: Vec<(Arc<str>, i32, CommittedOffset)>,
+        producer_id: Option<ProducerId>,
+        offsets: Vec<(Arc<str>, PartitionIndex, CommittedOffset)>,
     },
     /// Offsets that expire or whose topic is gone, and maybe the group with them.
     Deletion {
-        offsets: Vec<(Arc<str>, i32)>,
+        offsets: Vec<(Arc<str>, PartitionIndex)>,
         removes_group: bool,
+        /// Who has asked for it and what is left to do, when it was asked for.
+        deletion: Option<GroupDeletion>,
+    },
+    /// Offsets that someone has asked to delete.
+    OffsetDeletion {
+        token: Token,
+        response: OffsetDeleteResponse,
+        offsets: Vec<(Arc<str>, PartitionIndex)>,
     },
 }
 
@@ -59,9 +69,15 @@ pub(crate) struct StaticSwap {
 
 /// A change on its way to the log.
 #[derive(Debug)]
-pub(crate) struct Pending {
-    pub(crate) group_id: Arc<str>,
-    pub(crate) held: Held,
+pub(crate) enum Pending {
+    /// Of one group.
+    Change { group_id: Arc<str>, held: Held },
+    /// The end of a transaction, which may concern several groups.
+    Marker {
+        token: Token,
+        producer_id: ProducerId,
+        commit: bool,
+    },
 }
 
 /// Collects one call's effects.
@@ -73,6 +89,8 @@ pub(crate) struct Outbox {
     pub(crate) pending: BTreeMap<AppendId, Pending>,
     /// How many pending appends each group has.
     in_flight: BTreeMap<Arc<str>, usize>,
+    /// How many ends of transactions are pending.
+    markers_in_flight: usize,
     last_append_id: AppendId,
     effects: Vec<Effect>,
 }
@@ -85,6 +103,7 @@ impl Outbox {
             timers: Timers::default(),
             pending: BTreeMap::new(),
             in_flight: BTreeMap::new(),
+            markers_in_flight: 0,
             last_append_id: 0,
             effects: Vec::new(),
         }
@@ -111,27 +130,62 @@ impl Outbox {
 
     /// Sends records to the log and keeps what depends on them.
     pub(crate) fn append(&mut self, group_id: &Arc<str>, of: &[Record], held: Held) -> AppendId {
+        self.append_of(None, group_id, of, held)
+    }
+
+    /// The same for records of a transaction, if there is one.
+    pub(crate) fn append_of(
+        &mut self,
+        producer: Option<Producer>,
+        group_id: &Arc<str>,
+        of: &[Record],
+        held: Held,
+    ) -> AppendId {
         assert!(!of.is_empty(), "an append has records");
-        self.last_append_id += 1;
-        let append_id = self.last_append_id;
-        let pending = Pending {
+        let append_id = self.keep(Pending::Change {
             group_id: group_id.clone(),
             held,
-        };
-        self.pending.insert(append_id, pending);
+        });
         *self.in_flight.entry(group_id.clone()).or_default() += 1;
         let records = of.iter().map(records::encode).collect();
-        self.effects.push(Effect::Append { append_id, records });
+        self.effects.push(Effect::Append {
+            append_id,
+            records,
+            producer,
+        });
         append_id
+    }
+
+    /// Sends a transaction's marker to the log and keeps what depends on it.
+    pub(crate) fn append_marker(&mut self, token: Token, marker: EndTransactionRequest) {
+        let append_id = self.keep(Pending::Marker {
+            token,
+            producer_id: marker.producer.id,
+            commit: marker.commit,
+        });
+        self.markers_in_flight += 1;
+        self.effects
+            .push(Effect::AppendMarker { append_id, marker });
+    }
+
+    fn keep(&mut self, pending: Pending) -> AppendId {
+        self.last_append_id += 1;
+        self.pending.insert(self.last_append_id, pending);
+        self.last_append_id
     }
 
     /// Takes a settled append out, or `None` when it is not known (any more).
     pub(crate) fn settle(&mut self, append_id: AppendId) -> Option<Pending> {
         let pending = self.pending.remove(&append_id)?;
-        if let Some(count) = self.in_flight.get_mut(&pending.group_id) {
-            *count -= 1;
-            if *count == 0 {
-                self.in_flight.remove(&pending.group_id);
+        match &pending {
+            Pending::Marker { .. } => self.markers_in_flight -= 1,
+            Pending::Change { group_id, .. } => {
+                if let Some(count) = self.in_flight.get_mut(group_id) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.in_flight.remove(group_id);
+                    }
+                }
             }
         }
         Some(pending)
@@ -142,6 +196,11 @@ impl Outbox {
         self.in_flight.contains_key(group_id)
     }
 
+    /// Whether the end of a transaction is on its way to the log.
+    pub(crate) fn has_marker_in_flight(&self) -> bool {
+        self.markers_in_flight > 0
+    }
+
     /// The newest append so far, settled or not.
     pub(crate) fn last_append_id(&self) -> AppendId {
         self.last_append_id
@@ -149,6 +208,7 @@ impl Outbox {
 
     pub(crate) fn forget_in_flight(&mut self) {
         self.in_flight.clear();
+        self.markers_in_flight = 0;
     }
 
     pub(crate) fn set_session(&mut self, group: &Arc<str>, member: &Arc<str>, timeout_ms: i32) {

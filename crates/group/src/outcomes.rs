@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use ottla_model::{ErrorCode, TimestampMs};
+use ottla_model::{ErrorCode, PartitionIndex, TimestampMs};
 
 use crate::commit::failed_response;
 use crate::coordinator::Coordinator;
+use crate::delete::failed_offset_delete;
 use crate::effect::{AppendId, Effect, Notice};
 use crate::error::append_error;
 use crate::outbox::{Held, Pending};
 use crate::records::Record;
 use crate::response::{LeaveResponse, Response};
-use crate::state::GroupState;
 
 impl Coordinator {
     /// Takes the outcome of an [`Effect::Append`]: `Ok` when the records are durable (and
@@ -24,23 +24,41 @@ impl Coordinator {
         outcome: Result<(), ErrorCode>,
     ) -> Vec<Effect> {
         self.out.begin(now_ms);
-        if let Some(pending) = self.out.settle(append_id) {
-            if let Err(error) = outcome {
-                self.out.notice(Notice::AppendFailed {
-                    group_id: pending.group_id.clone(),
-                    error,
-                });
-            }
-            match outcome {
-                Ok(()) => self.durable(append_id, pending),
-                Err(error) => self.failed(append_id, pending, error),
-            }
-            self.answer_parked_fetches();
+        let Some(pending) = self.out.settle(append_id) else {
+            return self.finish();
+        };
+        if let Err(error) = outcome {
+            let group_id = match &pending {
+                Pending::Change { group_id, .. } => Some(group_id.clone()),
+                Pending::Marker { .. } => None,
+            };
+            self.out.notice(Notice::AppendFailed { group_id, error });
         }
+        match (pending, outcome) {
+            (Pending::Change { group_id, held }, Ok(())) => self.durable(append_id, group_id, held),
+            (Pending::Change { group_id, held }, Err(error)) => {
+                self.failed(append_id, &group_id, held, error);
+            }
+            (
+                Pending::Marker {
+                    token,
+                    producer_id,
+                    commit,
+                },
+                outcome,
+            ) => {
+                if outcome.is_ok() {
+                    self.offsets.end_transaction(producer_id, commit);
+                }
+                let error = outcome.err().unwrap_or(ErrorCode::None);
+                self.out.reply(token, Response::EndTransaction(error));
+            }
+        }
+        self.answer_parked_fetches();
         self.finish()
     }
 
-    fn durable(&mut self, append_id: AppendId, Pending { group_id, held }: Pending) {
+    fn durable(&mut self, append_id: AppendId, group_id: Arc<str>, held: Held) {
         let out = &mut self.out;
         let group = self.groups.get_mut(&group_id);
         match held {
@@ -66,26 +84,51 @@ impl Coordinator {
             Held::Commit {
                 token,
                 response,
+                producer_id,
                 offsets,
             } => {
                 for (topic, partition, offset) in offsets {
-                    self.apply_record(Record::Offset {
+                    let record = Record::Offset {
                         group_id: group_id.clone(),
                         topic,
                         partition,
                         value: Some(offset),
-                    });
+                    };
+                    self.apply_record(producer_id, record);
                 }
                 self.out.reply(token, response);
             }
             Held::Deletion {
                 offsets,
                 removes_group,
-            } => self.deleted(&group_id, &offsets, removes_group),
+                deletion,
+            } => {
+                self.deleted(&group_id, &offsets, removes_group);
+                match deletion {
+                    Some(deletion) if removes_group => {
+                        self.reply_deleted(deletion.token, ErrorCode::None);
+                    }
+                    Some(deletion) => self.continue_deletion(&group_id, deletion),
+                    None => {}
+                }
+            }
+            Held::OffsetDeletion {
+                token,
+                response,
+                offsets,
+            } => {
+                self.deleted(&group_id, &offsets, false);
+                self.out.reply(token, Response::OffsetDelete(response));
+            }
         }
     }
 
-    fn deleted(&mut self, group_id: &Arc<str>, offsets: &[(Arc<str>, i32)], removes_group: bool) {
+    fn deleted(
+        &mut self,
+        group_id: &Arc<str>,
+        offsets: &[(Arc<str>, PartitionIndex)],
+        removes_group: bool,
+    ) {
         let removed = offsets
             .iter()
             .filter(|(topic, partition)| self.offsets.remove(group_id, topic, *partition))
@@ -104,10 +147,10 @@ impl Coordinator {
         }
     }
 
-    fn failed(&mut self, append_id: AppendId, pending: Pending, error: ErrorCode) {
+    fn failed(&mut self, append_id: AppendId, group_id: &str, held: Held, error: ErrorCode) {
         let out = &mut self.out;
-        let group = self.groups.get_mut(&pending.group_id);
-        match pending.held {
+        let group = self.groups.get_mut(group_id);
+        match held {
             // The next generation's record says all that this one would have said.
             Held::NewGroup | Held::Empty { leave: None } => {}
             Held::Empty {
@@ -129,13 +172,21 @@ impl Coordinator {
             Held::Commit {
                 token, response, ..
             } => out.reply(token, failed_response(response, error)),
-            Held::Deletion { removes_group, .. } => {
-                if removes_group && let Some(group) = group {
-                    let timestamp_ms = group.state_timestamp_ms;
-                    group.transition_to(GroupState::Empty, out.now_ms);
-                    group.state_timestamp_ms = timestamp_ms;
+            Held::Deletion {
+                removes_group,
+                deletion,
+                ..
+            } => {
+                if (removes_group || deletion.is_some())
+                    && let Some(group) = group
+                {
+                    group.live_on(out.now_ms);
+                }
+                if let Some(deletion) = deletion {
+                    self.reply_deleted(deletion.token, append_error(error));
                 }
             }
+            Held::OffsetDeletion { token, .. } => out.reply(token, failed_offset_delete(error)),
         }
     }
 }

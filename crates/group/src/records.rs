@@ -197,6 +197,7 @@ fn decode_offset(value: &[u8]) -> Result<CommittedOffset, Error> {
         commit_timestamp_ms: value.commit_timestamp,
         expire_timestamp_ms: Some(value.expire_timestamp).filter(|&ms| ms != -1),
         topic_id: value.topic_id,
+        log_order: 0,
     })
 }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_model::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 
+use crate::effect::Producer;
+
 /// A request for one `__consumer_offsets` partition.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Request {
@@ -21,12 +23,20 @@ pub enum Request {
     Leave(LeaveRequest),
     /// API key 8.
     OffsetCommit(OffsetCommitRequest),
+    /// API key 28.
+    TxnOffsetCommit(TxnOffsetCommitRequest),
     /// API key 9, one group of it: a handler sends one request per group.
     OffsetFetch(OffsetFetchRequest),
     /// API key 15, one group of it.
     Describe(DescribeRequest),
     /// API key 16; the handler asks the coordinators of all partitions and joins the answers.
     List(ListRequest),
+    /// API key 42, one group of it.
+    DeleteGroup(DeleteGroupRequest),
+    /// API key 47.
+    OffsetDelete(OffsetDeleteRequest),
+    /// The end of a transaction that has offsets in this partition: one marker of API key 27.
+    EndTransaction(EndTransactionRequest),
 }
 
 /// One assignment strategy that a member offers, with the metadata it needs.
@@ -141,6 +151,27 @@ pub struct OffsetCommitRequest {
     pub topics: Vec<CommitTopic>,
 }
 
+/// TxnOffsetCommit. The handler has done what it does for OffsetCommit, and knows from the
+/// transaction coordinator that the transaction covers this partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TxnOffsetCommitRequest {
+    /// The group.
+    pub group_id: Arc<str>,
+    /// Whose transaction it is.
+    pub producer: Producer,
+    /// The member's generation, or -1 when the producer does not say (before v3: always -1).
+    pub generation_id: i32,
+    /// The member, or empty (before v3: always).
+    pub member_id: Arc<str>,
+    /// The static member's name; `None` before v3.
+    pub group_instance_id: Option<Arc<str>>,
+    /// Whether an unknown group is `GROUP_ID_NOT_FOUND` (v6 and later, KIP-1319) or
+    /// `ILLEGAL_GENERATION`.
+    pub reports_unknown_group: bool,
+    /// What to commit.
+    pub topics: Vec<CommitTopic>,
+}
+
 /// The offsets of one topic to commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitTopic {
@@ -172,8 +203,8 @@ pub struct OffsetFetchRequest {
     pub group_id: Arc<str>,
     /// The partitions asked for, or `None` for all that have an offset (v2 and later).
     pub topics: Option<Vec<FetchTopic>>,
-    /// Whether the answer waits for commits that are still on their way to the log (v7 and later).
-    /// Once there are transactions, offsets of open ones will be `UNSTABLE_OFFSET_COMMIT` here.
+    /// Whether the answer waits for commits that are still on their way to the log, and partitions
+    /// with an offset in an open transaction are `UNSTABLE_OFFSET_COMMIT` (v7 and later, KIP-447).
     pub require_stable: bool,
 }
 
@@ -205,4 +236,43 @@ pub struct ListRequest {
     pub states: Vec<String>,
     /// Only groups of these types, in any case; empty for all (v5 and later, KIP-848).
     pub types: Vec<String>,
+}
+
+/// DeleteGroups, for one group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteGroupRequest {
+    /// The group; the empty name is allowed here.
+    pub group_id: Arc<str>,
+}
+
+/// OffsetDelete (KIP-496). The handler has already refused partitions that do not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetDeleteRequest {
+    /// The group.
+    pub group_id: Arc<str>,
+    /// Whose offsets to delete.
+    pub topics: Vec<OffsetDeleteTopic>,
+}
+
+/// The partitions of one topic whose offsets are to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetDeleteTopic {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partitions.
+    pub partitions: Vec<PartitionIndex>,
+}
+
+/// The end of a transaction, as its coordinator has decided it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndTransactionRequest {
+    /// Whose transaction ends. With transaction version 2 the epoch is one more than that of the
+    /// transaction's records (KIP-890).
+    pub producer: Producer,
+    /// The term of the transaction coordinator.
+    pub coordinator_epoch: i32,
+    /// Whether the transaction was committed, or aborted.
+    pub commit: bool,
+    /// The transaction's version: 0 or 1 (both mean the old protocol) or 2.
+    pub transaction_version: i16,
 }

@@ -16,7 +16,7 @@ pub enum Response {
     Heartbeat(ErrorCode),
     /// API key 13.
     Leave(LeaveResponse),
-    /// API key 8.
+    /// API keys 8 and 28.
     OffsetCommit(OffsetCommitResponse),
     /// API key 9, one group.
     OffsetFetch(OffsetFetchResponse),
@@ -24,6 +24,12 @@ pub enum Response {
     Describe(DescribedGroup),
     /// API key 16.
     List(Vec<ListedGroup>),
+    /// API key 42, one group.
+    DeleteGroup(ErrorCode),
+    /// API key 47.
+    OffsetDelete(OffsetDeleteResponse),
+    /// The end of a transaction.
+    EndTransaction(ErrorCode),
 }
 
 /// The answer to JoinGroup.
@@ -122,7 +128,7 @@ pub struct LeftMember {
     pub error: ErrorCode,
 }
 
-/// The answer to OffsetCommit, in the order of the request.
+/// The answer to OffsetCommit and TxnOffsetCommit, in the order of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetCommitResponse {
     /// The topics.
@@ -138,6 +144,18 @@ pub struct CommittedTopic {
     pub topic_id: TopicId,
     /// Each partition and its error.
     pub partitions: Vec<(PartitionIndex, ErrorCode)>,
+}
+
+/// Partitions, each with what went wrong.
+pub type PartitionErrors = Vec<(PartitionIndex, ErrorCode)>;
+
+/// The answer to OffsetDelete, in the order of the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OffsetDeleteResponse {
+    /// What went wrong with the whole request; there are no topics then.
+    pub error: ErrorCode,
+    /// The topics, and each partition with its error.
+    pub topics: Vec<(Arc<str>, PartitionErrors)>,
 }
 
 /// The answer to OffsetFetch for one group.

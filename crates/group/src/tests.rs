@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod deleting;
 mod describing;
 mod joining;
 mod leaving;
@@ -10,3 +11,4 @@ mod properties;
 mod sessions;
 mod static_members;
 mod storage;
+mod transactions;

@@ -7,10 +7,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use ottla_config::NodeConfig;
-use ottla_group::{AppendId, Coordinator, Effect, KeyValue, Notice, Options, Response, Token};
+use ottla_group::{AppendId, Coordinator, Effect, EndTransactionRequest, KeyValue, Notice};
+use ottla_group::{Options, Producer, Response, Token};
 use ottla_log::{Append, Log, UpTo};
-use ottla_model::ErrorCode;
-use ottla_record::{BatchBuilder, BatchOptions, DecompressLimit, split_batches};
+use ottla_model::{ErrorCode, LeaderEpoch};
+use ottla_record::{Batch, BatchBuilder, BatchOptions, ControlType, DecompressLimit};
+use ottla_record::{EndTxnMarker, end_txn_marker, split_batches};
 use ottla_runtime::mailbox::{Caller, Inbox, Responder};
 use ottla_runtime::{Shutdown, TaskKind};
 
@@ -197,15 +199,25 @@ impl Shard {
                         "the group coordinator answered request {token} twice"
                     )),
                 },
-                Effect::Append { append_id, records } => self.append(append_id, &records),
+                Effect::Append {
+                    append_id,
+                    records,
+                    producer,
+                } => {
+                    let batch = build(&records, producer, self.now_ms());
+                    self.append(append_id, batch);
+                }
+                Effect::AppendMarker { append_id, marker } => {
+                    let batch = build_marker(&marker, self.partition.leader_epoch(), self.now_ms());
+                    self.append(append_id, batch);
+                }
                 Effect::Notice(notice) => self.tell(&notice),
             }
         }
     }
 
-    fn append(&mut self, id: AppendId, records: &[KeyValue]) {
-        let now_ms = self.now_ms();
-        let batch = match build(records, now_ms) {
+    fn append(&mut self, id: AppendId, batch: Result<Batch, ottla_record::Error>) {
+        let batch = match batch {
             Ok(batch) => batch,
             Err(error) => {
                 tracing::error!(%error, "records of a group do not fit into a batch");
@@ -217,13 +229,8 @@ impl Shard {
         let append = Append::from_coordinator(vec![batch], self.partition.leader_epoch());
         let appending = self.log.append(append);
         self.appends.push_back(Box::pin(async move {
-            (
-                id,
-                appending
-                    .await
-                    .map(drop)
-                    .map_err(|error| coordinator_code(&error)),
-            )
+            let outcome = appending.await.map(drop);
+            (id, outcome.map_err(|error| errors::of_append(&error).code))
         }));
     }
 
@@ -238,24 +245,44 @@ impl Shard {
                 tracing::info!(group = %group_id, generation = generation_id, %reason, "rebalancing");
             }
             Notice::AppendFailed { group_id, error } => {
-                tracing::error!(group = %group_id, %error, "a group's change could not be stored");
+                let group = group_id.as_deref().unwrap_or("(the end of a transaction)");
+                tracing::error!(%group, %error, "a group's change could not be stored");
             }
             other => tracing::debug!(?other, "group"),
         }
     }
 }
 
-fn build(records: &[KeyValue], now_ms: i64) -> Result<ottla_record::Batch, ottla_record::Error> {
-    let mut builder = BatchBuilder::new(BatchOptions::default());
+/// One batch of records. Those of a transaction have a producer, but no sequence.
+fn build(
+    records: &[KeyValue],
+    producer: Option<Producer>,
+    now_ms: i64,
+) -> Result<Batch, ottla_record::Error> {
+    let mut options = BatchOptions::default();
+    if let Some(producer) = producer {
+        options.transactional = true;
+        options.producer_id = producer.id;
+        options.producer_epoch = producer.epoch;
+    }
+    let mut builder = BatchBuilder::new(options);
     for (key, value) in records {
         builder.append(now_ms, Some(key), value.as_deref(), &[])?;
     }
     builder.build_batch()
 }
 
-/// A coordinator that cannot write tells its clients what they know how to handle.
-fn coordinator_code(error: &ottla_log::AppendError) -> ErrorCode {
-    ottla_group::append_error(errors::of_append(error).code)
+fn build_marker(
+    marker: &EndTransactionRequest,
+    leader_epoch: LeaderEpoch,
+    now_ms: i64,
+) -> Result<Batch, ottla_record::Error> {
+    let Producer { id, epoch } = marker.producer;
+    let end = EndTxnMarker {
+        committed: marker.commit,
+        coordinator_epoch: marker.coordinator_epoch,
+    };
+    end_txn_marker(0, leader_epoch, now_ms, id, epoch, end)
 }
 
 /// Applies every record of the log, from its start to its end.
@@ -271,17 +298,7 @@ fn replay(log: &Log, mut coordinator: Coordinator) -> Result<Coordinator, String
             for batch in split_batches(chunk) {
                 let batch = batch.map_err(|e| format!("at offset {offset}: {e}"))?;
                 offset = batch.header().last_offset() + 1;
-                if batch.header().attributes.is_control() {
-                    continue;
-                }
-                let records = batch.records(REPLAY_LIMIT).map_err(|e| e.to_string())?;
-                for record in records {
-                    let record = record.map_err(|e| format!("at offset {offset}: {e}"))?;
-                    let key = record.key.unwrap_or_default();
-                    coordinator
-                        .apply(&key, record.value.as_deref())
-                        .map_err(|e| format!("at offset {}: {e}", record.offset))?;
-                }
+                replay_batch(&batch, &mut coordinator)?;
             }
         }
         if offset == before {
@@ -291,6 +308,32 @@ fn replay(log: &Log, mut coordinator: Coordinator) -> Result<Coordinator, String
         }
     }
     Ok(coordinator)
+}
+
+fn replay_batch(batch: &Batch, coordinator: &mut Coordinator) -> Result<(), String> {
+    let header = batch.header();
+    let failed = |e: String| format!("in the batch at offset {}: {e}", header.base_offset);
+    if header.attributes.is_control() {
+        // Compaction may have left nothing of it but its header.
+        if header.record_count > 0 {
+            let record = batch.control_record(REPLAY_LIMIT);
+            let (kind, _) = record.map_err(|e| failed(e.to_string()))?;
+            if matches!(kind, ControlType::Commit | ControlType::Abort) {
+                coordinator.apply_marker(header.producer_id, kind == ControlType::Commit);
+            }
+        }
+        return Ok(());
+    }
+    let producer_id = Some(header.producer_id).filter(|_| header.attributes.is_transactional());
+    let records = batch.records(REPLAY_LIMIT);
+    for record in records.map_err(|e| failed(e.to_string()))? {
+        let record = record.map_err(|e| failed(e.to_string()))?;
+        let key = record.key.unwrap_or_default();
+        coordinator
+            .apply(producer_id, &key, record.value.as_deref())
+            .map_err(|e| failed(e.to_string()))?;
+    }
+    Ok(())
 }
 
 fn options(config: &NodeConfig) -> Options {

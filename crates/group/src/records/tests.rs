@@ -10,6 +10,7 @@ fn offset() -> CommittedOffset {
         commit_timestamp_ms: 5,
         expire_timestamp_ms: None,
         topic_id: TopicId::ZERO,
+        log_order: 0,
     }
 }
 

@@ -7,6 +7,28 @@ use ottla_model::{ErrorCode, TopicId};
 
 use crate::*;
 
+/// One batch of the log.
+#[derive(Debug, Clone)]
+pub(super) enum Entry {
+    Records {
+        producer_id: Option<i64>,
+        records: Vec<KeyValue>,
+    },
+    Marker {
+        producer_id: i64,
+        commit: bool,
+    },
+}
+
+impl Entry {
+    pub(super) fn records(&self) -> &[KeyValue] {
+        match self {
+            Entry::Records { records, .. } => records,
+            Entry::Marker { .. } => &[],
+        }
+    }
+}
+
 /// Requests take 64-bit tokens; tests count them up.
 pub(super) struct Harness {
     pub(super) coordinator: Coordinator,
@@ -14,9 +36,9 @@ pub(super) struct Harness {
     pub(super) answers: BTreeMap<Token, Response>,
     pub(super) asked: u64,
     /// Appends that have not been settled yet.
-    pub(super) appends: Vec<(AppendId, Vec<KeyValue>)>,
+    pub(super) appends: Vec<(AppendId, Entry)>,
     /// What is durable.
-    pub(super) log: Vec<KeyValue>,
+    pub(super) log: Vec<Entry>,
     pub(super) notices: Vec<Notice>,
     /// Whether appends become durable at once.
     pub(super) instant_log: bool,
@@ -54,9 +76,25 @@ impl Harness {
                         "token {token} is answered twice: {twice:?}"
                     );
                 }
-                Effect::Append { append_id, records } => {
+                Effect::Append {
+                    append_id,
+                    records,
+                    producer,
+                } => {
                     assert!(!records.is_empty());
-                    self.appends.push((append_id, records));
+                    let producer_id = producer.map(|p| p.id);
+                    let entry = Entry::Records {
+                        producer_id,
+                        records,
+                    };
+                    self.appends.push((append_id, entry));
+                }
+                Effect::AppendMarker { append_id, marker } => {
+                    let entry = Entry::Marker {
+                        producer_id: marker.producer.id,
+                        commit: marker.commit,
+                    };
+                    self.appends.push((append_id, entry));
                 }
                 Effect::Notice(notice) => self.notices.push(notice),
             }
@@ -68,9 +106,9 @@ impl Harness {
 
     /// Settles the oldest append.
     pub(super) fn settle(&mut self, outcome: Result<(), ErrorCode>) {
-        let (append_id, records) = self.appends.remove(0);
+        let (append_id, entry) = self.appends.remove(0);
         if outcome.is_ok() {
-            self.log.extend(records);
+            self.log.push(entry);
         }
         let effects = self.coordinator.appended(self.now_ms, append_id, outcome);
         self.carry_out(effects);
@@ -166,6 +204,57 @@ impl Harness {
         }
     }
 
+    /// The error of the same partition when only stable offsets will do.
+    pub(super) fn fetch_stable(&mut self) -> Result<i64, ErrorCode> {
+        let token = self.send(fetch_request(true));
+        match &self.answers[&token] {
+            Response::OffsetFetch(answer) => match &answer.topics[0].partitions[0] {
+                found if found.error.is_none() => Ok(found.offset),
+                found => Err(found.error),
+            },
+            other => panic!("{other:?} is not an answer to OffsetFetch"),
+        }
+    }
+
+    pub(super) fn end(&mut self, producer_id: i64, commit: bool) -> Token {
+        self.send(Request::EndTransaction(EndTransactionRequest {
+            producer: Producer {
+                id: producer_id,
+                epoch: 0,
+            },
+            coordinator_epoch: 0,
+            commit,
+            transaction_version: 2,
+        }))
+    }
+
+    pub(super) fn ended(&self, token: Token) -> ErrorCode {
+        match self.answers.get(&token) {
+            Some(Response::EndTransaction(error)) => *error,
+            other => panic!("token {token} has {other:?}, not the end of a transaction"),
+        }
+    }
+
+    pub(super) fn delete_group(&mut self) -> Token {
+        self.send(Request::DeleteGroup(DeleteGroupRequest {
+            group_id: "g".into(),
+        }))
+    }
+
+    pub(super) fn deleted(&self, token: Token) -> ErrorCode {
+        match self.answers.get(&token) {
+            Some(Response::DeleteGroup(error)) => *error,
+            other => panic!("token {token} has {other:?}, not an answer to DeleteGroups"),
+        }
+    }
+
+    pub(super) fn offset_deleted(&self, token: Token) -> &OffsetDeleteResponse {
+        match self.answers.get(&token) {
+            Some(Response::OffsetDelete(answer)) => answer,
+            other => panic!("token {token} has {other:?}, not an answer to OffsetDelete"),
+        }
+    }
+
     pub(super) fn describe(&mut self) -> DescribedGroup {
         let token = self.send(Request::Describe(DescribeRequest {
             group_id: "g".into(),
@@ -218,8 +307,22 @@ impl Harness {
     /// A second coordinator that has read the log of this one.
     pub(super) fn replayed(&self) -> Coordinator {
         let mut coordinator = Coordinator::new(self.coordinator.out.options.clone());
-        for (key, value) in &self.log {
-            coordinator.apply(key, value.as_deref()).unwrap();
+        for entry in &self.log {
+            match entry {
+                Entry::Records {
+                    producer_id,
+                    records,
+                } => {
+                    for (key, value) in records {
+                        let value = value.as_deref();
+                        coordinator.apply(*producer_id, key, value).unwrap();
+                    }
+                }
+                Entry::Marker {
+                    producer_id,
+                    commit,
+                } => coordinator.apply_marker(*producer_id, *commit),
+            }
         }
         coordinator
     }
@@ -340,6 +443,43 @@ pub(super) fn commit_request(
 
 pub(super) fn commit(member_id: &str, generation_id: i32, offset: i64) -> Request {
     Request::OffsetCommit(commit_request(member_id, generation_id, offset))
+}
+
+/// The same commit in the transaction of a producer.
+pub(super) fn txn_commit_request(
+    producer_id: i64,
+    member_id: &str,
+    generation_id: i32,
+    offset: i64,
+) -> TxnOffsetCommitRequest {
+    let plain = commit_request(member_id, generation_id, offset);
+    TxnOffsetCommitRequest {
+        group_id: plain.group_id,
+        producer: Producer {
+            id: producer_id,
+            epoch: 0,
+        },
+        generation_id,
+        member_id: plain.member_id,
+        group_instance_id: None,
+        reports_unknown_group: true,
+        topics: plain.topics,
+    }
+}
+
+pub(super) fn txn_commit(producer_id: i64, offset: i64) -> Request {
+    Request::TxnOffsetCommit(txn_commit_request(producer_id, "", -1, offset))
+}
+
+/// A deletion of the offset of partition 0 of topic `t`.
+pub(super) fn delete_offset() -> Request {
+    Request::OffsetDelete(OffsetDeleteRequest {
+        group_id: "g".into(),
+        topics: vec![OffsetDeleteTopic {
+            topic: "t".into(),
+            partitions: vec![0],
+        }],
+    })
 }
 
 pub(super) fn fetch_request(require_stable: bool) -> Request {

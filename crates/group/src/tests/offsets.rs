@@ -348,7 +348,11 @@ fn many_offsets_expire_in_small_appends() {
     h.send(Request::OffsetCommit(request));
     h.instant_log = false;
     h.pass(7 * DAY_MS + 600_000);
-    let sizes: Vec<usize> = h.appends.iter().map(|(_, records)| records.len()).collect();
+    let sizes: Vec<usize> = h
+        .appends
+        .iter()
+        .map(|(_, entry)| entry.records().len())
+        .collect();
     assert_eq!(sizes, vec![1_000, 1_000, 500]);
     h.settle_all();
     assert_eq!(h.coordinator.counts().offsets, 0);

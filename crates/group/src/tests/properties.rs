@@ -51,6 +51,21 @@ enum Step {
         offset: i64,
         retention: bool,
     },
+    CommitInTransaction {
+        group: u8,
+        producer: u8,
+        offset: i64,
+    },
+    EndTransaction {
+        producer: u8,
+        commit: bool,
+    },
+    DeleteGroup {
+        group: u8,
+    },
+    DeleteOffset {
+        group: u8,
+    },
     Fetch {
         group: u8,
         stable: bool,
@@ -93,6 +108,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (group.clone(), 0..100i64, any::<bool>()).prop_map(|(group, offset, retention)| {
             Step::CommitSimple { group, offset, retention }
         }),
+        4 => (group.clone(), 0..3u8, 0..100i64).prop_map(|(group, producer, offset)| {
+            Step::CommitInTransaction { group, producer, offset }
+        }),
+        3 => (0..3u8, any::<bool>())
+            .prop_map(|(producer, commit)| Step::EndTransaction { producer, commit }),
+        1 => group.clone().prop_map(|group| Step::DeleteGroup { group }),
+        1 => group.clone().prop_map(|group| Step::DeleteOffset { group }),
         8 => group.clone().prop_map(|group| Step::SyncAll { group }),
         4 => group.clone().prop_map(|group| Step::RejoinAll { group }),
         2 => (group, any::<bool>()).prop_map(|(group, stable)| Step::Fetch { group, stable }),
@@ -238,6 +260,33 @@ impl World {
                 request.retention_time_ms = retention.then_some(5_000);
                 self.h.send(Request::OffsetCommit(request));
             }
+            Step::CommitInTransaction {
+                group,
+                producer,
+                offset,
+            } => {
+                let mut request = txn_commit_request(i64::from(producer), "", -1, offset);
+                request.group_id = group_id(group);
+                request.topics[0].topic_id = Uuid([(offset % 2) as u8; 16]);
+                self.h.send(Request::TxnOffsetCommit(request));
+            }
+            Step::EndTransaction { producer, commit } => {
+                self.h.end(i64::from(producer), commit);
+            }
+            Step::DeleteGroup { group } => {
+                self.h.send(Request::DeleteGroup(DeleteGroupRequest {
+                    group_id: group_id(group),
+                }));
+            }
+            Step::DeleteOffset { group } => {
+                self.h.send(Request::OffsetDelete(OffsetDeleteRequest {
+                    group_id: group_id(group),
+                    topics: vec![OffsetDeleteTopic {
+                        topic: "t".into(),
+                        partitions: vec![0],
+                    }],
+                }));
+            }
             Step::Fetch { group, stable } => {
                 self.h.send(Request::OffsetFetch(OffsetFetchRequest {
                     group_id: group_id(group),
@@ -314,10 +363,10 @@ impl World {
     }
 
     fn settle(&mut self, fails: bool) {
-        let Some((_, records)) = self.h.appends.first() else {
+        let Some((_, entry)) = self.h.appends.first() else {
             return;
         };
-        for (key, value) in records {
+        for (key, value) in entry.records() {
             let record = records::decode(key, value.as_deref()).unwrap();
             if let Some(Record::Group { group_id, .. }) = record {
                 if fails {
@@ -435,7 +484,7 @@ proptest! {
         for (kind, rest, value) in records {
             let mut key = vec![0, kind];
             key.extend(rest);
-            let _ = coordinator.apply(&key, value.as_deref());
+            let _ = coordinator.apply(None, &key, value.as_deref());
         }
         coordinator.loaded(0);
         coordinator.tick(i64::MAX);

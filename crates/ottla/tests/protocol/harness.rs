@@ -68,6 +68,8 @@ ask! {
     DeleteTopics: DeleteTopicsRequest => DeleteTopicsResponse,
     InitProducerId: InitProducerIdRequest => InitProducerIdResponse,
     DescribeConfigs: DescribeConfigsRequest => DescribeConfigsResponse,
+    DeleteGroups: DeleteGroupsRequest => DeleteGroupsResponse,
+    OffsetDelete: OffsetDeleteRequest => OffsetDeleteResponse,
     CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse,
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse,
     DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod configuration;
+mod deleting;
 mod fetching;
 mod groups;
 mod harness;
