@@ -35,6 +35,8 @@ pub(crate) fn of_append(error: &AppendError) -> Invalid {
         AppendError::StorageFull { .. } => ErrorCode::KafkaStorageError,
         AppendError::OutOfOrderSequence { .. } => ErrorCode::OutOfOrderSequenceNumber,
         AppendError::InvalidProducerEpoch { .. } => ErrorCode::InvalidProducerEpoch,
+        AppendError::InvalidTxnState { .. } => ErrorCode::InvalidTxnState,
+        AppendError::TransactionCoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
         AppendError::RecordListTooLarge { .. } => ErrorCode::RecordListTooLarge,
         AppendError::FencedLeaderEpoch { .. } | AppendError::Closed => {
             ErrorCode::NotLeaderOrFollower

@@ -11,7 +11,8 @@ use ottla_runtime::fail_stop;
 use crate::core::Answer;
 use crate::index;
 use crate::owner::{Active, Owner};
-use crate::producer_state::{RememberedBatch, Staged, Verdict};
+use crate::producer_state::{Claim, RememberedBatch, Staged, Verdict};
+use crate::segment::Segment;
 use crate::{Append, AppendError, Error, LogConfig, Origin, Wait};
 
 /// Where records are now.
@@ -112,6 +113,17 @@ impl Owner {
                 current,
             });
         }
+        let claim = Claim {
+            origin: append.origin,
+            guard: append.guard,
+            marker: append.marker,
+            must_verify: self
+                .core
+                .context
+                .verify_transactions
+                .load(Ordering::Relaxed),
+        };
+        let producers = self.core.producers.read();
         // Several batches of one producer are judged one after the other.
         let mut scratch = None;
         for batch in &append.batches {
@@ -123,12 +135,12 @@ impl Owner {
                 continue;
             }
             let staged = scratch.as_ref().unwrap_or(&run.staged);
-            match self.producers.judge(staged, header, append.origin)? {
+            match producers.judge(staged, header, &claim)? {
                 Verdict::DuplicateOf(earlier) => return Ok(Some(earlier)),
                 Verdict::Append if append.batches.len() == 1 => {}
                 Verdict::Append => {
                     let scratch = scratch.get_or_insert_with(|| run.staged.clone());
-                    self.producers.stage(scratch, header);
+                    producers.stage(scratch, header, append.end());
                 }
             }
         }
@@ -186,10 +198,12 @@ impl Owner {
     fn stage(&self, run: &mut Run, append: Append) -> Appended {
         let base_offset = run.end.unwrap_or(self.next_offset);
         let mut next = base_offset;
+        let end = append.end();
         for batch in &append.batches {
             let stamped = stamp(batch, next, append.leader_epoch, append.log_append_time);
             if stamped.header.has_producer() {
-                self.producers.stage(&mut run.staged, &stamped.header);
+                let producers = self.core.producers.read();
+                producers.stage(&mut run.staged, &stamped.header, end);
             }
             next = stamped.header.last_offset() + 1;
             run.bytes += stamped.total_len() as u64;
@@ -329,7 +343,15 @@ impl Owner {
         }
         segment.set_max_timestamp(active.max_timestamp.0, active.max_timestamp.1);
         segment.set_size(active.size);
-        self.producers.commit(staged);
+        let high_watermark = self.core.offsets().high_watermark;
+        let aborted = self.core.producers.write().commit(staged, high_watermark);
+        if !aborted.is_empty() {
+            self.core.has_aborted.store(true, Ordering::Release);
+            for entry in aborted {
+                segment.aborted.push(entry);
+            }
+            self.spill_aborted(&segment);
+        }
         for (epoch, start) in epochs {
             self.epochs_dirty |= self.core.epochs.write().assign(epoch, start);
         }
@@ -339,6 +361,18 @@ impl Owner {
         let now = self.core.context.clock.monotonic_ms();
         since.fetch_min(now, Ordering::Relaxed);
         self.core.context.cache.push(&self.core.tail, batches);
+    }
+}
+
+impl Owner {
+    /// Takes entries of the transaction index out of memory when they are many. A full disk only
+    /// means that they stay.
+    fn spill_aborted(&mut self, segment: &Segment) {
+        if segment.aborted.must_spill()
+            && let Err(error) = segment.write_aborted(false)
+        {
+            self.full_or_stop(&error);
+        }
     }
 }
 

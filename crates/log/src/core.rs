@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::epochs::Epochs;
 use crate::owner::Owner;
+use crate::producer_state::ProducerState;
 use crate::room::Room;
 use crate::segment::Segment;
 use crate::tail_cache::{LogTail, TailCache};
@@ -28,6 +29,10 @@ pub(crate) struct Context {
     pub(crate) cache: TailCache,
     pub(crate) room: Room,
     pub(crate) probe: Arc<Probe>,
+    /// See [`LogDirOptions::producer_id_expiration_ms`].
+    pub(crate) producer_id_expiration_ms: AtomicI64,
+    /// See [`LogDirOptions::verify_transactions`].
+    pub(crate) verify_transactions: AtomicBool,
     /// Files and folders to remove, and when.
     pub(crate) trash: Mutex<Vec<(TimestampMs, PathBuf)>>,
 }
@@ -37,6 +42,8 @@ pub(crate) struct Context {
 pub struct LogOffsets {
     /// The first offset that can be read.
     pub log_start_offset: Offset,
+    /// Everything before it is decided: consumers of committed records read up to here.
+    pub last_stable_offset: Offset,
     /// Consumers read up to here.
     pub high_watermark: Offset,
     /// Everything before it is on disk.
@@ -77,6 +84,11 @@ pub(crate) struct Core {
     pub(crate) segments: ArcSwap<Vec<Arc<Segment>>>,
     pub(crate) offsets: watch::Sender<LogOffsets>,
     pub(crate) epochs: RwLock<Epochs>,
+    /// Changed by the owner alone, except that anybody may begin a verification. Whoever holds the
+    /// lock of `offsets` may take this one, and not the other way round.
+    pub(crate) producers: RwLock<ProducerState>,
+    /// Whether a segment may have aborted transactions; most logs never have any.
+    pub(crate) has_aborted: AtomicBool,
     pub(crate) tail: Arc<LogTail>,
     pub(crate) queue: Mutex<Queue>,
     /// Everything before it is on disk with its indexes, producers and epochs: recovery starts here.
@@ -129,11 +141,15 @@ impl Core {
         Some(rx)
     }
 
-    /// Publishes offsets; readers see only values for which the invariants hold.
+    /// Publishes offsets; readers see only values for which the invariants hold. The last stable
+    /// offset follows from the others and from the transactions.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut LogOffsets)) {
         self.offsets.send_if_modified(|offsets| {
             let before = *offsets;
             change(offsets);
+            let (log_start, high_watermark) = (offsets.log_start_offset, offsets.high_watermark);
+            let producers = self.producers.read();
+            offsets.last_stable_offset = producers.last_stable_offset(log_start, high_watermark);
             check(&self.partition, &before, offsets);
             before != *offsets
         });
@@ -168,10 +184,12 @@ impl Core {
 
 /// What must hold whenever offsets become visible.
 fn check(partition: &TopicPartition, before: &LogOffsets, now: &LogOffsets) {
-    let ordered = now.log_start_offset <= now.high_watermark
+    let ordered = now.log_start_offset <= now.last_stable_offset
+        && now.last_stable_offset <= now.high_watermark
         && now.high_watermark <= now.log_end_offset
         && now.flushed_offset <= now.log_end_offset;
     let forward = before.log_start_offset <= now.log_start_offset
+        && before.last_stable_offset <= now.last_stable_offset
         && before.high_watermark <= now.high_watermark
         && before.flushed_offset <= now.flushed_offset;
     if !(ordered && forward) {

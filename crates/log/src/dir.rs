@@ -21,7 +21,11 @@ use crate::progress::RecoveryProgress;
 use crate::recovery::{Recovered, Recovery};
 use crate::room::Room;
 use crate::tail_cache::TailCache;
+use crate::transactions::OpenTransaction;
 use crate::{Error, Log, LogConfig, LogDirOptions, Probe};
+
+/// A coordinator ends a transaction within its timeout, and is given this much more (KIP-890).
+const LATE_AFTER_MS: i64 = 5 * 60_000;
 
 /// A data folder that this process owns. Clones are the same folder.
 #[derive(Clone)]
@@ -92,6 +96,8 @@ impl LogDir {
             room: Room::new(options.reserve_bytes),
             probe: Arc::new(Probe::default()),
             trash: Mutex::new(trash),
+            producer_id_expiration_ms: options.producer_id_expiration_ms.into(),
+            verify_transactions: options.verify_transactions.into(),
             options,
             disk,
         });
@@ -247,8 +253,10 @@ impl LogDir {
         recovered: Recovered,
     ) -> Log {
         let end = recovered.next_offset;
+        let start = recovered.log_start_offset;
         let offsets = LogOffsets {
-            log_start_offset: recovered.log_start_offset,
+            log_start_offset: start,
+            last_stable_offset: recovered.producers.last_stable_offset(start, end),
             high_watermark: end,
             flushed_offset: end,
             log_end_offset: end,
@@ -262,6 +270,8 @@ impl LogDir {
             segments: ArcSwap::from_pointee(recovered.segments),
             offsets: watch::Sender::new(offsets),
             epochs: RwLock::new(recovered.epochs),
+            producers: RwLock::new(recovered.producers),
+            has_aborted: AtomicBool::new(recovered.has_aborted),
             tail: Arc::default(),
             queue: Mutex::new(Queue {
                 commands: std::collections::VecDeque::new(),
@@ -278,13 +288,13 @@ impl LogDir {
         let owner = Box::new(Owner {
             core: Arc::clone(&core),
             active: recovered.active,
-            producers: recovered.producers,
             epochs_dirty: recovered.epochs_dirty,
             next_offset: end,
             flushed_offset: end,
             log_start_offset: recovered.log_start_offset,
             bytes_since_checkpoint: recovered.bytes_since_checkpoint,
             snapshot_offset: recovered.snapshot_offset,
+            promises: recovered.promises,
             folder_exists: recovered.folder_exists,
         });
         core.queue.lock().owner = Some(owner);
@@ -505,6 +515,48 @@ impl LogDir {
             }
         }
         first_error
+    }
+
+    /// Changes how producers and their transactions are treated, from now on
+    /// (`producer.id.expiration.ms`, `transaction.partition.verification.enable`).
+    pub fn update_producer_rules(&self, expiration_ms: i64, verify_transactions: bool) {
+        let context = &self.0.context;
+        let (expiration, verify) = (
+            &context.producer_id_expiration_ms,
+            &context.verify_transactions,
+        );
+        expiration.store(expiration_ms, Ordering::Relaxed);
+        verify.store(verify_transactions, Ordering::Relaxed);
+    }
+
+    /// How many partitions have a late transaction: no coordinator can be about to end it, so that
+    /// consumers of committed records are stuck until somebody aborts it (KIP-664).
+    #[must_use]
+    pub fn partitions_with_late_transactions(&self, now_ms: TimestampMs) -> usize {
+        let timeout_ms = self.0.context.options.transaction_max_timeout_ms;
+        let is_late = |open: OpenTransaction| {
+            open.last_timestamp > 0
+                && now_ms.saturating_sub(open.last_timestamp) > timeout_ms + LATE_AFTER_MS
+        };
+        let logs = self.logs();
+        let oldest = logs.iter().filter_map(Log::oldest_open_transaction);
+        oldest.filter(|open| is_late(*open)).count()
+    }
+
+    /// Forgets producers that were silent for too long, in all logs. Their open transactions keep
+    /// the others.
+    pub(crate) fn expire_producers(&self) {
+        let now = self.0.context.clock.now_ms();
+        let expiration_ms = self
+            .0
+            .context
+            .producer_id_expiration_ms
+            .load(Ordering::Relaxed);
+        for log in self.logs() {
+            if !log.0.producers.read().is_empty() {
+                log.0.producers.write().expire(now, expiration_ms);
+            }
+        }
     }
 
     /// Flushes logs whose oldest unflushed record is older than their `flush.ms`.

@@ -116,6 +116,27 @@ pub enum AppendError {
         /// The epoch that the log knows.
         current_epoch: ProducerEpoch,
     },
+    /// The batch does not fit the state of its producer's transaction (KIP-890).
+    #[error("a batch of producer {producer_id} is refused: {reason}")]
+    InvalidTxnState {
+        /// The producer.
+        producer_id: ProducerId,
+        /// What does not fit.
+        reason: &'static str,
+    },
+    /// A newer coordinator has decided about the producer's transactions already (KIP-98).
+    #[error(
+        "a marker for producer {producer_id} comes from coordinator epoch {coordinator_epoch}, which is \
+         older than {current_epoch}"
+    )]
+    TransactionCoordinatorFenced {
+        /// The producer.
+        producer_id: ProducerId,
+        /// The epoch of the marker's coordinator.
+        coordinator_epoch: i32,
+        /// The epoch that the log knows.
+        current_epoch: i32,
+    },
     /// The batches of one append must fit into one segment.
     #[error("the records have {bytes} bytes, and a segment takes {limit}")]
     RecordListTooLarge {

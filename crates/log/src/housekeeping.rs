@@ -19,7 +19,7 @@ impl Housekeeping {
         Housekeeping { dir: dir.clone() }
     }
 
-    async fn tick(&self, retention: bool, checkpoint: bool) {
+    async fn tick(&self, retention: bool, checkpoint: bool, producers: bool) {
         let inner = &self.dir.0;
         self.dir.flush_overdue();
         if retention {
@@ -30,6 +30,10 @@ impl Housekeeping {
         }
         if checkpoint && let Err(error) = self.dir.checkpoint(false).await {
             tracing::warn!(%error, "checkpoints were not written; they are tried again");
+        }
+        if producers {
+            let dir = self.dir.clone();
+            inner.tasks.blocking(move || dir.expire_producers()).await;
         }
         if !inner.context.trash.lock().is_empty() {
             let dir = self.dir.clone();
@@ -46,14 +50,20 @@ impl Service for Housekeeping {
             .flush_check_interval
             .min(options.retention_interval)
             .min(options.checkpoint_interval)
+            .min(options.producer_id_check_interval)
             .max(Duration::from_millis(1));
         let mut next_retention = clock.instant() + options.retention_interval;
         let mut next_checkpoint = clock.instant() + options.checkpoint_interval;
+        let mut next_producers = clock.instant() + options.producer_id_check_interval;
         while clock.timeout(step, shutdown.announced()).await.is_none() {
             let now = clock.instant();
             let retention = now >= next_retention;
             let checkpoint = now >= next_checkpoint;
-            self.tick(retention, checkpoint).await;
+            let producers = now >= next_producers;
+            self.tick(retention, checkpoint, producers).await;
+            if producers {
+                next_producers = now + options.producer_id_check_interval;
+            }
             if retention {
                 next_retention = now + options.retention_interval;
             }

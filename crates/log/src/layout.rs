@@ -10,11 +10,13 @@
 //! ├── orders-0/                          one folder a partition, made by its first append
 //! │   ├── partition.metadata             the topic's id
 //! │   ├── leader-epoch-checkpoint        where each leader's term begins
+//! │   ├── transaction-index-checkpoint   what each .txnindex must have (ours; Kafka ignores it)
 //! │   ├── 00000000000000000000.log       batches, one after the other
 //! │   ├── 00000000000000000000.index     sparse: offset → position
 //! │   ├── 00000000000000000000.timeindex sparse: timestamp → offset
+//! │   ├── 00000000000000000000.txnindex  aborted transactions, if there are any
 //! │   ├── 00000000000000001000.log       the next segment; its name is its first offset
-//! │   ├── 00000000000000001000.snapshot  idempotent producers as of that offset
+//! │   ├── 00000000000000001000.snapshot  producers and open transactions as of that offset
 //! │   └── 00000000000000000000.log.deleted   to be removed soon
 //! └── old-0.<32 hex digits>-delete/      a deleted partition, to be removed soon
 //! ```
@@ -30,13 +32,14 @@ pub(crate) const LOG_START_FILE: &str = "log-start-offset-checkpoint";
 pub(crate) const HIGH_WATERMARK_FILE: &str = "replication-offset-checkpoint";
 pub(crate) const PARTITION_METADATA_FILE: &str = "partition.metadata";
 pub(crate) const LEADER_EPOCH_FILE: &str = "leader-epoch-checkpoint";
+pub(crate) const TRANSACTION_INDEX_FILE: &str = "transaction-index-checkpoint";
 
 pub(crate) const LOG_SUFFIX: &str = ".log";
 pub(crate) const INDEX_SUFFIX: &str = ".index";
 pub(crate) const TIME_INDEX_SUFFIX: &str = ".timeindex";
 pub(crate) const SNAPSHOT_SUFFIX: &str = ".snapshot";
 pub(crate) const DELETED_SUFFIX: &str = ".deleted";
-const TRANSACTION_INDEX_SUFFIX: &str = ".txnindex";
+pub(crate) const TRANSACTION_INDEX_SUFFIX: &str = ".txnindex";
 const DELETED_FOLDER_SUFFIX: &str = "-delete";
 /// What was being written when the process ended; worthless.
 const UNFINISHED_SUFFIXES: [&str; 2] = [".tmp", ".cleaned"];
@@ -49,6 +52,7 @@ const NAME_LEN_MAX: usize = 255;
 pub(crate) enum FileKind {
     Log(Offset),
     Index(Offset),
+    TransactionIndex(Offset),
     Snapshot(Offset),
     /// Marked as deleted, or never finished.
     Garbage,
@@ -66,7 +70,10 @@ pub(crate) fn classify(name: &str) -> FileKind {
     if let Some(end) = offset(SNAPSHOT_SUFFIX) {
         return FileKind::Snapshot(end);
     }
-    [INDEX_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX]
+    if let Some(base) = offset(TRANSACTION_INDEX_SUFFIX) {
+        return FileKind::TransactionIndex(base);
+    }
+    [INDEX_SUFFIX, TIME_INDEX_SUFFIX]
         .into_iter()
         .find_map(offset)
         .map_or(FileKind::Other, FileKind::Index)

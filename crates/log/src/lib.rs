@@ -12,10 +12,15 @@
 //! flush → offsets published → [`AppendFuture`] resolves. A fetch asks [`Log::try_read_cached`], and
 //! [`Log::read_blocking`] where memory does not have it.
 //!
+//! Transactional records come with a [`VerificationGuard`], or to a transaction that is open here
+//! already; [`Append::transaction_marker`] ends it. What is not decided keeps the last stable offset
+//! back, and what was aborted is told to whoever reads [`UpTo::LastStable`].
+//!
 //! Architecture invariant: what was acknowledged is on disk (unless the configuration says
 //! otherwise), offsets never go back, no byte is served whose CRC was not checked on the way in or
 //! on the way from disk, and no network task ever waits for the disk.
 
+mod aborted;
 mod append;
 mod checkpoint;
 mod core;
@@ -34,11 +39,14 @@ mod producer_state;
 mod progress;
 mod read;
 mod recovery;
+mod replay;
 mod retention;
 mod roll;
 mod room;
 mod segment;
 mod tail_cache;
+mod transactions;
+mod verification;
 mod walk;
 
 pub use crate::core::LogOffsets;
@@ -52,3 +60,5 @@ pub use probe::{Probe, SYNC_TIME_BOUNDS_US};
 pub use producer_state::{ProducerEntry, RememberedBatch};
 pub use progress::RecoveryProgress;
 pub use read::{ReadResult, TimestampOffset, UpTo};
+pub use transactions::{AbortedTransaction, OpenTransaction, TransactionMarker};
+pub use verification::{Verification, VerificationGuard};

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use ottla_model::{LeaderEpoch, Offset, ProducerId, TimestampMs, TopicId, TopicPartition};
+use ottla_model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
+use ottla_model::{TopicId, TopicPartition};
 use ottla_record::DecompressLimit;
 use tokio::sync::{oneshot, watch};
 
 use crate::core::{Command, Core, LogOffsets};
 use crate::producer_state::ProducerEntry;
 use crate::read::Ask;
+use crate::transactions::OpenTransaction;
+use crate::verification::{Asked, Verification};
 use crate::{Append, AppendError, Appended, Error, LogConfig, ReadResult, TimestampOffset, UpTo};
 
 /// One partition's log. Clones are the same log; all methods may be called from any thread.
@@ -53,6 +56,13 @@ impl OffsetWatch {
     /// read; `false` when the log is gone.
     pub async fn high_watermark_past(&mut self, offset: Offset) -> bool {
         let past = |o: &LogOffsets| o.high_watermark > offset;
+        self.0.wait_for(past).await.is_ok()
+    }
+
+    /// Waits until the last stable offset is beyond `offset`, so that the record at `offset` is
+    /// decided; `false` when the log is gone.
+    pub async fn last_stable_past(&mut self, offset: Offset) -> bool {
+        let past = |o: &LogOffsets| o.last_stable_offset > offset;
         self.0.wait_for(past).await.is_ok()
     }
 
@@ -97,8 +107,12 @@ impl Log {
     }
 
     /// Enqueues records. The order of the calls is the order in the log.
-    pub fn append(&self, append: Append) -> AppendFuture {
+    pub fn append(&self, mut append: Append) -> AppendFuture {
         let (answer, rx) = oneshot::channel();
+        if let Err(error) = append.build_marker(self.0.context.clock.now_ms()) {
+            drop(answer.send(Err(error)));
+            return AppendFuture(rx);
+        }
         let bytes = append.total_len();
         let command = Command::Append {
             append,
@@ -110,6 +124,36 @@ impl Log {
             drop(answer.send(Err(AppendError::Closed)));
         }
         AppendFuture(rx)
+    }
+
+    /// Whether transactional records of a producer need their coordinator's consent, which is so for
+    /// the first ones of a transaction (KIP-890). `base_sequence` is that of the batch, or -1 for a
+    /// coordinator's; `supports_epoch_bump` says that the client is of transaction version 2. An
+    /// error when the producer is fenced. Never waits for the log's owner.
+    pub fn verification(
+        &self,
+        producer_id: ProducerId,
+        producer_epoch: ProducerEpoch,
+        base_sequence: i32,
+        supports_epoch_bump: bool,
+    ) -> Result<Verification, AppendError> {
+        let producers = &self.0.producers;
+        if producers.read().is_open(producer_id, producer_epoch)? {
+            return Ok(Verification::Ongoing);
+        }
+        producers.write().verify(Asked {
+            producer_id,
+            epoch: producer_epoch,
+            sequence: base_sequence,
+            supports_epoch_bump,
+            now_ms: self.0.context.clock.now_ms(),
+        })
+    }
+
+    /// The open transaction that keeps the last stable offset back.
+    #[must_use]
+    pub fn oldest_open_transaction(&self) -> Option<OpenTransaction> {
+        self.0.producers.read().oldest_open()
     }
 
     /// Bytes of appends that are not answered yet, for a broker that wants to refuse more.
@@ -146,6 +190,12 @@ impl Log {
     #[must_use]
     pub fn high_watermark(&self) -> Offset {
         self.offsets().high_watermark
+    }
+
+    /// Consumers of committed records read up to here.
+    #[must_use]
+    pub fn last_stable_offset(&self) -> Offset {
+        self.offsets().last_stable_offset
     }
 
     /// Everything before it needs no recovery.
@@ -284,10 +334,11 @@ impl Log {
         .await
     }
 
-    /// The idempotent producers that the log knows, as of all earlier appends.
+    /// The idempotent and the transactional producers that the log knows, as of all earlier appends.
     pub async fn active_producers(&self) -> Result<Vec<(ProducerId, ProducerEntry)>, Error> {
         self.run(|owner| {
-            let entries = owner.producers.iter();
+            let producers = owner.core.producers.read();
+            let entries = producers.iter();
             Ok(entries.map(|(id, entry)| (id, entry.clone())).collect())
         })
         .await

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use ottla_model::{LeaderEpoch, TimestampMs};
-use ottla_record::Batch;
+use ottla_record::{Batch, EndTxnMarker, end_txn_marker};
+
+use crate::AppendError;
+use crate::transactions::TransactionMarker;
+use crate::verification::VerificationGuard;
 
 /// What concerns all logs of a data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,14 @@ pub struct LogDirOptions {
     pub flush_check_interval: Duration,
     /// Producers that were silent for so long are forgotten (`producer.id.expiration.ms`).
     pub producer_id_expiration_ms: i64,
+    /// How often silent producers are looked for (`producer.id.expiration.check.interval.ms`).
+    pub producer_id_check_interval: Duration,
+    /// Whether the first records of a transaction need a [`VerificationGuard`]
+    /// (`transaction.partition.verification.enable`).
+    pub verify_transactions: bool,
+    /// The longest timeout of a transaction (`transaction.max.timeout.ms`): one that is open for
+    /// longer, and five minutes, is late.
+    pub transaction_max_timeout_ms: i64,
     /// How long deleted files keep their bytes under another name (`file.delete.delay.ms`).
     pub file_delete_delay_ms: i64,
     /// Clients' records are refused while fewer bytes than this are free, so that what makes room
@@ -42,6 +54,9 @@ impl Default for LogDirOptions {
             checkpoint_min_bytes: 1 << 20,
             flush_check_interval: Duration::from_secs(1),
             producer_id_expiration_ms: 86_400_000,
+            producer_id_check_interval: Duration::from_secs(600),
+            verify_transactions: true,
+            transaction_max_timeout_ms: 900_000,
             file_delete_delay_ms: 60_000,
             reserve_bytes: 0,
         }
@@ -100,7 +115,8 @@ impl Default for LogConfig {
 pub enum Origin {
     /// A client: the producer's epoch and sequences are checked.
     Client,
-    /// A coordinator of this broker: its batches have no sequences; only the epoch is checked.
+    /// A coordinator of this broker: its batches have no sequences; only the epoch and the
+    /// transaction are checked.
     Coordinator,
 }
 
@@ -126,6 +142,10 @@ pub struct Append {
     pub log_append_time: Option<TimestampMs>,
     /// When to answer.
     pub wait: Wait,
+    /// What [`crate::Log::verification`] gave, when the coordinator has confirmed the transaction.
+    pub guard: Option<VerificationGuard>,
+    /// The end of a transaction, instead of batches: the log makes its batch.
+    pub marker: Option<TransactionMarker>,
 }
 
 impl Append {
@@ -138,6 +158,8 @@ impl Append {
             origin: Origin::Client,
             log_append_time: None,
             wait: Wait::AsConfigured,
+            guard: None,
+            marker: None,
         }
     }
 
@@ -149,6 +171,51 @@ impl Append {
             wait: Wait::ForDisk,
             ..Append::from_client(batches, leader_epoch)
         }
+    }
+
+    /// The end of a producer's transaction in this partition. It must be on disk before it is
+    /// answered: its coordinator forgets the transaction then.
+    #[must_use]
+    pub fn transaction_marker(marker: TransactionMarker, leader_epoch: LeaderEpoch) -> Self {
+        Append {
+            marker: Some(marker),
+            ..Append::from_coordinator(Vec::new(), leader_epoch)
+        }
+    }
+
+    /// The same batches, whose transaction the coordinator has confirmed.
+    #[must_use]
+    pub fn with_guard(self, guard: VerificationGuard) -> Self {
+        Append {
+            guard: Some(guard),
+            ..self
+        }
+    }
+
+    /// Makes the batch of a marker.
+    pub(crate) fn build_marker(&mut self, now_ms: TimestampMs) -> Result<(), AppendError> {
+        let Some(marker) = self.marker else {
+            return Ok(());
+        };
+        let end = EndTxnMarker {
+            committed: marker.commit,
+            coordinator_epoch: marker.coordinator_epoch,
+        };
+        let (id, epoch) = (marker.producer_id, marker.producer_epoch);
+        let batch = end_txn_marker(0, self.leader_epoch, now_ms, id, epoch, end);
+        let batch = batch.map_err(|_| AppendError::Invalid {
+            reason: "the marker cannot be built",
+        })?;
+        self.batches = vec![batch];
+        Ok(())
+    }
+
+    /// What the control batch of a marker says.
+    pub(crate) fn end(&self) -> Option<EndTxnMarker> {
+        self.marker.map(|marker| EndTxnMarker {
+            committed: marker.commit,
+            coordinator_epoch: marker.coordinator_epoch,
+        })
     }
 
     /// The bytes of all batches.

@@ -16,9 +16,9 @@ use std::sync::atomic::Ordering;
 use ottla_model::{Offset, TimestampMs};
 use ottla_runtime::fail_stop;
 
+use crate::aborted::Promises;
 use crate::append::Written;
 use crate::core::{Answer, Command, Core};
-use crate::producer_state::ProducerState;
 use crate::segment::Segment;
 use crate::{Append, Error, Probe};
 
@@ -29,7 +29,6 @@ pub(crate) const GROUP_BYTES_MAX: u64 = 8 << 20;
 pub(crate) struct Owner {
     pub(crate) core: Arc<Core>,
     pub(crate) active: Option<Active>,
-    pub(crate) producers: ProducerState,
     pub(crate) epochs_dirty: bool,
     /// Written up to here; published when the group is finished.
     pub(crate) next_offset: Offset,
@@ -39,6 +38,8 @@ pub(crate) struct Owner {
     pub(crate) bytes_since_checkpoint: u64,
     /// The offset of the newest producer snapshot.
     pub(crate) snapshot_offset: Option<Offset>,
+    /// What the file of promises about transaction indexes says.
+    pub(crate) promises: Promises,
     pub(crate) folder_exists: bool,
 }
 

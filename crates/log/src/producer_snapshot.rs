@@ -118,7 +118,7 @@ mod tests {
         let mut state = ProducerState::default();
         let mut offset = 0;
         for &(producer_id, records) in producers {
-            state.replay(&BatchHeader {
+            let plain = BatchHeader {
                 base_offset: offset,
                 last_offset_delta: records - 1,
                 max_timestamp: 5,
@@ -127,7 +127,16 @@ mod tests {
                 base_sequence: 0,
                 record_count: records,
                 ..BatchHeader::default()
-            });
+            };
+            // Every third one is transactional.
+            let attributes = plain.attributes.with_transactional(producer_id % 3 == 0);
+            state.replay(
+                &BatchHeader {
+                    attributes,
+                    ..plain
+                },
+                None,
+            );
             offset += i64::from(records);
         }
         state

@@ -1,13 +1,18 @@
 //! What the log remembers of idempotent producers: enough to recognise a batch that is sent again,
-//! and one that is missing (KIP-98).
+//! and one that is missing (KIP-98); and of transactional ones, whose transaction is open.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use ottla_model::{NO_PRODUCER_EPOCH, NO_SEQUENCE, NO_TIMESTAMP};
 use ottla_model::{Offset, ProducerEpoch, ProducerId, TimestampMs};
-use ottla_record::BatchHeader;
+use ottla_record::{BatchHeader, EndTxnMarker};
 
+use crate::transactions::{AbortedEntry, Change, OpenTransaction, TransactionMarker, Transactions};
+use crate::verification::Verifications;
+use crate::verification::{Asked, Verification, VerificationGuard, VerificationState};
 use crate::{AppendError, Origin};
+
+mod judge;
 
 /// A producer may have this many requests under way, so this many batches may come again.
 pub(crate) const BATCHES_KEPT: usize = 5;
@@ -75,146 +80,186 @@ impl ProducerEntry {
         self.batches.back().map_or(NO_SEQUENCE, |b| b.last_sequence)
     }
 
-    /// The earlier batch that this one repeats.
-    fn duplicate_of(&self, header: &BatchHeader) -> Option<RememberedBatch> {
-        if header.producer_epoch != self.epoch {
+    /// Whether it has a transaction under way in this epoch. A newer epoch may belong to the next
+    /// one.
+    fn has_open(&self, epoch: ProducerEpoch) -> bool {
+        self.transaction_start.is_some() && self.epoch == epoch
+    }
+
+    /// Takes note of a batch that is in the log; `marker` is what a control batch says.
+    fn note(&mut self, header: &BatchHeader, marker: Option<EndTxnMarker>) -> Option<Change> {
+        if header.attributes.is_control() && marker.is_none() {
+            // Compaction has emptied it, or it is about something else.
             return None;
         }
-        let same = |b: &&RememberedBatch| {
-            b.first_sequence() == header.base_sequence && b.last_sequence == header.last_sequence()
-        };
-        self.batches.iter().find(same).copied()
-    }
-
-    /// Whether the batch may follow.
-    fn check(&self, header: &BatchHeader, origin: Origin) -> Result<(), AppendError> {
-        if header.producer_epoch < self.epoch {
-            return Err(AppendError::InvalidProducerEpoch {
-                producer_id: header.producer_id,
-                epoch: header.producer_epoch,
-                current_epoch: self.epoch,
-            });
-        }
-        // Coordinators write without sequences. A producer of which nothing is known may begin
-        // anywhere: what came before may have been deleted.
-        if origin != Origin::Client || self.epoch == NO_PRODUCER_EPOCH {
-            return Ok(());
-        }
-        let last = if header.producer_epoch == self.epoch {
-            self.last_sequence()
-        } else {
-            NO_SEQUENCE
-        };
-        let follows = i64::from(header.base_sequence) == i64::from(last) + 1
-            || (header.base_sequence == 0 && last == i32::MAX);
-        if follows {
-            return Ok(());
-        }
-        Err(AppendError::OutOfOrderSequence {
-            producer_id: header.producer_id,
-            sequence: header.base_sequence,
-            last_sequence: last,
-        })
-    }
-
-    /// Takes note of a batch that is in the log.
-    fn note(&mut self, header: &BatchHeader) {
         if header.producer_epoch != self.epoch {
             self.batches.clear();
             self.epoch = header.producer_epoch;
         }
         self.last_timestamp = header.max_timestamp;
-        if header.attributes.is_control() {
-            self.transaction_start = None;
-            return;
+        if let Some(marker) = marker {
+            self.coordinator_epoch = marker.coordinator_epoch;
+            return self
+                .transaction_start
+                .take()
+                .map(|first_offset| Change::End {
+                    producer_id: header.producer_id,
+                    first_offset,
+                    last_offset: header.base_offset,
+                    aborted: !marker.committed,
+                });
         }
-        if header.attributes.is_transactional() && self.transaction_start.is_none() {
+        if header.base_sequence != NO_SEQUENCE {
+            if self.batches.len() == BATCHES_KEPT {
+                self.batches.pop_front();
+            }
+            self.batches.push_back(RememberedBatch {
+                last_sequence: header.last_sequence(),
+                last_offset: header.last_offset(),
+                offset_delta: header.last_offset_delta,
+                timestamp: header.max_timestamp,
+            });
+        }
+        let begins = header.attributes.is_transactional() && self.transaction_start.is_none();
+        begins.then(|| {
             self.transaction_start = Some(header.base_offset);
-        }
-        if header.base_sequence == NO_SEQUENCE {
-            return;
-        }
-        if self.batches.len() == BATCHES_KEPT {
-            self.batches.pop_front();
-        }
-        self.batches.push_back(RememberedBatch {
-            last_sequence: header.last_sequence(),
-            last_offset: header.last_offset(),
-            offset_delta: header.last_offset_delta,
-            timestamp: header.max_timestamp,
-        });
+            Change::Begin {
+                producer_id: header.producer_id,
+                first_offset: header.base_offset,
+            }
+        })
     }
 }
 
-/// What to do with a client's batch.
+/// What to do with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Append,
     DuplicateOf(RememberedBatch),
 }
 
-/// All producers of a log.
+/// What a batch comes with, besides its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Claim {
+    pub(crate) origin: Origin,
+    pub(crate) guard: Option<VerificationGuard>,
+    pub(crate) marker: Option<TransactionMarker>,
+    /// Whether a transaction may begin only with a guard.
+    pub(crate) must_verify: bool,
+}
+
+/// All producers of a log, and the transactions that they have open.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct ProducerState(BTreeMap<ProducerId, ProducerEntry>);
+pub(crate) struct ProducerState {
+    entries: BTreeMap<ProducerId, ProducerEntry>,
+    transactions: Transactions,
+    verifications: Verifications,
+}
 
 /// Changes that become part of the state only when their batches were written.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Staged(HashMap<ProducerId, ProducerEntry>);
+pub(crate) struct Staged {
+    entries: HashMap<ProducerId, ProducerEntry>,
+    changes: Vec<Change>,
+    /// Of each producer the transactional batch or marker that ends its verification.
+    transactional: HashMap<ProducerId, BatchHeader>,
+}
 
 impl ProducerState {
     pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (ProducerId, &ProducerEntry)> {
-        self.0.iter().map(|(id, entry)| (*id, entry))
+        self.entries.iter().map(|(id, entry)| (*id, entry))
+    }
+
+    /// Whether nothing is known, so that nothing can expire.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.verifications.is_empty()
     }
 
     pub(crate) fn insert(&mut self, id: ProducerId, entry: ProducerEntry) {
-        self.0.insert(id, entry);
+        if let Some(first_offset) = entry.transaction_start {
+            self.transactions.apply(Change::Begin {
+                producer_id: id,
+                first_offset,
+            });
+        }
+        self.entries.insert(id, entry);
     }
 
-    /// Judges a batch after what the log and the staged changes know.
-    pub(crate) fn judge(
+    /// Stages a stamped batch; `marker` is what a control batch says.
+    pub(crate) fn stage(
         &self,
-        staged: &Staged,
+        staged: &mut Staged,
         header: &BatchHeader,
-        origin: Origin,
-    ) -> Result<Verdict, AppendError> {
+        marker: Option<EndTxnMarker>,
+    ) {
         let id = header.producer_id;
-        let Some(entry) = staged.0.get(&id).or_else(|| self.0.get(&id)) else {
-            return Ok(Verdict::Append);
-        };
-        if origin == Origin::Client
-            && let Some(earlier) = entry.duplicate_of(header)
-        {
-            return Ok(Verdict::DuplicateOf(earlier));
-        }
-        entry.check(header, origin)?;
-        Ok(Verdict::Append)
-    }
-
-    /// Stages a stamped batch.
-    pub(crate) fn stage(&self, staged: &mut Staged, header: &BatchHeader) {
-        let id = header.producer_id;
-        let known = || self.0.get(&id).cloned().unwrap_or_default();
-        staged.0.entry(id).or_insert_with(known).note(header);
-    }
-
-    /// Makes staged changes part of the state.
-    pub(crate) fn commit(&mut self, staged: Staged) {
-        self.0.extend(staged.0);
-    }
-
-    /// Takes note of a batch found in the log.
-    pub(crate) fn replay(&mut self, header: &BatchHeader) {
-        if header.has_producer() {
-            self.0.entry(header.producer_id).or_default().note(header);
+        let known = || self.entries.get(&id).cloned().unwrap_or_default();
+        let entry = staged.entries.entry(id).or_insert_with(known);
+        staged.changes.extend(entry.note(header, marker));
+        if header.attributes.is_transactional() {
+            let ends = staged.transactional.entry(id).or_insert(*header);
+            // Records end a verification in any case, a marker perhaps.
+            if ends.attributes.is_control() {
+                *ends = *header;
+            }
         }
     }
 
-    /// Forgets the producers that have been silent for too long.
+    /// Makes staged changes part of the state. Returns the transactions that were aborted, in the
+    /// order of their markers.
+    pub(crate) fn commit(&mut self, staged: Staged, high_watermark: Offset) -> Vec<AbortedEntry> {
+        self.entries.extend(staged.entries);
+        for header in staged.transactional.values() {
+            self.verifications.written(header);
+        }
+        self.transactions.settle(high_watermark);
+        let changes = staged.changes.into_iter();
+        changes
+            .filter_map(|change| self.transactions.apply(change))
+            .collect()
+    }
+
+    /// Takes note of a batch found in the log; the transaction that it aborts.
+    pub(crate) fn replay(
+        &mut self,
+        header: &BatchHeader,
+        marker: Option<EndTxnMarker>,
+    ) -> Option<AbortedEntry> {
+        if !header.has_producer() {
+            return None;
+        }
+        let entry = self.entries.entry(header.producer_id).or_default();
+        let change = entry.note(header, marker)?;
+        let aborted = self.transactions.apply(change);
+        // What is found in the log at its opening is below the high watermark.
+        self.transactions.settle(Offset::MAX);
+        aborted
+    }
+
+    /// Up to where everything is decided.
+    pub(crate) fn last_stable_offset(&self, log_start: Offset, high_watermark: Offset) -> Offset {
+        self.transactions
+            .last_stable_offset(log_start, high_watermark)
+    }
+
+    /// The open transaction that keeps the last stable offset back.
+    pub(crate) fn oldest_open(&self) -> Option<OpenTransaction> {
+        let (first_offset, producer_id) = self.transactions.oldest()?;
+        let entry = self.entries.get(&producer_id)?;
+        Some(OpenTransaction {
+            producer_id,
+            first_offset,
+            last_timestamp: entry.last_timestamp,
+        })
+    }
+
+    /// Forgets the producers, and the verifications, that have been silent for too long.
     pub(crate) fn expire(&mut self, now_ms: TimestampMs, expiration_ms: i64) {
-        self.0.retain(|_, entry| {
+        self.entries.retain(|_, entry| {
             entry.transaction_start.is_some()
                 || now_ms.saturating_sub(entry.last_timestamp) < expiration_ms
         });
+        self.verifications.expire(now_ms, expiration_ms);
     }
 }
 

@@ -8,14 +8,19 @@ use ottla_model::{LeaderEpoch, Offset, TimestampMs};
 use ottla_record::{Batch, BatchHeader, DecompressLimit};
 use ottla_record::{first_record_from, record_with_max_timestamp};
 
+use crate::aborted::{Promise, Range, Search};
 use crate::core::Core;
 use crate::segment::Segment;
+use crate::transactions::AbortedTransaction;
 use crate::walk::{Step, Walker, misplaced};
-use crate::{Error, Probe};
+use crate::{Error, Probe, replay};
 
 /// How far a read may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpTo {
+    /// As consumers of committed records: what cannot be lost any more and is decided. The result
+    /// names the aborted transactions.
+    LastStable,
     /// As consumers: what cannot be lost any more.
     HighWatermark,
     /// As followers and coordinators: everything that was written.
@@ -33,6 +38,11 @@ pub struct ReadResult {
     pub base_offset: Option<Offset>,
     /// Where to go on.
     pub next_offset: Offset,
+    /// With [`UpTo::LastStable`], the aborted transactions that have records among these: each one
+    /// from its first offset up to the next abort marker of its producer.
+    pub aborted: Vec<AbortedTransaction>,
+    /// The log's last stable offset at the time of the read.
+    pub last_stable_offset: Offset,
     /// The log's high watermark at the time of the read.
     pub high_watermark: Offset,
     /// The log's first offset at the time of the read.
@@ -71,9 +81,19 @@ impl Core {
         if ask.from >= limit {
             return Some(Ok(empty));
         }
+        // Before the batches: a segment that takes another one's place knows less.
+        let segments = self.segments_with_aborted(ask);
         let slice = self
             .tail
             .read(ask.from, limit, ask.max_bytes, ask.min_one_batch)?;
+        let range = Range {
+            from: ask.from,
+            to: slice.next_offset,
+        };
+        let aborted = match segments {
+            Some(segments) => cached_aborted(&segments, range)?,
+            None => Vec::new(),
+        };
         let probe = &self.context.probe;
         Probe::add(&probe.cache_hits, 1);
         Probe::add(&probe.bytes_out, slice.bytes as u64);
@@ -82,6 +102,7 @@ impl Core {
             bytes: slice.bytes,
             base_offset: slice.base_offset,
             next_offset: slice.next_offset,
+            aborted,
             ..empty
         }))
     }
@@ -93,10 +114,18 @@ impl Core {
         }
         Probe::add(&self.context.probe.cache_misses, 1);
         let (mut result, limit) = self.prepare(ask)?;
-        let found = self.read_segments(ask, limit);
+        let segments = self.segments.load_full();
+        let found = self.read_segments(&segments, ask, limit).and_then(|slice| {
+            let aborted = match &slice {
+                Some(slice) => self.aborted(&segments, ask, slice.next_offset)?,
+                None => Vec::new(),
+            };
+            Ok(slice.map(|slice| (slice, aborted)))
+        });
         // A segment may have been deleted under the read; then the offset is out of range by now.
         let found = found.or_else(|error| self.prepare(ask).and(Err(error)))?;
-        if let Some(slice) = found {
+        if let Some((slice, aborted)) = found {
+            result.aborted = aborted;
             let probe = &self.context.probe;
             Probe::add(&probe.bytes_out, slice.bytes.len() as u64);
             Probe::add(&probe.bytes_out_disk, slice.bytes.len() as u64);
@@ -122,6 +151,7 @@ impl Core {
             });
         }
         let limit = match ask.up_to {
+            UpTo::LastStable => offsets.last_stable_offset,
             UpTo::HighWatermark => offsets.high_watermark,
             UpTo::LogEnd => offsets.log_end_offset,
         };
@@ -130,6 +160,8 @@ impl Core {
             bytes: 0,
             base_offset: None,
             next_offset: ask.from,
+            aborted: Vec::new(),
+            last_stable_offset: offsets.last_stable_offset,
             high_watermark: offsets.high_watermark,
             log_start_offset: offsets.log_start_offset,
             log_end_offset: offsets.log_end_offset,
@@ -137,10 +169,13 @@ impl Core {
         Ok((empty, limit))
     }
 
-    fn read_segments(&self, ask: Ask, limit: Offset) -> Result<Option<Slice>, Error> {
-        let segments = self.segments.load_full();
-        let first = segments.partition_point(|s| s.base_offset <= ask.from);
-        for segment in segments.iter().skip(first.saturating_sub(1)) {
+    fn read_segments(
+        &self,
+        segments: &[Arc<Segment>],
+        ask: Ask,
+        limit: Offset,
+    ) -> Result<Option<Slice>, Error> {
+        for segment in segments.iter().skip(first_segment(segments, ask.from)) {
             if segment.base_offset >= limit {
                 break;
             }
@@ -150,6 +185,59 @@ impl Core {
             }
         }
         Ok(None)
+    }
+
+    /// The segments whose transaction indexes a read needs, if it needs any.
+    fn segments_with_aborted(&self, ask: Ask) -> Option<Arc<Vec<Arc<Segment>>>> {
+        let is_needed = ask.up_to == UpTo::LastStable && self.has_aborted.load(Ordering::Acquire);
+        is_needed.then(|| self.segments.load_full())
+    }
+
+    /// The aborted transactions with records from the offset that was asked for up to `to`.
+    fn aborted(
+        &self,
+        segments: &[Arc<Segment>],
+        ask: Ask,
+        to: Offset,
+    ) -> Result<Vec<AbortedTransaction>, Error> {
+        let mut found = Vec::new();
+        if self.segments_with_aborted(ask).is_none() {
+            return Ok(found);
+        }
+        let range = Range { from: ask.from, to };
+        for at in first_segment(segments, range.from)..segments.len() {
+            let Some(segment) = segments.get(at) else {
+                break;
+            };
+            if let Some(promise) = segment.aborted.unchecked() {
+                self.check_aborted(segments, at, promise)?;
+            }
+            if segment.search_aborted(range, &mut found)? == Search::Complete {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// Looks into a transaction index for the first time; one that is not what it should be is made
+    /// again.
+    fn check_aborted(
+        &self,
+        segments: &[Arc<Segment>],
+        at: usize,
+        promise: Option<Promise>,
+    ) -> Result<(), Error> {
+        let Some(segment) = segments.get(at) else {
+            return Ok(());
+        };
+        if let Some(entries) = segment.read_aborted(promise)? {
+            segment.aborted.set_written(&entries);
+            return Ok(());
+        }
+        let disk = &*self.context.disk;
+        let end = Offset::MAX;
+        let entries = replay::aborted_in_segment(disk, &self.dir, segments, at, end)?;
+        segment.replace_aborted(&entries)
     }
 
     /// The first batch of the segment that ends at or after `offset`.
@@ -336,6 +424,25 @@ impl Core {
         let batch = Batch::parse(bytes).and_then(|batch| batch.verify_crc().map(|()| batch));
         batch.map_err(|e| self.corrupt(segment, position, header.base_offset, e.to_string()))
     }
+}
+
+/// The place of the segment that has `offset`, if any has it.
+fn first_segment(segments: &[Arc<Segment>], offset: Offset) -> usize {
+    let next = segments.partition_point(|s| s.base_offset <= offset);
+    next.saturating_sub(1)
+}
+
+/// The aborted transactions of a range, if memory has them.
+fn cached_aborted(segments: &[Arc<Segment>], range: Range) -> Option<Vec<AbortedTransaction>> {
+    let mut found = Vec::new();
+    for segment in segments.iter().skip(first_segment(segments, range.from)) {
+        match segment.aborted.search(range, &mut found) {
+            Search::Complete => break,
+            Search::GoOn => {}
+            Search::NeedsDisk => return None,
+        }
+    }
+    Some(found)
 }
 
 struct Slice {

@@ -11,6 +11,7 @@
 //! and within the last group's reach. Any other damage is in data that was once whole: it stays, is
 //! reported, and is never served.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,16 +19,18 @@ use std::sync::atomic::Ordering;
 use ottla_model::{NO_TIMESTAMP, Offset, TopicId, TopicPartition, Uuid};
 use ottla_runtime::disk::{File, OpenMode};
 
+use crate::aborted::{self, Promises};
 use crate::core::Context;
 use crate::epochs::Epochs;
 use crate::index::{self, Indexes};
-use crate::layout::{self, FileKind, INDEX_SUFFIX, SNAPSHOT_SUFFIX, TIME_INDEX_SUFFIX};
+use crate::layout::{self, FileKind, INDEX_SUFFIX, SNAPSHOT_SUFFIX};
+use crate::layout::{TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX};
 use crate::owner::{Active, GROUP_BYTES_MAX};
 use crate::producer_state::ProducerState;
 use crate::progress::RecoveryProgress;
 use crate::segment::Segment;
 use crate::walk::{Step, Walker, resync};
-use crate::{Error, LogConfig, Probe, checkpoint, producer_snapshot, roll};
+use crate::{Error, LogConfig, Probe, checkpoint, producer_snapshot, replay, roll};
 
 /// What is known before the folder is looked at.
 pub(crate) struct Recovery {
@@ -54,6 +57,8 @@ pub(crate) struct Recovered {
     pub(crate) next_offset: Offset,
     pub(crate) recovery_point: Offset,
     pub(crate) snapshot_offset: Option<Offset>,
+    pub(crate) promises: Promises,
+    pub(crate) has_aborted: bool,
     pub(crate) bytes_since_checkpoint: u64,
     pub(crate) folder_exists: bool,
 }
@@ -71,6 +76,8 @@ impl Recovered {
             next_offset: 0,
             recovery_point: 0,
             snapshot_offset: None,
+            promises: Promises::new(),
+            has_aborted: false,
             bytes_since_checkpoint: 0,
             folder_exists: false,
         }
@@ -81,6 +88,7 @@ impl Recovered {
 struct Folder {
     bases: Vec<Offset>,
     snapshots: Vec<Offset>,
+    transaction_indexes: BTreeSet<Offset>,
     changed: bool,
 }
 
@@ -108,6 +116,7 @@ impl Recovery {
         recovered.recovery_point = self.recovery_point.max(first);
         recovered.epochs = self.load_epochs()?;
         self.open_segments(&folder, &mut recovered);
+        self.find_aborted(&folder, &mut recovered)?;
         self.load_producers(&mut folder, &mut recovered)?;
         self.scan_segments(&mut recovered)?;
         let end = recovered.next_offset;
@@ -151,6 +160,7 @@ impl Recovery {
         let mut folder = Folder {
             bases: Vec::new(),
             snapshots: Vec::new(),
+            transaction_indexes: BTreeSet::new(),
             changed: false,
         };
         let mut indexes = Vec::new();
@@ -159,6 +169,10 @@ impl Recovery {
             match layout::classify(&entry.name) {
                 FileKind::Log(base) => folder.bases.push(base),
                 FileKind::Index(base) => indexes.push((base, entry.name)),
+                FileKind::TransactionIndex(base) => {
+                    folder.transaction_indexes.insert(base);
+                    indexes.push((base, entry.name));
+                }
                 FileKind::Snapshot(offset) => folder.snapshots.push(offset),
                 FileKind::Garbage => garbage.push(entry.name),
                 FileKind::Other => {}
@@ -230,33 +244,63 @@ impl Recovery {
     }
 
     fn replay_headers(&self, recovered: &mut Recovered, from: Offset) -> Result<(), Error> {
-        let to = recovered.recovery_point;
-        let first = recovered
-            .segments
-            .partition_point(|s| s.base_offset <= from);
-        for segment in recovered.segments.iter().skip(first.saturating_sub(1)) {
-            if segment.base_offset >= to || from >= to {
-                break;
-            }
-            let (file, size) = (segment.log()?, segment.size()?);
-            let mut walker = Walker::new(&*file, 0, size, segment.base_offset);
-            loop {
-                let step = walker
-                    .next(false)
-                    .map_err(Error::io("read", &segment.log_path()))?;
-                // Damage in what was flushed is found, and reported, by whoever reads it.
-                let Step::Batch { header, .. } = step else {
-                    break;
-                };
-                if header.base_offset >= to {
-                    break;
-                }
-                if header.base_offset >= from {
-                    recovered.producers.replay(&header);
-                }
+        let range = (from, recovered.recovery_point);
+        replay::replay(&recovered.segments, range, &mut recovered.producers, |_| {})
+    }
+
+    /// Which segments have a transaction index, or should have one.
+    fn find_aborted(&self, folder: &Folder, recovered: &mut Recovered) -> Result<(), Error> {
+        let path = self.dir.join(layout::TRANSACTION_INDEX_FILE);
+        if let Some(bytes) = checkpoint::read_if_exists(&*self.context.disk, &path)? {
+            recovered.promises = aborted::parse_promises(&bytes).unwrap_or_else(|reason| {
+                tracing::warn!(path = %path.display(), reason, "a damaged checkpoint");
+                Promises::new()
+            });
+        }
+        for segment in &recovered.segments {
+            let base = segment.base_offset;
+            let promise = recovered.promises.get(&base).copied();
+            if promise.is_some() || folder.transaction_indexes.contains(&base) {
+                segment.aborted.set_unchecked(promise);
+                recovered.has_aborted = true;
             }
         }
         Ok(())
+    }
+
+    /// The transaction index of a segment that is scanned: what it has up to the recovery point.
+    /// What follows is found in the log again.
+    fn trust_aborted(
+        &self,
+        recovered: &Recovered,
+        at: usize,
+        segment: &Segment,
+    ) -> Result<(), Error> {
+        let Some(promise) = segment.aborted.unchecked() else {
+            return Ok(());
+        };
+        let point = recovered.recovery_point;
+        let disk = &*self.context.disk;
+        let Some(mut trusted) = segment.read_aborted(promise)? else {
+            let segments = &recovered.segments;
+            let found = replay::aborted_in_segment(disk, &self.dir, segments, at, point)?;
+            roll::remove_if_exists(disk, &segment.path(TRANSACTION_INDEX_SUFFIX))?;
+            segment.aborted.set_written(&[]);
+            for entry in found {
+                segment.aborted.push(entry);
+            }
+            return Ok(());
+        };
+        trusted.retain(|entry| entry.last_offset < point);
+        segment.aborted.set_written(&trusted);
+        let path = segment.path(TRANSACTION_INDEX_SUFFIX);
+        let len = (trusted.len() * aborted::ENTRY_LEN) as u64;
+        match disk.open(&path, OpenMode::Write) {
+            // Entries behind the recovery point may speak of records that are lost.
+            Ok(file) => aborted::cut(&*file, len).map_err(Error::io("cut", &path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io("open", &path)(error)),
+        }
     }
 
     /// Goes through what lies behind the recovery point.
@@ -274,6 +318,7 @@ impl Recovery {
                 break;
             };
             let is_last = i + 1 == count;
+            self.trust_aborted(recovered, i, &segment)?;
             let scanned = self.scan(&segment, is_last, recovered)?;
             recovered.next_offset = recovered.next_offset.max(scanned.next_offset);
             recovered.bytes_since_checkpoint += scanned.new_bytes;
@@ -335,6 +380,9 @@ impl Recovery {
     /// Writes the indexes of a segment that is not active.
     fn seal(&self, segment: &Segment, scanned: &Scanned) -> Result<(), Error> {
         let indexes = segment.indexes.write().take().unwrap_or_default();
+        if segment.aborted.unwritten() > 0 {
+            segment.write_aborted(true)?;
+        }
         if scanned.new_bytes == 0 && !scanned.frozen {
             return Ok(());
         }
@@ -406,7 +454,11 @@ impl Recovery {
                     let epoch = header.partition_leader_epoch;
                     if header.base_offset >= point {
                         new_bytes += header.total_len() as u64;
-                        recovered.producers.replay(&header);
+                        let marker = walker.marker(position, &header).map_err(failed)?;
+                        if let Some(entry) = recovered.producers.replay(&header, marker) {
+                            segment.aborted.push(entry);
+                            recovered.has_aborted = true;
+                        }
                         recovered.epochs_dirty |=
                             recovered.epochs.assign(epoch, header.base_offset);
                         self.progress.add_bytes(header.total_len() as u64);

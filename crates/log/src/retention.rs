@@ -9,7 +9,8 @@ use std::sync::Arc;
 use ottla_model::{Offset, TimestampMs};
 
 use crate::core::Core;
-use crate::layout::{DELETED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX, SNAPSHOT_SUFFIX, TIME_INDEX_SUFFIX};
+use crate::layout::{DELETED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX, SNAPSHOT_SUFFIX};
+use crate::layout::{TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX};
 use crate::owner::Owner;
 use crate::segment::Segment;
 use crate::{Error, Probe};
@@ -126,7 +127,13 @@ fn newest_record(segment: &Segment) -> Result<TimestampMs, Error> {
 fn retire(core: &Core, segment: &Segment, now_ms: TimestampMs) -> Result<(), Error> {
     let disk = &*core.context.disk;
     let due_ms = now_ms.saturating_add(core.context.options.file_delete_delay_ms);
-    for suffix in [LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX, SNAPSHOT_SUFFIX] {
+    for suffix in [
+        LOG_SUFFIX,
+        INDEX_SUFFIX,
+        TIME_INDEX_SUFFIX,
+        TRANSACTION_INDEX_SUFFIX,
+        SNAPSHOT_SUFFIX,
+    ] {
         let from = segment.path(suffix);
         let to = segment.path(&format!("{suffix}{DELETED_SUFFIX}"));
         match disk.rename(&from, &to) {

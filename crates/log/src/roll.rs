@@ -19,6 +19,7 @@ use ottla_model::{NO_TIMESTAMP, Offset};
 use ottla_runtime::Disk;
 use ottla_runtime::disk::{File, OpenMode};
 
+use crate::aborted::{self, Promises};
 use crate::core::Core;
 use crate::index::{self, OFFSET_ENTRY_LEN, TIME_ENTRY_LEN};
 use crate::layout::{self, INDEX_SUFFIX, SNAPSHOT_SUFFIX, TIME_INDEX_SUFFIX};
@@ -120,6 +121,7 @@ impl Owner {
             self.flush();
         }
         self.write_indexes()?;
+        self.write_promises()?;
         self.write_epochs()?;
         self.write_snapshot()
     }
@@ -151,6 +153,29 @@ impl Owner {
         Ok(())
     }
 
+    /// The transaction index of the active segment, and what all of them have. An index is on disk
+    /// before it is promised.
+    fn write_promises(&mut self) -> Result<(), Error> {
+        if !self.core.has_aborted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        if let Some(active) = &self.active {
+            active.segment.write_aborted(true)?;
+        }
+        let segments = self.core.segments.load();
+        let promises = segments
+            .iter()
+            .filter_map(|s| Some((s.base_offset, s.aborted.promise()?)));
+        let promises: Promises = promises.collect();
+        if promises != self.promises {
+            let path = self.dir().join(layout::TRANSACTION_INDEX_FILE);
+            let text = aborted::format_promises(&promises);
+            write_renamed(&*self.core.context.disk, &path, text.as_bytes())?;
+            self.promises = promises;
+        }
+        Ok(())
+    }
+
     pub(crate) fn write_epochs(&mut self) -> Result<(), Error> {
         if !self.epochs_dirty {
             return Ok(());
@@ -167,11 +192,8 @@ impl Owner {
         if self.snapshot_offset == Some(self.next_offset) {
             return Ok(());
         }
-        let options = &self.core.context.options;
-        self.producers
-            .expire(self.now_ms(), options.producer_id_expiration_ms);
         let path = layout::file(self.dir(), self.next_offset, SNAPSHOT_SUFFIX);
-        let bytes = producer_snapshot::encode(&self.producers);
+        let bytes = producer_snapshot::encode(&self.core.producers.read());
         let disk = &*self.core.context.disk;
         write_renamed(disk, &path, &bytes)?;
         let previous = self.snapshot_offset.replace(self.next_offset);

@@ -13,8 +13,10 @@ use ottla_runtime::disk::{File, OpenMode};
 use parking_lot::{Mutex, RwLock};
 
 use crate::Error;
+use crate::aborted::{self, AbortedIndex, Promise, Range, Search};
 use crate::index::{self, Indexes, OFFSET_ENTRY_LEN, OffsetEntry};
-use crate::layout::{self, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX};
+use crate::layout::{self, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX};
+use crate::transactions::{AbortedEntry, AbortedTransaction};
 use crate::walk::{Step, Walker};
 
 const UNKNOWN: u64 = u64::MAX;
@@ -35,6 +37,8 @@ pub(crate) struct Segment {
     max_timestamp: Mutex<Option<(TimestampMs, Offset)>>,
     /// Present while the segment is active.
     pub(crate) indexes: RwLock<Option<Indexes>>,
+    /// The transactions that were aborted by a marker in this segment.
+    pub(crate) aborted: AbortedIndex,
 }
 
 impl Segment {
@@ -55,6 +59,7 @@ impl Segment {
             size: AtomicU64::new(UNKNOWN),
             max_timestamp: Mutex::default(),
             indexes: RwLock::default(),
+            aborted: AbortedIndex::default(),
         }
     }
 
@@ -223,6 +228,63 @@ impl Segment {
             }
         }
         Ok(slot.clone())
+    }
+
+    /// Writes what is new in the transaction index to its file.
+    pub(crate) fn write_aborted(&self, sync: bool) -> Result<(), Error> {
+        let path = self.path(TRANSACTION_INDEX_SUFFIX);
+        let written = self.aborted.write(&*self.disk, &path, sync);
+        written.map_err(Error::io("write", &path))
+    }
+
+    /// Looks into a transaction index that nobody has looked into since the start.
+    pub(crate) fn read_aborted(
+        &self,
+        promise: Option<Promise>,
+    ) -> Result<Option<Vec<AbortedEntry>>, Error> {
+        let path = self.path(TRANSACTION_INDEX_SUFFIX);
+        let bytes = crate::checkpoint::read_if_exists(&*self.disk, &path)?;
+        let believed = aborted::believed(&bytes.unwrap_or_default(), self.base_offset, promise);
+        if believed.is_none() {
+            tracing::warn!(
+                path = %path.display(),
+                "the transaction index is missing or damaged; it is made again from the log"
+            );
+        }
+        Ok(believed)
+    }
+
+    /// Puts a new transaction index into the place of one that is lost. Several readers may do so at
+    /// the same time: they write the same.
+    pub(crate) fn replace_aborted(&self, entries: &[AbortedEntry]) -> Result<(), Error> {
+        let path = self.path(TRANSACTION_INDEX_SUFFIX);
+        let bytes = aborted::encode(entries.iter());
+        let write = || {
+            let file = self.disk.open(&path, OpenMode::Create)?;
+            file.write_at(&[std::io::IoSlice::new(&bytes)], 0)?;
+            aborted::cut(&*file, bytes.len() as u64)?;
+            file.sync_data()
+        };
+        write().map_err(Error::io("write", &path))?;
+        self.aborted.set_written(entries);
+        Ok(())
+    }
+
+    /// The aborted transactions of this segment that overlap `range`, from memory or disk. The
+    /// index must have been looked into.
+    pub(crate) fn search_aborted(
+        &self,
+        range: Range,
+        found: &mut Vec<AbortedTransaction>,
+    ) -> Result<Search, Error> {
+        match self.aborted.search(range, found) {
+            Search::NeedsDisk => {}
+            done => return Ok(done),
+        }
+        let path = self.path(TRANSACTION_INDEX_SUFFIX);
+        let open = || self.disk.open(&path, OpenMode::Read);
+        let searched = self.aborted.search_file(open, range, found);
+        searched.map_err(Error::io("read", &path))
     }
 
     /// Turns an active segment into a sealed one; its indexes must be on disk.

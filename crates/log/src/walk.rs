@@ -3,13 +3,15 @@
 use std::io;
 
 use ottla_model::Offset;
-use ottla_record::{BatchHeader, HEADER_LEN};
+use ottla_record::{Batch, BatchHeader, DecompressLimit, EndTxnMarker, HEADER_LEN};
 use ottla_runtime::disk::File;
 
 /// Read ahead when only headers are looked at: most batches are smaller.
 const HEADERS_BUFFER: usize = 16 << 10;
 /// Read ahead when everything is read.
 const BODY_BUFFER: usize = 256 << 10;
+/// No marker is larger; a control batch that claims to be is not read.
+const MARKER_LEN_MAX: usize = 4096;
 /// The CRC covers a batch from here.
 const CRC_FROM: u64 = 21;
 
@@ -136,6 +138,28 @@ impl<'a> Walker<'a> {
         self.expected = header.last_offset() + 1;
         self.exact = true;
         Ok(Step::Batch { position, header })
+    }
+
+    /// What the control batch at `position` says about its producer's transaction. `None` when that
+    /// is nothing: compaction has emptied it, it is about something else, or it is damaged. A
+    /// damaged marker decides nothing, so that no aborted record is taken for a committed one.
+    pub(crate) fn marker(
+        &mut self,
+        position: u64,
+        header: &BatchHeader,
+    ) -> io::Result<Option<EndTxnMarker>> {
+        let len = header.total_len();
+        if !header.attributes.is_control() || len > MARKER_LEN_MAX {
+            return Ok(None);
+        }
+        let bytes = self.bytes(position, len, HEADERS_BUFFER)?.to_vec();
+        let parse = || {
+            let batch = Batch::parse(bytes.into())?;
+            batch.verify_crc()?;
+            let (control_type, value) = batch.control_record(DecompressLimit(MARKER_LEN_MAX))?;
+            EndTxnMarker::parse(control_type, &value)
+        };
+        Ok(parse().ok())
     }
 
     /// The length that the header at the position claims, if it could be a batch's: a way past a

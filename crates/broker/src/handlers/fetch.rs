@@ -253,12 +253,12 @@ fn diverging_epoch(wanted: &Wanted, log: &Log) -> Option<PartitionData> {
 
 /// A partition's state with no records. Empty and not null: null breaks librdkafka.
 fn state(wanted: &Wanted, log: &Log) -> PartitionData {
-    let high_watermark = log.high_watermark();
+    let offsets = log.offsets();
     PartitionData {
         partition_index: wanted.partition,
-        high_watermark,
-        last_stable_offset: high_watermark,
-        log_start_offset: log.log_start_offset(),
+        high_watermark: offsets.high_watermark,
+        last_stable_offset: offsets.last_stable_offset,
+        log_start_offset: offsets.log_start_offset,
         records: Some(ottla_wire::Chunks::new()),
         ..PartitionData::default()
     }
@@ -267,7 +267,7 @@ fn state(wanted: &Wanted, log: &Log) -> PartitionData {
 fn records(wanted: &Wanted, log: &Log, read: ReadResult) -> PartitionData {
     PartitionData {
         high_watermark: read.high_watermark,
-        last_stable_offset: read.high_watermark,
+        last_stable_offset: read.last_stable_offset,
         log_start_offset: read.log_start_offset,
         records: Some(read.chunks.into()),
         ..state(wanted, log)

@@ -5,4 +5,5 @@ mod basics;
 mod crash;
 mod damage;
 mod fault;
+mod transactions;
 mod world;

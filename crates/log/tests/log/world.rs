@@ -4,8 +4,11 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 
 use ottla_log::{Append, Error, Log, LogConfig, LogDir, LogDirOptions, UpTo};
+use ottla_log::{TransactionMarker, Verification};
 use ottla_model::{Offset, TopicId, TopicName, TopicPartition, Uuid};
-use ottla_record::{Batch, BatchBuilder, BatchOptions, DecompressLimit, split_batches};
+use ottla_record::{
+    Batch, BatchBuilder, BatchOptions, ControlType, DecompressLimit, split_batches,
+};
 use ottla_runtime::Runtime;
 use ottla_runtime::disk::SimDisk;
 
@@ -96,6 +99,87 @@ pub(crate) fn idempotent(id: i64, epoch: i16, sequence: i32, values: &[&str]) ->
         ..BatchOptions::default()
     };
     build(1000, values, options)
+}
+
+/// A batch of a transactional producer.
+pub(crate) fn transactional(id: i64, epoch: i16, sequence: i32, values: &[&str]) -> Batch {
+    let options = BatchOptions {
+        producer_id: id,
+        producer_epoch: epoch,
+        base_sequence: sequence,
+        transactional: true,
+        ..BatchOptions::default()
+    };
+    build(1000, values, options)
+}
+
+/// As a client of `version` 1 or 2 appends it: verified first, if that is needed.
+pub(crate) fn verified(log: &Log, batch: Batch, version: i16) -> Append {
+    let header = *batch.header();
+    let (id, epoch) = (header.producer_id, header.producer_epoch);
+    let verification = log.verification(id, epoch, header.base_sequence, version >= 2);
+    match verification.unwrap() {
+        Verification::Ongoing => client(batch),
+        Verification::Needed(guard) => client(batch).with_guard(guard),
+    }
+}
+
+/// The end of a transaction, as a coordinator of epoch 0 writes it.
+pub(crate) fn marker(id: i64, epoch: i16, commit: bool, version: i16) -> Append {
+    let marker = TransactionMarker {
+        producer_id: id,
+        producer_epoch: epoch,
+        coordinator_epoch: 0,
+        commit,
+        transaction_version: version,
+    };
+    Append::transaction_marker(marker, 0)
+}
+
+/// What a consumer of committed records sees, as the clients do it: it leaves out what the result
+/// says was aborted.
+pub(crate) fn read_committed(log: &Log, from: Offset) -> Result<Vec<(Offset, String)>, Error> {
+    let mut records = Vec::new();
+    let mut at = from;
+    loop {
+        let cached = log.try_read_cached(at, 700, true, UpTo::LastStable);
+        let result = log.read_blocking(at, 700, true, UpTo::LastStable)?;
+        if let Some(cached) = cached {
+            assert_eq!(cached?, result);
+        }
+        if result.chunks.is_empty() {
+            return Ok(records);
+        }
+        let mut aborted = result.aborted;
+        aborted.sort_by_key(|a| a.first_offset);
+        let mut aborting = std::collections::BTreeSet::new();
+        let bytes: Vec<u8> = result.chunks.concat();
+        for batch in split_batches(bytes.into()) {
+            let batch = batch.unwrap();
+            let header = *batch.header();
+            let begun = aborted.partition_point(|a| a.first_offset <= header.last_offset());
+            aborting.extend(aborted.drain(..begun).map(|a| a.producer_id));
+            if header.attributes.is_control() {
+                let (control_type, _) = batch.control_record(LIMIT).unwrap();
+                if control_type == ControlType::Abort {
+                    aborting.remove(&header.producer_id);
+                }
+                continue;
+            }
+            if header.attributes.is_transactional() && aborting.contains(&header.producer_id) {
+                continue;
+            }
+            for record in batch.records(LIMIT).unwrap() {
+                let record = record.unwrap();
+                if record.offset >= at {
+                    let value = record.value.unwrap();
+                    records.push((record.offset, String::from_utf8(value.to_vec()).unwrap()));
+                }
+            }
+        }
+        assert!(result.next_offset > at && result.next_offset <= result.last_stable_offset);
+        at = result.next_offset;
+    }
 }
 
 fn build(timestamp: i64, values: &[&str], options: BatchOptions) -> Batch {
