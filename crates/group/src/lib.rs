@@ -55,7 +55,6 @@ mod offsets;
 mod options;
 mod outbox;
 mod outcomes;
-mod partition;
 mod pending_offsets;
 mod protocols;
 mod rebalance;
@@ -75,7 +74,7 @@ pub use coordinator::{Coordinator, Counts};
 pub use effect::{AppendId, Effect, KeyValue, Notice, Producer, Token};
 pub use error::Error;
 pub use options::Options;
-pub use partition::partition_for;
+pub use ottla_model::coordinator_partition as partition_for;
 pub use request::{
     CommitPartition, CommitTopic, DeleteGroupRequest, DescribeRequest, EndTransactionRequest,
     FetchTopic, HeartbeatRequest, JoinRequest, LeaveRequest, LeavingMember, ListRequest,

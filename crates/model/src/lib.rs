@@ -4,12 +4,14 @@
 //! nothing of ours.
 
 mod client_quota;
+mod coordinator_partition;
 mod error_code;
 mod ids;
 mod topic;
 mod uuid;
 
 pub use client_quota::{ClientQuotaEntity, EntityName, InvalidEntity, QuotaKey, QuotaValue};
+pub use coordinator_partition::coordinator_partition;
 pub use error_code::ErrorCode;
 pub use ids::{BrokerId, ClusterId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 pub use ids::{NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP};

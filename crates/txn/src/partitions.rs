@@ -1,0 +1,85 @@
+//! AddPartitionsToTxn: partitions join a transaction, or are looked for in it.
+
+use ottla_model::ErrorCode;
+
+use crate::coordinator::{Coordinator, Then};
+use crate::effect::Token;
+use crate::request::{AddPartitionsRequest, VerifyRequest};
+use crate::response::{Response, VerifyResponse};
+
+impl Coordinator {
+    pub(crate) fn add_partitions(&mut self, token: Token, request: &AddPartitionsRequest) {
+        match self.check_add(request) {
+            Err(answer) => self.reply(token, Response::AddPartitions(answer)),
+            Ok(()) => {
+                let id = &request.transactional_id;
+                let transaction = &self.entries[id].transaction;
+                let next = transaction.with_partitions(
+                    &request.partitions,
+                    request.client_version,
+                    self.now_ms,
+                );
+                self.step(id, next, Then::AddPartitions { token });
+            }
+        }
+    }
+
+    /// `Err` holds the answer when nothing is to be written, which may be that all is well.
+    fn check_add(&self, request: &AddPartitionsRequest) -> Result<(), ErrorCode> {
+        if request.transactional_id.is_empty() {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        let entry = self
+            .entries
+            .get(&request.transactional_id)
+            .ok_or(ErrorCode::InvalidProducerIdMapping)?;
+        let transaction = &entry.transaction;
+        // What is on its way comes first: the producer may already have an id or epoch that is
+        // not in place here before its record is durable.
+        if entry.is_busy() {
+            return Err(ErrorCode::ConcurrentTransactions);
+        }
+        if transaction.producer_id != request.producer.producer_id {
+            return Err(ErrorCode::InvalidProducerIdMapping);
+        }
+        if transaction.producer_epoch != request.producer.producer_epoch {
+            return Err(ErrorCode::ProducerFenced);
+        }
+        if entry.is_ongoing() && request.partitions.is_subset(&transaction.partitions) {
+            return Err(ErrorCode::None);
+        }
+        Ok(())
+    }
+
+    /// Whether partitions are in the transaction, as far as it is durable. What is on its way is
+    /// not looked at: the partition's log has the last word.
+    pub(crate) fn verify(&self, request: &VerifyRequest) -> VerifyResponse {
+        if request.transactional_id.is_empty() {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        let entry = self
+            .entries
+            .get(&request.transactional_id)
+            .ok_or(ErrorCode::InvalidProducerIdMapping)?;
+        let transaction = &entry.transaction;
+        if transaction.producer_id != request.producer.producer_id {
+            return Err(ErrorCode::InvalidProducerIdMapping);
+        }
+        if transaction.producer_epoch != request.producer.producer_epoch {
+            return Err(ErrorCode::ProducerFenced);
+        }
+        if transaction.state.is_prepared() {
+            return Err(ErrorCode::ConcurrentTransactions);
+        }
+        let verified = request.partitions.iter().map(|partition| {
+            let known = transaction.partitions.contains(partition);
+            let answer = if known {
+                ErrorCode::None
+            } else {
+                ErrorCode::TransactionAbortable
+            };
+            (partition.clone(), answer)
+        });
+        Ok(verified.collect())
+    }
+}
