@@ -37,7 +37,8 @@ pub struct MetadataAccess {
 /// The state of the broker. Handlers share it.
 pub struct Broker {
     pub(crate) runtime: Runtime,
-    pub(crate) config: Arc<NodeConfig>,
+    /// The configuration as it counts now.
+    config: Published<NodeConfig>,
     pub(crate) node_id: BrokerId,
     pub(crate) log_dir: LogDir,
     pub(crate) partitions: PartitionTable,
@@ -56,14 +57,17 @@ pub struct Broker {
 impl Broker {
     pub(crate) fn new(
         runtime: Runtime,
-        config: Arc<NodeConfig>,
+        config: Published<NodeConfig>,
         node_id: BrokerId,
         log_dir: LogDir,
         metadata: MetadataAccess,
         shown: Published<Image>,
         read_budget_bytes: usize,
     ) -> Self {
-        let slots = config.broker.max_incremental_fetch_session_cache_slots;
+        let slots = config
+            .get()
+            .broker
+            .max_incremental_fetch_session_cache_slots;
         Broker {
             runtime,
             node_id,
@@ -79,6 +83,11 @@ impl Broker {
             epoch: AtomicI64::new(-1),
             config,
         }
+    }
+
+    /// The configuration as it counts now: properties can change while the node runs.
+    pub(crate) fn config(&self) -> Arc<NodeConfig> {
+        self.config.get()
     }
 
     /// The metadata that handlers answer from.
@@ -113,7 +122,8 @@ impl Broker {
 
     /// A topic that comes into being without anyone saying how.
     pub(crate) fn automatic_topic(&self, name: &str) -> NewTopic {
-        let broker = &self.config.broker;
+        let config = self.config();
+        let broker = &config.broker;
         let mut topic = NewTopic::with_defaults(name);
         if name == CONSUMER_OFFSETS_TOPIC {
             let live = self.image().brokers().filter(|b| !b.fenced).count();
@@ -134,16 +144,18 @@ impl Broker {
     /// The topic's configuration. The controller has checked the overrides; one that no longer
     /// holds (the node was configured anew) is named, and the topic falls back to the defaults.
     pub(crate) fn topic_config(&self, topic: &TopicImage) -> TopicConfig {
-        TopicConfig::resolve(&self.config, &topic.configs).unwrap_or_else(|error| {
+        let config = self.config();
+        TopicConfig::resolve(&config, &topic.configs).unwrap_or_else(|error| {
             tracing::error!(topic = %topic.name, %error, "the topic's configuration is not valid");
-            self.config.topic_defaults.clone()
+            config.topic_defaults.clone()
         })
     }
 
     /// The most that one compressed batch may become while the broker looks into it: as much as a
     /// request may have.
     pub(crate) fn decompress_limit(&self) -> DecompressLimit {
-        DecompressLimit(usize::try_from(self.config.broker.socket_request_max_bytes).unwrap_or(0))
+        let max = self.config().broker.socket_request_max_bytes;
+        DecompressLimit(usize::try_from(max).unwrap_or(0))
     }
 
     /// How many replicas of the partition are in sync.

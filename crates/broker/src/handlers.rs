@@ -4,6 +4,7 @@
 //! stages. An API that has no line here is not advertised and closes the connection, as in Kafka.
 
 mod alter_client_quotas;
+mod alter_configs;
 mod api_versions;
 mod create_partitions;
 mod create_topics;
@@ -17,9 +18,11 @@ mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
+mod list_config_resources;
 mod list_groups;
 mod list_offsets;
 mod metadata;
@@ -76,12 +79,15 @@ registry! {
     DeleteTopics => delete_topics,
     InitProducerId => init_producer_id,
     DescribeConfigs => describe_configs,
+    AlterConfigs => alter_configs,
     CreatePartitions => create_partitions,
     DeleteGroups => delete_groups,
+    IncrementalAlterConfigs => incremental_alter_configs,
     OffsetDelete => offset_delete,
-    DescribeCluster => describe_cluster,
     DescribeClientQuotas => describe_client_quotas,
     AlterClientQuotas => alter_client_quotas,
+    DescribeCluster => describe_cluster,
+    ListConfigResources => list_config_resources,
     DescribeTopicPartitions => describe_topic_partitions,
 }
 

@@ -14,6 +14,8 @@
 //! | `reconcile` | the backend: brings that table in line with the metadata |
 //! | `groups` | the driver of the group coordinators |
 //! | `authorized_operations` | what a client may do, as responses tell it |
+//! | `live_config` | properties that change while the node runs |
+//! | `config_resources` | topics, brokers, groups and more, as requests for configurations name them |
 //! | `distinct` | lists of a request without repetitions |
 //! | `fetch_sessions`, `producer_ids` | what those APIs remember |
 //! | `read_budget` | the memory for records on their way to clients |
@@ -25,12 +27,14 @@
 
 mod authorized_operations;
 mod broker;
+mod config_resources;
 mod context;
 mod distinct;
 mod errors;
 mod fetch_sessions;
 mod groups;
 mod handlers;
+mod live_config;
 mod partitions;
 mod probe;
 mod producer_ids;

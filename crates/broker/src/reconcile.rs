@@ -19,6 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::Broker;
 use crate::groups::holds_groups;
+use crate::live_config::LiveConfig;
 use crate::partitions::{LocalTopic, Partition};
 
 /// Completes when a log is open.
@@ -29,6 +30,7 @@ pub(crate) struct Reconciler {
     broker: Arc<Broker>,
     metadata: Published<Image>,
     shown: Publisher<Image>,
+    live_config: LiveConfig,
     current: Arc<Image>,
     /// Logs that may still be being recovered since the start.
     opening: BTreeMap<TopicId, Vec<Opening>>,
@@ -39,12 +41,14 @@ impl Reconciler {
         broker: Arc<Broker>,
         metadata: Published<Image>,
         shown: Publisher<Image>,
+        live_config: LiveConfig,
     ) -> Self {
         let current = Arc::new(Image::empty());
         Reconciler {
             broker,
             metadata,
             shown,
+            live_config,
             current,
             opening: BTreeMap::new(),
         }
@@ -85,6 +89,11 @@ impl Reconciler {
     async fn follow(&mut self) -> Result<BTreeMap<TopicId, Vec<Opening>>, String> {
         let image = self.metadata.get();
         let delta = image.diff(&self.current);
+        if delta.broker_configs_changed() {
+            self.live_config.follow(&image);
+            // What topics inherit may have changed. Those that are new or gone find nothing here.
+            image.topics().for_each(|topic| self.configure(topic));
+        }
         for topic in &delta.deleted {
             self.delete(topic).await?;
         }
@@ -169,7 +178,9 @@ impl Reconciler {
         let open = async move {
             let opening = broker.log_dir.open_log(name, partition.topic_id, config);
             let log = opening.await.map_err(|e| e.to_string())?;
-            partition.ready(log);
+            partition.ready(log.clone());
+            // The configuration may have changed while the log was being recovered.
+            log.update_config(log_config(&partition.config()));
             if holds_groups(&partition.topic) {
                 broker.groups.start(&broker, &partition);
             }

@@ -1,6 +1,5 @@
 //! From options to a running broker.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +13,7 @@ use ottla_runtime::published::published;
 use ottla_runtime::{Runtime, TaskKind};
 
 use crate::broker::{Broker, Door, MetadataAccess};
+use crate::live_config::{LiveConfig, connection_limits};
 use crate::probe::Probe;
 use crate::reconcile::Reconciler;
 
@@ -123,9 +123,10 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         ..
     } = &options;
     let (publisher, shown) = published(Image::empty());
+    let (config_publisher, live_config) = published((**config).clone());
     let broker = Arc::new(Broker::new(
         runtime.clone(),
-        Arc::clone(config),
+        live_config,
         *node_id,
         log_dir.clone(),
         metadata.clone(),
@@ -153,7 +154,19 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         Ok(Err(refusal)) => return Err(Error::Refused(refusal)),
         Err(gone) => return Err(Error::Partitions(gone.to_string())),
     }
-    let mut reconciler = Reconciler::new(Arc::clone(&broker), metadata.image.clone(), publisher);
+    let live_config = LiveConfig::new(
+        *node_id,
+        Arc::clone(config),
+        config_publisher,
+        net.clone(),
+        options.connections_max,
+    );
+    let mut reconciler = Reconciler::new(
+        Arc::clone(&broker),
+        metadata.image.clone(),
+        publisher,
+        live_config,
+    );
     reconciler.start().await.map_err(Error::Partitions)?;
     let shutdown = runtime.shutdown().clone();
     runtime
@@ -196,18 +209,14 @@ fn net_options(
         bind_host: l.bind_host.clone(),
         port: l.port,
     });
-    let overrides: HashMap<_, _> = config
-        .max_connections_per_ip_overrides
-        .iter()
-        .filter_map(|(ip, max)| Some((ip.parse().ok()?, count(*max))))
-        .collect();
+    let limits = connection_limits(config, connections_max);
     let idle_ms = u64::try_from(broker.connections_max_idle_ms).unwrap_or(u64::MAX / 4);
     ottla_net::Options {
         listeners: listeners.collect(),
         max_frame_bytes: count(broker.socket_request_max_bytes),
-        max_connections: count(broker.max_connections).min(connections_max),
-        max_connections_per_ip: count(broker.max_connections_per_ip),
-        max_connections_per_ip_overrides: overrides,
+        max_connections: limits.max,
+        max_connections_per_ip: limits.max_per_ip,
+        max_connections_per_ip_overrides: limits.overrides,
         idle_timeout: Duration::from_millis(idle_ms),
         memory_budget_bytes: budget_bytes,
         ..ottla_net::Options::default()

@@ -1,7 +1,7 @@
 //! `ottla config`: what a node can be told.
 
 use ottla_config::reference_markdown;
-use ottla_config::{Bounds, Change, Effect, Property, node_properties, topic_properties};
+use ottla_config::{Bounds, Effect, Property, node_properties, topic_properties};
 use serde::Serialize;
 
 use crate::output::{self, OutputFormat, View};
@@ -81,10 +81,7 @@ fn row(property: &Property) -> Row {
         default: property.default,
         allowed: (property.bounds != Bounds::Any).then(|| property.bounds.to_string()),
         unit: Some(property.unit.name()).filter(|name| !name.is_empty()),
-        change: match property.change {
-            Change::Live => "live",
-            Change::Restart => "restart",
-        },
+        change: property.change.name(),
         area: property.area.title(),
         effect,
         reason,

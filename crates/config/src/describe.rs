@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::client_metrics::CLIENT_METRICS_PROPERTIES;
+use crate::group::GROUP_PROPERTIES;
 use crate::load::text_of;
 use crate::node::NodeConfig;
 use crate::others::{self, NODE_PROPERTIES};
@@ -15,10 +17,20 @@ use crate::topic::{TOPIC_PROPERTIES, inherited};
 pub enum ConfigSource {
     /// The topic's own setting.
     DynamicTopicConfig = 1,
+    /// Set for this broker while it runs.
+    DynamicBrokerConfig = 2,
+    /// Set for all brokers while they run.
+    DynamicDefaultBrokerConfig = 3,
     /// The node's setting: flag, environment or file.
     StaticBrokerConfig = 4,
     /// Nothing is set.
     DefaultConfig = 5,
+    /// The level of a part of the log (KIP-412).
+    DynamicBrokerLoggerConfig = 6,
+    /// The subscription's own setting (KIP-714).
+    ClientMetricsConfig = 7,
+    /// The group's own setting (KIP-848).
+    GroupConfig = 8,
 }
 
 impl ConfigSource {
@@ -65,26 +77,51 @@ pub struct ConfigEntry {
 /// before.
 #[must_use]
 pub fn describe_topic(node: &NodeConfig, overrides: &BTreeMap<String, String>) -> Vec<ConfigEntry> {
-    TOPIC_PROPERTIES
+    let of_topic = ConfigSource::DynamicTopicConfig;
+    describe_on_node(node, TOPIC_PROPERTIES, overrides, of_topic)
+}
+
+/// Describes every property of a group. The overrides are the group's own settings.
+#[must_use]
+pub fn describe_group(node: &NodeConfig, overrides: &BTreeMap<String, String>) -> Vec<ConfigEntry> {
+    describe_on_node(node, GROUP_PROPERTIES, overrides, ConfigSource::GroupConfig)
+}
+
+/// Describes every property of a client-metrics subscription with these settings.
+#[must_use]
+pub fn describe_client_metrics(overrides: &BTreeMap<String, String>) -> Vec<ConfigEntry> {
+    let source = ConfigSource::ClientMetricsConfig;
+    CLIENT_METRICS_PROPERTIES
         .iter()
         .map(|property| {
-            let mut synonyms = Vec::new();
-            if let Some(value) = overrides.get(property.name) {
-                synonyms.push(ConfigSynonym {
-                    name: property.name,
-                    value: Some(normal(property, value)),
-                    source: ConfigSource::DynamicTopicConfig,
-                });
-            }
-            let names = property.fallbacks.iter().map(|fallback| fallback.name);
-            synonyms.extend(node_synonyms(node, names));
-            let value = overrides
-                .get(property.name)
-                .cloned()
-                .or_else(|| inherited(property, &node.settings));
-            entry(property, value, synonyms, false)
+            let own = overrides.get(property.name);
+            let synonyms = own.map(|value| synonym(property, value, source));
+            let value = own.map(String::as_str).or(property.default);
+            let synonyms = synonyms.into_iter().collect();
+            entry(property, value.map(str::to_owned), synonyms, false)
         })
         .collect()
+}
+
+/// Describes the properties of something that falls back to the node's.
+fn describe_on_node(
+    node: &NodeConfig,
+    properties: &[Property],
+    overrides: &BTreeMap<String, String>,
+    source: ConfigSource,
+) -> Vec<ConfigEntry> {
+    let describe = |property: &Property| {
+        let own = overrides.get(property.name);
+        let mut synonyms: Vec<_> = own
+            .map(|v| synonym(property, v, source))
+            .into_iter()
+            .collect();
+        let names = property.fallbacks.iter().map(|fallback| fallback.name);
+        synonyms.extend(node_synonyms(node, names));
+        let value = own.cloned().or_else(|| inherited(property, &node.settings));
+        entry(property, value, synonyms, false)
+    };
+    properties.iter().map(describe).collect()
 }
 
 /// Describes every property of a node, whose id is `node_id`.
@@ -102,6 +139,19 @@ pub fn describe_broker(node: &NodeConfig, node_id: i32) -> Vec<ConfigEntry> {
             entry(property, value, synonyms, read_only)
         })
         .collect()
+}
+
+/// Describes what is set for all brokers while they run, and nothing else.
+#[must_use]
+pub fn describe_all_brokers(node: &NodeConfig) -> Vec<ConfigEntry> {
+    let set = node.dynamic.all_brokers.iter();
+    set.filter_map(|(name, value)| {
+        let property = others::find(name)?;
+        let source = ConfigSource::DynamicDefaultBrokerConfig;
+        let synonyms = vec![synonym(property, value, source)];
+        Some(entry(property, Some(value.clone()), synonyms, false))
+    })
+    .collect()
 }
 
 fn entry(
@@ -152,33 +202,43 @@ fn same_meaning(name: &'static str) -> Vec<&'static str> {
         )
 }
 
-/// What the node's properties of these names are set to, then what their defaults are.
+/// What the node's properties of these names are set to while it runs and at its start, then what
+/// their defaults are.
 fn node_synonyms(
     node: &NodeConfig,
     names: impl Iterator<Item = &'static str>,
 ) -> Vec<ConfigSynonym> {
-    let properties: Vec<&Property> = names.filter_map(others::find).collect();
-    let synonym = |property: &Property, value: &str, source| ConfigSynonym {
+    let properties: Vec<&'static Property> = names.filter_map(others::find).collect();
+    let all = |source, value_of: &dyn Fn(&'static Property) -> Option<String>| {
+        let with_value = properties.iter().filter_map(|p| Some((p, value_of(p)?)));
+        with_value
+            .map(|(property, value)| synonym(property, &value, source))
+            .collect::<Vec<_>>()
+    };
+    let dynamic = &node.dynamic;
+    [
+        all(ConfigSource::DynamicBrokerConfig, &|p| {
+            dynamic.this_broker.get(p.name).cloned()
+        }),
+        all(ConfigSource::DynamicDefaultBrokerConfig, &|p| {
+            dynamic.all_brokers.get(p.name).cloned()
+        }),
+        all(ConfigSource::StaticBrokerConfig, &|p| {
+            Some(node.at_start.get(p.name)?.value.clone())
+        }),
+        all(ConfigSource::DefaultConfig, &|p| {
+            p.default.map(str::to_owned)
+        }),
+    ]
+    .concat()
+}
+
+fn synonym(property: &Property, value: &str, source: ConfigSource) -> ConfigSynonym {
+    ConfigSynonym {
         name: property.name,
         value: Some(normal(property, value)).filter(|_| !property.is_sensitive()),
         source,
-    };
-    let set = properties.iter().filter_map(|property| {
-        let setting = node.settings.get(property.name)?;
-        Some(synonym(
-            property,
-            &setting.value,
-            ConfigSource::StaticBrokerConfig,
-        ))
-    });
-    let defaults = properties.iter().filter_map(|property| {
-        Some(synonym(
-            property,
-            property.default?,
-            ConfigSource::DefaultConfig,
-        ))
-    });
-    set.chain(defaults).collect()
+    }
 }
 
 /// A value as Kafka prints it: without blanks around it or its entries.

@@ -94,12 +94,15 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Why a topic's settings are refused: the text that goes with `INVALID_CONFIG`, as Kafka words it.
+/// Why settings of a topic, a group, a client-metrics subscription or a running node are refused, as
+/// Kafka words it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidConfig {
-    /// There is no such topic property.
-    #[error("Unknown topic config name: {name}")]
+    /// There is no such property.
+    #[error("Unknown {kind}: {name}")]
     UnknownName {
+        /// What the name should be, such as `topic config name`.
+        kind: &'static str,
         /// The name.
         name: String,
     },
@@ -132,5 +135,65 @@ pub enum InvalidConfig {
         second: &'static str,
         /// Its value.
         second_value: i64,
+    },
+    /// The property cannot change while the node runs.
+    #[error(
+        "Cannot update these configs dynamically: [{name}]. Set it in the node's configuration and \
+         restart the node"
+    )]
+    NotDynamic {
+        /// The property.
+        name: String,
+    },
+    /// The property is one broker's own.
+    #[error(
+        "Cannot update these configs at default cluster level, broker id must be specified: [{name}]"
+    )]
+    NotForAllBrokers {
+        /// The property.
+        name: String,
+    },
+    /// The property is known and not supported.
+    #[error("{name} is not supported: {reason}")]
+    NotSupported {
+        /// The property.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A number is out of the bounds that the node's properties set.
+    #[error(
+        "{name} must be in the range {} to {} inclusive, and it is {value}; {} and {} set the bounds",
+        min.1, max.1, min.0, max.0
+    )]
+    OutOfRange {
+        /// The property.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The property that sets the lower bound, and that bound.
+        min: (&'static str, i64),
+        /// The property that sets the upper bound, and that bound.
+        max: (&'static str, i64),
+    },
+    /// A number that must be above another one is not.
+    #[error("{greater} ({greater_value}) must be greater than {smaller} ({smaller_value})")]
+    NotGreater {
+        /// The property that must be the larger one.
+        greater: &'static str,
+        /// Its value.
+        greater_value: i64,
+        /// The property that must be the smaller one.
+        smaller: &'static str,
+        /// Its value.
+        smaller_value: i64,
+    },
+    /// An entry of `match` is not understood.
+    #[error("Illegal client matching pattern: {entry} ({reason})")]
+    InvalidMatch {
+        /// The entry.
+        entry: String,
+        /// What is wrong with it.
+        reason: String,
     },
 }

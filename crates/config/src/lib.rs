@@ -8,22 +8,29 @@
 //!     \       |       /
 //!      NodeConfig::load ──► every problem at once, or NodeConfig and notices for the log
 //!                                                        │
+//!        NodeConfig::with_dynamic(what is set while it runs)
+//!                                                        │
 //!                       TopicConfig::resolve(node, the topic's own settings)
+//!                       GroupConfig::resolve(node, the group's own settings)
 //! ```
 //!
 //! Architecture invariant: this crate reads no file, no environment and no clock; it is given
 //! their texts.
 
 mod broker;
+mod client_metrics;
 mod declare;
 mod describe;
+mod dynamic;
 mod environment;
 mod error;
 mod field;
+mod group;
 mod listeners;
 mod load;
 mod node;
 mod others;
+mod overrides;
 mod properties_file;
 mod property;
 mod reference;
@@ -33,12 +40,20 @@ mod template;
 mod topic;
 
 pub use broker::BrokerProperties;
-pub use describe::{ConfigEntry, ConfigSource, ConfigSynonym, describe_broker, describe_topic};
+pub use client_metrics::{
+    ClientMatch, ClientMetricsConfig, ClientParameter, client_metrics_list_default,
+};
+pub use describe::{
+    ConfigEntry, ConfigSource, ConfigSynonym, describe_all_brokers, describe_broker,
+    describe_client_metrics, describe_group, describe_topic,
+};
+pub use dynamic::{BrokerScope, broker_list_default, check_dynamic};
 pub use error::{ConfigError, ConfigErrors, InvalidConfig};
 pub use field::{CleanupPolicy, CompressionType, TimestampType};
+pub use group::{GroupConfig, group_list_default};
 pub use listeners::{Listener, SecurityProtocol};
-pub use node::{HttpListener, Loaded, NodeConfig, NodeIdSource};
+pub use node::{Dynamic, HttpListener, Loaded, NodeConfig, NodeIdSource};
 pub use property::{Area, Bounds, Change, Effect, Fallback, Property, Unit, ValueType};
 pub use reference::{node_properties, reference_markdown, topic_properties};
 pub use sources::{Level, Notice, Origin, Setting, Sources};
-pub use topic::TopicConfig;
+pub use topic::{TopicConfig, topic_list_default};

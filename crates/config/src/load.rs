@@ -1,12 +1,13 @@
 //! From the sources to a checked configuration.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::broker::BrokerProperties;
 use crate::environment;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::listeners;
-use crate::node::{HttpListener, Loaded, NodeConfig, NodeIdSource};
+use crate::node::{Dynamic, HttpListener, Loaded, NodeConfig, NodeIdSource};
 use crate::others;
 use crate::properties_file;
 use crate::property::{Bounds, Effect, Property, split_list};
@@ -307,7 +308,9 @@ impl Loading {
                 max_connections_per_ip_overrides,
                 topic_defaults,
                 broker,
+                at_start: Arc::new(settings.clone()),
                 settings,
+                dynamic: Dynamic::default(),
             },
             notices: self.notices,
         })
@@ -473,26 +476,38 @@ impl Loading {
     }
 
     fn per_ip_overrides(&mut self, broker: &BrokerProperties) -> BTreeMap<String, i32> {
-        let mut overrides = BTreeMap::new();
-        for entry in split_list(&broker.max_connections_per_ip_overrides) {
-            let parsed = entry
-                .rsplit_once(':')
-                .and_then(|(host, count)| Some((host, count.trim().parse::<i32>().ok()?)))
-                .filter(|&(host, count)| !host.is_empty() && count >= 0);
-            match parsed {
-                Some((host, count)) => {
-                    let host = host.trim().trim_matches(['[', ']']).to_owned();
-                    overrides.insert(host, count);
-                }
-                None => self.errors.push(ConfigError::Listener {
-                    key: "max.connections.per.ip.overrides".to_owned(),
-                    entry,
-                    reason: "expected address:count".to_owned(),
-                }),
-            }
+        let (overrides, wrong) = per_ip_overrides(&broker.max_connections_per_ip_overrides);
+        for entry in wrong {
+            self.errors.push(ConfigError::Listener {
+                key: "max.connections.per.ip.overrides".to_owned(),
+                entry,
+                reason: PER_IP_OVERRIDES_FORM.to_owned(),
+            });
         }
         overrides
     }
+}
+
+/// How an entry of `max.connections.per.ip.overrides` is written.
+pub(crate) const PER_IP_OVERRIDES_FORM: &str = "expected address:count";
+
+/// The limits for single addresses, and the entries that are none.
+pub(crate) fn per_ip_overrides(text: &str) -> (BTreeMap<String, i32>, Vec<String>) {
+    let (mut overrides, mut wrong) = (BTreeMap::new(), Vec::new());
+    for entry in split_list(text) {
+        let parsed = entry
+            .rsplit_once(':')
+            .and_then(|(host, count)| Some((host, count.trim().parse::<i32>().ok()?)))
+            .filter(|&(host, count)| !host.is_empty() && count >= 0);
+        match parsed {
+            Some((host, count)) => {
+                let host = host.trim().trim_matches(['[', ']']).to_owned();
+                overrides.insert(host, count);
+            }
+            None => wrong.push(entry),
+        }
+    }
+    (overrides, wrong)
 }
 
 /// The text of a node's property: as set, or its default.
@@ -504,8 +519,10 @@ pub(crate) fn text_of<'a>(property: &Property, settings: &'a Settings) -> Option
 }
 
 fn states_default(property: Option<&'static Property>, value: &str) -> bool {
-    let default = property.and_then(|property| property.default).unwrap_or("");
-    value.trim().eq_ignore_ascii_case(default)
+    match property {
+        Some(property) => property.is_default(value),
+        None => value.trim().is_empty(),
+    }
 }
 
 /// A setting as it may be printed.

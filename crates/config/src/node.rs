@@ -1,6 +1,7 @@
 //! A node's configuration.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::broker::BrokerProperties;
 use crate::listeners::Listener;
@@ -63,8 +64,21 @@ pub struct NodeConfig {
     pub topic_defaults: TopicConfig,
     /// Every property of the broker.
     pub broker: BrokerProperties,
-    /// What was set, by property, with its origin.
+    /// What counts of all that is set, by property, with its origin.
     pub(crate) settings: BTreeMap<String, Setting>,
+    /// What was set at the start.
+    pub(crate) at_start: Arc<BTreeMap<String, Setting>>,
+    /// What was set since, for all brokers and for this one.
+    pub(crate) dynamic: Dynamic,
+}
+
+/// What was set while the node runs: property names with their values.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Dynamic {
+    /// For all brokers.
+    pub all_brokers: BTreeMap<String, String>,
+    /// For this broker; these count before those for all.
+    pub this_broker: BTreeMap<String, String>,
 }
 
 /// A configuration and what to say about it.

@@ -32,7 +32,11 @@ pub(crate) static NODE_PROPERTIES: LazyLock<Vec<Property>> = LazyLock::new(|| {
                 default,
                 bounds: Bounds::Any,
                 unit: Unit::None,
-                change: Change::Restart,
+                change: if DYNAMIC.contains(&name) {
+                    Change::Live
+                } else {
+                    Change::Restart
+                },
                 area: group.area,
                 effect: group.effect,
                 doc: group.doc,
@@ -41,6 +45,53 @@ pub(crate) static NODE_PROPERTIES: LazyLock<Vec<Property>> = LazyLock::new(|| {
     });
     BROKER_PROPERTIES.iter().copied().chain(others).collect()
 });
+
+/// Those of the groups below that Kafka lets change while a broker runs. They change nothing here;
+/// whoever sets them is told so, but is not kept from it.
+#[rustfmt::skip]
+pub(crate) static DYNAMIC: &[&str] = &[
+    "errors.deadletterqueue.topic.name.prefix",
+    "follower.fetch.last.tiered.offset.enable",
+    "follower.replication.throttled.rate",
+    "group.consumer.assignment.interval.ms",
+    "group.consumer.assignor.offload.enable",
+    "group.coordinator.cached.buffer.max.bytes",
+    "group.share.assignment.interval.ms",
+    "group.share.assignor.offload.enable",
+    "group.streams.assignment.interval.ms",
+    "group.streams.assignor.offload.enable",
+    "leader.replication.throttled.rate",
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.delete.retention.ms",
+    "log.cleaner.io.buffer.load.factor",
+    "log.cleaner.io.buffer.size",
+    "log.cleaner.io.max.bytes.per.second",
+    "log.cleaner.max.compaction.lag.ms",
+    "log.cleaner.min.cleanable.ratio",
+    "log.cleaner.min.compaction.lag.ms",
+    "log.cleaner.threads",
+    "log.local.retention.bytes",
+    "log.local.retention.ms",
+    "log.preallocate",
+    "log.remote.copy.lag.bytes",
+    "log.remote.copy.lag.ms",
+    "metric.reporters",
+    "num.replica.fetchers",
+    "remote.fetch.max.wait.ms",
+    "remote.list.offsets.request.timeout.ms",
+    "remote.log.index.file.cache.total.size.bytes",
+    "remote.log.manager.copier.thread.pool.size",
+    "remote.log.manager.copy.max.bytes.per.second",
+    "remote.log.manager.expiration.thread.pool.size",
+    "remote.log.manager.fetch.max.bytes.per.second",
+    "remote.log.manager.follower.thread.pool.size",
+    "remote.log.reader.threads",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+    "share.coordinator.cached.buffer.max.bytes",
+    "transaction.partition.verification.enable",
+    "unclean.leader.election.enable",
+];
 
 /// Families of properties that are known by their prefix only.
 static FAMILIES: &[(&str, Effect)] = &[

@@ -118,13 +118,27 @@ impl Unit {
     }
 }
 
-/// When a new value takes effect.
+/// Whether a property can change while the node runs: Kafka's update modes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// While the node runs.
+    /// Yes: for all brokers at once, or for one (Kafka's `cluster-wide`).
     Live,
-    /// At the next start.
+    /// Yes, but only for one broker at a time (Kafka's `per-broker`).
+    PerBroker,
+    /// No: a new value counts from the next start on (Kafka's `read-only`).
     Restart,
+}
+
+impl Change {
+    /// Kafka's word for it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Change::Live => "cluster-wide",
+            Change::PerBroker => "per-broker",
+            Change::Restart => "read-only",
+        }
+    }
 }
 
 /// What setting a property does.
@@ -232,6 +246,11 @@ impl Property {
     #[must_use]
     pub fn is_sensitive(&self) -> bool {
         self.value_type == ValueType::Password
+    }
+
+    /// Whether the text is the default.
+    pub(crate) fn is_default(&self, text: &str) -> bool {
+        text.trim().eq_ignore_ascii_case(self.default.unwrap_or(""))
     }
 
     /// Checks a text against the type and the bounds.

@@ -2,9 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::client_metrics::CLIENT_METRICS_PROPERTIES;
+use crate::group::GROUP_PROPERTIES;
 use crate::load::TEMPLATED;
 use crate::others::{self, NODE_PROPERTIES};
-use crate::property::{Area, Bounds, Change, Effect, Property, Unit};
+use crate::property::{Area, Bounds, Effect, Property, Unit};
 use crate::topic::TOPIC_PROPERTIES;
 
 /// The reference of every property, ordered by area; it is the text of
@@ -25,6 +27,14 @@ pub fn reference_markdown() -> String {
     line(&mut out, "# Topics\n");
     line(&mut out, TOPICS);
     areas(&mut out, TOPIC_PROPERTIES.iter(), true);
+
+    line(&mut out, "# Groups\n");
+    line(&mut out, GROUPS);
+    areas(&mut out, GROUP_PROPERTIES.iter(), true);
+
+    line(&mut out, "# Client metrics\n");
+    line(&mut out, CLIENT_METRICS);
+    areas(&mut out, CLIENT_METRICS_PROPERTIES.iter(), true);
 
     line(&mut out, "# Accepted without effect\n");
     line(
@@ -80,9 +90,11 @@ A value that is not of its type or out of its bounds stops the start, and so doe
 would change behaviour and is not supported; all such problems are told at once. What has no effect
 or is unknown is named in the log. Properties that Kafka does not have begin with `ottla.`.
 
-In the column *change*, *live* properties are the ones that need no restart by design (and in
-Kafka). Nothing changes a running node's properties over the protocol yet, and topics get theirs
-when they are created.
+The column *change* has Kafka's update modes. A *cluster-wide* property can change while nodes run,
+for all of them or for one (`kafka-configs --entity-type brokers`, with `--entity-default` or
+`--entity-name 0`); what is set so counts before flags, environment and file, and one node's own
+before that for all. A *read-only* property counts from the next start on. Properties of topics,
+groups and client-metrics subscriptions can always change.
 
 Values can hold templates, so that the nodes of a StatefulSet share one configuration:
 
@@ -99,6 +111,16 @@ Values can hold templates, so that the nodes of a StatefulSet share one configur
 const TOPICS: &str = "\
 A topic's own setting counts first, then the node's property in the column *falls back to*, then
 the default.
+";
+
+const GROUPS: &str = "\
+Of one group: `kafka-configs --entity-type groups`. A group's own setting counts first, then the
+node's property in the column *falls back to*, then the default.
+";
+
+const CLIENT_METRICS: &str = "\
+Of one subscription to clients' metrics (KIP-714): `kafka-client-metrics`, or `kafka-configs
+--entity-type client-metrics`.
 ";
 
 fn line(out: &mut String, text: &str) {
@@ -141,10 +163,7 @@ fn row(out: &mut String, property: &Property, is_topic: bool) {
             .collect();
         names.join(", ")
     } else {
-        match property.change {
-            Change::Live => "live".to_owned(),
-            Change::Restart => "restart".to_owned(),
-        }
+        property.change.name().to_owned()
     };
     let text = format!(
         "| `{}` | {} | {} | {third} | {} |",

@@ -30,6 +30,10 @@ pub enum Origin {
         /// The line, from 1.
         line: usize,
     },
+    /// Set for all brokers while they run.
+    AllBrokers,
+    /// Set for this broker while it runs.
+    ThisBroker,
 }
 
 impl fmt::Display for Origin {
@@ -38,6 +42,8 @@ impl fmt::Display for Origin {
             Origin::Flag => f.write_str("from --set"),
             Origin::Environment(name) => write!(f, "from the environment, {name}"),
             Origin::File { path, line } => write!(f, "from {path}, line {line}"),
+            Origin::AllBrokers => f.write_str("set for all brokers"),
+            Origin::ThisBroker => f.write_str("set for this broker"),
         }
     }
 }

@@ -6,11 +6,11 @@ use crate::declare::declare_properties;
 use crate::error::InvalidConfig;
 use crate::field::{CleanupPolicy, CompressionType, TimestampType};
 use crate::node::NodeConfig;
+use crate::overrides;
 use crate::property::{
     Bounds::{Any, AtLeast, Between, BetweenOr, OneOf},
-    Effect,
     Effect::{NoEffect, Refused, Works},
-    Property, ValueType,
+    Property,
 };
 use crate::sources::Setting;
 
@@ -172,7 +172,7 @@ impl TopicConfig {
         node: &NodeConfig,
         overrides: &BTreeMap<String, String>,
     ) -> Result<TopicConfig, InvalidConfig> {
-        check_overrides(overrides)?;
+        overrides::check("topic config name", &find, overrides)?;
         TopicConfig::from_settings(&node.settings, overrides)
     }
 
@@ -229,37 +229,10 @@ pub(crate) fn find(name: &str) -> Option<&'static Property> {
         .find(|property| property.name == name)
 }
 
-fn check_overrides(overrides: &BTreeMap<String, String>) -> Result<(), InvalidConfig> {
-    for name in overrides.keys() {
-        if find(name).is_none() {
-            return Err(InvalidConfig::UnknownName { name: name.clone() });
-        }
-    }
-    for (name, value) in overrides {
-        let Some(property) = find(name) else { continue };
-        let invalid = |reason: String| InvalidConfig::InvalidValue {
-            name: name.clone(),
-            value: value.clone(),
-            reason,
-        };
-        property.check(value).map_err(|reason| {
-            if property.value_type == ValueType::List && reason.starts_with("values must not") {
-                InvalidConfig::InvalidList {
-                    name: name.clone(),
-                    reason,
-                }
-            } else {
-                invalid(reason)
-            }
-        })?;
-        if let Effect::Refused(reason) = property.effect {
-            let default = property.default.unwrap_or("");
-            if !value.trim().eq_ignore_ascii_case(default) {
-                return Err(invalid(reason.to_owned()));
-            }
-        }
-    }
-    Ok(())
+/// The value that a list of a topic has by default; `None` when the property is no list.
+#[must_use]
+pub fn topic_list_default(name: &str) -> Option<&'static str> {
+    crate::dynamic::list_default(find(name)?)
 }
 
 /// The value that a topic inherits: that of the first broker property that is set, in the topic's

@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use ottla_metadata::{Command, ConfigRules, CreateTopics, NewTopic, Overrides, RegisterBroker};
+use ottla_metadata::{
+    Command, ConfigResource, ConfigRules, CreateTopics, Image, NewTopic, Overrides, Refusal,
+    RegisterBroker,
+};
 use ottla_model::{BrokerId, ClusterId, Uuid};
 use ottla_runtime::Runtime;
 use ottla_runtime::disk::{Disk, Entry, File, Lock, OpenMode, SimDisk};
@@ -16,12 +19,12 @@ use crate::Options;
 pub(crate) struct AnyConfig;
 
 impl ConfigRules for AnyConfig {
-    fn check_topic(&self, _: &Overrides) -> Result<(), String> {
+    fn check(&self, _: &Image, _: &ConfigResource, _: &Overrides) -> Result<(), Refusal> {
         Ok(())
     }
 
-    fn check_broker(&self, _: Option<BrokerId>, _: &Overrides) -> Result<(), String> {
-        Ok(())
+    fn list_default(&self, _: &ConfigResource, _: &str) -> Option<&'static str> {
+        None
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ottla_model::{BrokerId, Offset};
+use ottla_model::Offset;
 
 use crate::error::Error;
 use crate::image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage, fold};
@@ -176,20 +176,18 @@ impl Image {
                     .ok_or_else(|| format!("there is no topic '{name}'"))?;
                 set_override(&mut Arc::make_mut(topic).configs, record);
             }
-            ConfigResource::Broker(id) => self.apply_broker_config(Some(*id), record),
-            ConfigResource::DefaultBroker => self.apply_broker_config(None, record),
+            other => {
+                let mut overrides = self.configs(other).cloned().unwrap_or_default();
+                set_override(&mut overrides, record);
+                // No override and no entry are the same image, so that snapshots compare equal.
+                if overrides.is_empty() {
+                    self.configs.remove(other);
+                } else {
+                    self.configs.insert(other.clone(), Arc::new(overrides));
+                }
+            }
         }
         Ok(())
-    }
-
-    fn apply_broker_config(&mut self, key: Option<BrokerId>, record: &ConfigRecord) {
-        let configs = Arc::make_mut(&mut self.broker_configs);
-        let overrides = configs.entry(key).or_default();
-        set_override(overrides, record);
-        // No override and no entry are the same image, so that snapshots compare equal.
-        if overrides.is_empty() {
-            configs.remove(&key);
-        }
     }
 
     fn apply_producer_ids(&mut self, record: &ProducerIdsRecord) -> Result<(), String> {

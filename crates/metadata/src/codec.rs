@@ -26,6 +26,8 @@ const FRAME_VERSION: u32 = 1;
 /// Kafka's numbers of configuration resources.
 const TOPIC_RESOURCE: i8 = 2;
 const BROKER_RESOURCE: i8 = 4;
+const CLIENT_METRICS_RESOURCE: i8 = 16;
+const GROUP_RESOURCE: i8 = 32;
 /// "No leader" in partition records.
 const NO_LEADER: i32 = -1;
 
@@ -202,6 +204,8 @@ fn config_to_wire(record: &ConfigRecord) -> wire::ConfigRecord {
         ConfigResource::Topic(name) => (TOPIC_RESOURCE, text(name.as_str())),
         ConfigResource::Broker(id) => (BROKER_RESOURCE, text(&id.to_string())),
         ConfigResource::DefaultBroker => (BROKER_RESOURCE, Text::new()),
+        ConfigResource::Group(group) => (GROUP_RESOURCE, text(group)),
+        ConfigResource::ClientMetrics(name) => (CLIENT_METRICS_RESOURCE, text(name)),
     };
     wire::ConfigRecord {
         resource_type,
@@ -221,6 +225,11 @@ fn config_from_wire(record: &wire::ConfigRecord) -> Result<ConfigRecord, String>
             Ok(id) => ConfigResource::Broker(BrokerId(id)),
             Err(_) => return Err(format!("'{id}' is no broker id")),
         },
+        (GROUP_RESOURCE | CLIENT_METRICS_RESOURCE, "") => {
+            return Err("a group or a client-metrics subscription without a name".to_owned());
+        }
+        (GROUP_RESOURCE, group) => ConfigResource::Group(group.to_owned()),
+        (CLIENT_METRICS_RESOURCE, name) => ConfigResource::ClientMetrics(name.to_owned()),
         (other, _) => return Err(format!("{other} is no configuration resource")),
     };
     Ok(ConfigRecord {

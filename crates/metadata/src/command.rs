@@ -173,7 +173,7 @@ pub struct DeleteTopics {
 }
 
 /// A topic as `DeleteTopics` names it: exactly one of the two must be given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TopicSelector {
     /// The name; none when the id is given.
     pub name: Option<String>,
@@ -274,8 +274,30 @@ pub struct AlterConfigs {
 pub struct AlterConfig {
     /// The resource.
     pub resource: ConfigResource,
-    /// Property names with their new values; none takes the override away.
-    pub entries: Vec<(String, Option<String>)>,
+    /// What happens to its overrides.
+    pub change: ConfigChange,
+}
+
+/// What happens to the overrides of one resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigChange {
+    /// These are all of them from now on (AlterConfigs).
+    Replace(Vec<(String, String)>),
+    /// Each of these changes; the others stay (IncrementalAlterConfigs, KIP-339).
+    Incremental(Vec<(String, ConfigOp)>),
+}
+
+/// What happens to one override.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ConfigOp {
+    /// It gets this value.
+    Set(String),
+    /// It is taken away.
+    Delete,
+    /// These entries, separated by commas, are added to the list, unless they are in it.
+    Append(String),
+    /// These entries, separated by commas, are taken out of the list.
+    Subtract(String),
 }
 
 /// The result for one resource of [`AlterConfigs`].

@@ -118,7 +118,11 @@ impl<K: Ord + Clone, V: Clone> CowMap<K, V> {
 
     /// The differences from `old` to this map in the order of keys, without looking into chunks
     /// that both share.
-    pub(crate) fn diff<'a>(&'a self, old: &'a Self, mut found: impl FnMut(Difference<'a, V>)) {
+    pub(crate) fn diff<'a>(
+        &'a self,
+        old: &'a Self,
+        mut found: impl FnMut(&'a K, Difference<'a, V>),
+    ) {
         let (mut before, mut after) = (Cursor::new(old), Cursor::new(self));
         loop {
             if before.skip_shared(&mut after) {
@@ -126,25 +130,25 @@ impl<K: Ord + Clone, V: Clone> CowMap<K, V> {
             }
             match (before.entry(), after.entry()) {
                 (None, None) => return,
-                (Some((_, gone)), None) => {
-                    found(Difference::Removed(gone));
+                (Some((key, gone)), None) => {
+                    found(key, Difference::Removed(gone));
                     before.advance();
                 }
-                (None, Some((_, new))) => {
-                    found(Difference::Added(new));
+                (None, Some((key, new))) => {
+                    found(key, Difference::Added(new));
                     after.advance();
                 }
                 (Some((old_key, old)), Some((new_key, new))) => match old_key.cmp(new_key) {
                     Ordering::Less => {
-                        found(Difference::Removed(old));
+                        found(old_key, Difference::Removed(old));
                         before.advance();
                     }
                     Ordering::Greater => {
-                        found(Difference::Added(new));
+                        found(new_key, Difference::Added(new));
                         after.advance();
                     }
                     Ordering::Equal => {
-                        found(Difference::Both { old, new });
+                        found(new_key, Difference::Both { old, new });
                         before.advance();
                         after.advance();
                     }

@@ -12,7 +12,7 @@ use ottla_model::{BrokerId, ErrorCode, Uuid};
 use crate::command::{Command, Refusal, Reply};
 use crate::image::{Image, Overrides};
 use crate::placement::PlacementError;
-use crate::record::{ClusterRecord, PartitionRecord, Record};
+use crate::record::{ClusterRecord, ConfigResource, PartitionRecord, Record};
 
 pub use brokers::PRODUCER_ID_BLOCK_LEN;
 
@@ -57,12 +57,18 @@ impl Default for Defaults {
 /// Judges configuration overrides. The declaration of the properties implements this; the metadata
 /// does not know it.
 pub trait ConfigRules: Send + Sync {
-    /// Checks all overrides that a topic would have, or says what is wrong with them.
-    fn check_topic(&self, overrides: &Overrides) -> Result<(), String>;
+    /// Checks all overrides that a resource would have, in the cluster as the image has it, or says
+    /// what is wrong with them.
+    fn check(
+        &self,
+        image: &Image,
+        resource: &ConfigResource,
+        overrides: &Overrides,
+    ) -> Result<(), Refusal>;
 
-    /// Checks all dynamic overrides that a broker (none: every broker) would have, or says what is
-    /// wrong with them.
-    fn check_broker(&self, broker: Option<BrokerId>, overrides: &Overrides) -> Result<(), String>;
+    /// What a list is by default, its entries separated by commas; none for a property that is no
+    /// list.
+    fn list_default(&self, resource: &ConfigResource, key: &str) -> Option<&'static str>;
 }
 
 /// Decides about one command.
@@ -218,6 +224,28 @@ fn check_partition_total(total: i64) -> Result<(), Refusal> {
          one request."
     );
     Err(Refusal::new(ErrorCode::PolicyViolation, message))
+}
+
+/// Decides item by item, in their order. An item whose key stands more than once in the request is
+/// not decided about: it is refused and answered once.
+fn each_once<'a, T, K: Ord + ?Sized + 'a, R>(
+    items: &'a [T],
+    key: impl Fn(&'a T) -> &'a K,
+    refusal: &str,
+    mut decide: impl FnMut(&'a T) -> Result<R, Refusal>,
+) -> Vec<(&'a T, Result<R, Refusal>)> {
+    let twice = duplicates(items.iter().map(&key));
+    let mut answered = std::collections::BTreeSet::new();
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        if !twice.contains(key(item)) {
+            results.push((item, decide(item)));
+        } else if answered.insert(key(item)) {
+            let refusal = Refusal::new(ErrorCode::InvalidRequest, refusal);
+            results.push((item, Err(refusal)));
+        }
+    }
+    results
 }
 
 /// The items that stand more than once in a request.

@@ -7,6 +7,7 @@ use ottla_model::PartitionIndex;
 
 use crate::cow_map::Difference;
 use crate::image::{Image, TopicImage};
+use crate::record::ConfigResource;
 
 /// What changed from one image to a later one. Topics are in the order of their names.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,8 +21,8 @@ pub struct Delta {
     pub changed: Vec<TopicChange>,
     /// Whether a broker came, changed, or was fenced.
     pub brokers_changed: bool,
-    /// Whether a dynamic override of a broker, or of all, changed.
-    pub broker_configs_changed: bool,
+    /// The resources other than topics whose overrides changed, came or went.
+    pub configs_changed: Vec<ConfigResource>,
     /// Whether a limit of clients was set, changed or taken away.
     pub client_quotas_changed: bool,
 }
@@ -60,6 +61,25 @@ impl TopicChange {
 }
 
 impl Delta {
+    /// Whether a dynamic override of a broker, or of all, changed.
+    #[must_use]
+    pub fn broker_configs_changed(&self) -> bool {
+        self.configs_changed.iter().any(|resource| {
+            matches!(
+                resource,
+                ConfigResource::Broker(_) | ConfigResource::DefaultBroker
+            )
+        })
+    }
+
+    /// Whether a client-metrics subscription changed, came or went.
+    #[must_use]
+    pub fn client_metrics_changed(&self) -> bool {
+        self.configs_changed
+            .iter()
+            .any(|resource| matches!(resource, ConfigResource::ClientMetrics(_)))
+    }
+
     /// Whether nothing changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -68,6 +88,17 @@ impl Delta {
 }
 
 impl Image {
+    fn changed_configs(&self, old: &Image) -> Vec<ConfigResource> {
+        let mut changed = Vec::new();
+        self.configs.diff(&old.configs, |resource, difference| {
+            let same = matches!(difference, Difference::Both { old, new } if old == new);
+            if !same {
+                changed.push(resource.clone());
+            }
+        });
+        changed
+    }
+
     /// What changed from `old` to this image. The cost follows the number of changed topics when
     /// this image descends from `old`; it is correct for any two images.
     #[must_use]
@@ -75,14 +106,13 @@ impl Image {
         let mut delta = Delta {
             brokers_changed: !Arc::ptr_eq(&self.brokers, &old.brokers)
                 && self.brokers != old.brokers,
-            broker_configs_changed: !Arc::ptr_eq(&self.broker_configs, &old.broker_configs)
-                && self.broker_configs != old.broker_configs,
+            configs_changed: self.changed_configs(old),
             client_quotas_changed: !Arc::ptr_eq(&self.client_quotas, &old.client_quotas)
                 && self.client_quotas != old.client_quotas,
             ..Delta::default()
         };
         self.topics
-            .diff(&old.topics, |difference| match difference {
+            .diff(&old.topics, |_, difference| match difference {
                 Difference::Added(new) => delta.created.push(Arc::clone(new)),
                 Difference::Removed(old) => delta.deleted.push(Arc::clone(old)),
                 Difference::Both { old, new } if Arc::ptr_eq(old, new) || old == new => {}

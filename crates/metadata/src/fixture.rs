@@ -1,25 +1,28 @@
 //! What the tests of this crate share: a cluster, rules for configuration, counted randomness.
 
-use ottla_model::{BrokerId, ClusterId, Uuid};
+use ottla_model::{BrokerId, ClusterId, ErrorCode, Uuid};
 
 use crate::*;
 
-/// Allows everything but a value `bad`, and does not know the key `unknown`.
+/// Allows everything but a value `bad`, does not know the key `unknown`, and has a list `list`.
 pub(crate) struct TestRules;
 
 impl ConfigRules for TestRules {
-    fn check_topic(&self, overrides: &Overrides) -> Result<(), String> {
+    fn check(&self, _: &Image, _: &ConfigResource, overrides: &Overrides) -> Result<(), Refusal> {
         match overrides
             .iter()
             .find(|(key, value)| *key == "unknown" || *value == "bad")
         {
-            Some((key, value)) => Err(format!("{key}={value} is not allowed")),
+            Some((key, value)) => Err(Refusal::new(
+                ErrorCode::InvalidConfig,
+                format!("{key}={value} is not allowed"),
+            )),
             None => Ok(()),
         }
     }
 
-    fn check_broker(&self, _: Option<BrokerId>, overrides: &Overrides) -> Result<(), String> {
-        self.check_topic(overrides)
+    fn list_default(&self, _: &ConfigResource, key: &str) -> Option<&'static str> {
+        (key == "list").then_some("a,b")
     }
 }
 

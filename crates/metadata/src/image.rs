@@ -8,7 +8,7 @@ use ottla_model::{TopicName, Uuid};
 
 use crate::client_quotas::ClientQuotas;
 use crate::cow_map::CowMap;
-use crate::record::Endpoint;
+use crate::record::{ConfigResource, Endpoint};
 
 /// Configuration overrides: property name to value.
 pub type Overrides = BTreeMap<String, String>;
@@ -26,8 +26,8 @@ pub struct Image {
     /// Names with `.` or `_`, by their form in which both are `_`: two of these may not collide.
     pub(crate) names_by_folded: CowMap<String, TopicName>,
     pub(crate) partition_count: usize,
-    /// Overrides of brokers; the key `None` holds those for all brokers.
-    pub(crate) broker_configs: Arc<BTreeMap<Option<BrokerId>, Overrides>>,
+    /// Overrides of everything but topics, which have their own with them. No entry is empty.
+    pub(crate) configs: CowMap<ConfigResource, Arc<Overrides>>,
     pub(crate) client_quotas: Arc<ClientQuotas>,
     pub(crate) next_producer_id: ProducerId,
     /// Who got the last block of producer ids, and in which registration.
@@ -117,7 +117,7 @@ impl Image {
             names_by_id: CowMap::default(),
             names_by_folded: CowMap::default(),
             partition_count: 0,
-            broker_configs: Arc::default(),
+            configs: CowMap::default(),
             client_quotas: Arc::default(),
             next_producer_id: 0,
             last_producer_ids: None,
@@ -196,13 +196,48 @@ impl Image {
     /// A broker's own dynamic overrides, without the cluster-wide ones.
     #[must_use]
     pub fn broker_configs(&self, id: BrokerId) -> Option<&Overrides> {
-        self.broker_configs.get(&Some(id))
+        self.configs(&ConfigResource::Broker(id))
     }
 
     /// The dynamic overrides that hold for every broker without one of its own.
     #[must_use]
     pub fn default_broker_configs(&self) -> Option<&Overrides> {
-        self.broker_configs.get(&None)
+        self.configs(&ConfigResource::DefaultBroker)
+    }
+
+    /// A group's overrides.
+    #[must_use]
+    pub fn group_configs(&self, group: &str) -> Option<&Overrides> {
+        self.configs(&ConfigResource::Group(group.to_owned()))
+    }
+
+    /// The groups that have overrides, in the order of their names.
+    pub fn configured_groups(&self) -> impl Iterator<Item = (&str, &Overrides)> {
+        self.configs.iter().filter_map(|(resource, overrides)| {
+            let ConfigResource::Group(group) = resource else {
+                return None;
+            };
+            Some((group.as_str(), &**overrides))
+        })
+    }
+
+    /// The client-metrics subscriptions, in the order of their names.
+    pub fn client_metrics(&self) -> impl Iterator<Item = (&str, &Overrides)> {
+        self.configs.iter().filter_map(|(resource, overrides)| {
+            let ConfigResource::ClientMetrics(name) = resource else {
+                return None;
+            };
+            Some((name.as_str(), &**overrides))
+        })
+    }
+
+    /// The overrides of any resource; none when there are none, or no such topic.
+    #[must_use]
+    pub fn configs(&self, resource: &ConfigResource) -> Option<&Overrides> {
+        match resource {
+            ConfigResource::Topic(name) => Some(&self.topic(name.as_str())?.configs),
+            other => self.configs.get(other).map(|overrides| &**overrides),
+        }
     }
 
     /// The limits of clients. The same pointer as before means that nothing changed.

@@ -32,9 +32,10 @@ mod snapshot;
 pub use client_quotas::{ClientQuotas, QuotaFilter, QuotaLimits, QuotaMatch};
 pub use command::{
     AllocateProducerIds, AlterClientQuota, AlterClientQuotas, AlterConfig, AlterConfigResult,
-    AlterConfigs, Command, CreatePartitions, CreatePartitionsResult, CreateTopicResult,
-    CreateTopics, CreatedTopic, DeleteTopicResult, DeleteTopics, ManualAssignment, NewPartitions,
-    NewTopic, ProducerIdBlock, Refusal, RegisterBroker, RegisteredBroker, Reply, TopicSelector,
+    AlterConfigs, Command, ConfigChange, ConfigOp, CreatePartitions, CreatePartitionsResult,
+    CreateTopicResult, CreateTopics, CreatedTopic, DeleteTopicResult, DeleteTopics,
+    ManualAssignment, NewPartitions, NewTopic, ProducerIdBlock, Refusal, RegisterBroker,
+    RegisteredBroker, Reply, TopicSelector,
 };
 pub use decide::{
     CLUSTER_METADATA_TOPIC, ConfigRules, Context, Defaults, MAX_PARTITIONS_PER_COMMAND,

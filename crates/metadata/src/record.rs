@@ -122,6 +122,10 @@ pub enum ConfigResource {
     Broker(BrokerId),
     /// All brokers that have no override of their own.
     DefaultBroker,
+    /// One group; it need not exist.
+    Group(String),
+    /// One client-metrics subscription (KIP-714): it exists while it has overrides.
+    ClientMetrics(String),
 }
 
 /// See [`Record::Config`].

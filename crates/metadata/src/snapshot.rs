@@ -25,10 +25,9 @@ impl Image {
                 fenced: broker.fenced,
             })
         });
-        let configs = self.broker_configs.iter().flat_map(|(id, overrides)| {
-            let resource = id.map_or(ConfigResource::DefaultBroker, ConfigResource::Broker);
-            config_records(resource, overrides)
-        });
+        let configs = self.configs.iter();
+        let configs =
+            configs.flat_map(|(resource, overrides)| config_records(resource.clone(), overrides));
         let producer_ids = self
             .last_producer_ids
             .iter()

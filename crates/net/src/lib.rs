@@ -36,7 +36,7 @@ mod server;
 
 pub use dispatch::{Dispatch, Incoming, Outcome, Reply};
 pub use error::Error;
-pub use options::{ListenerOptions, Options};
+pub use options::{ConnectionLimits, ListenerOptions, Options};
 pub use peer::{ClientSoftware, Peer};
 pub use probe::{ApiProbe, Closed, Histogram, ListenerProbe, Probe, Refused};
 pub use server::{Handle, Server};

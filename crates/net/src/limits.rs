@@ -7,20 +7,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::options::Options;
+use crate::options::{ConnectionLimits, Options};
 use crate::probe::Refused;
 
 /// Counts the open connections.
 pub(crate) struct Connections {
-    max: usize,
-    max_per_ip: usize,
-    overrides: HashMap<IpAddr, usize>,
     open: Mutex<Open>,
     none_left: Notify,
 }
 
-#[derive(Default)]
 struct Open {
+    limits: ConnectionLimits,
     total: usize,
     by_ip: HashMap<IpAddr, usize>,
 }
@@ -34,20 +31,28 @@ pub(crate) struct Place {
 impl Connections {
     pub(crate) fn new(options: &Options) -> Self {
         Connections {
-            max: options.max_connections,
-            max_per_ip: options.max_connections_per_ip,
-            overrides: options.max_connections_per_ip_overrides.clone(),
-            open: Mutex::default(),
+            open: Mutex::new(Open {
+                limits: options.connection_limits(),
+                total: 0,
+                by_ip: HashMap::new(),
+            }),
             none_left: Notify::new(),
         }
     }
 
+    /// From now on these count. Connections that are open stay, also where they are too many now.
+    pub(crate) fn set_limits(&self, limits: ConnectionLimits) {
+        self.open.lock().limits = limits;
+    }
+
     pub(crate) fn enter(self: &Arc<Self>, ip: IpAddr) -> Result<Place, Refused> {
         let mut open = self.open.lock();
-        if open.total >= self.max {
+        if open.total >= open.limits.max {
             return Err(Refused::Total);
         }
-        let limit = self.overrides.get(&ip).copied().unwrap_or(self.max_per_ip);
+        let limits = &open.limits;
+        let limit = limits.overrides.get(&ip).copied();
+        let limit = limit.unwrap_or(limits.max_per_ip);
         let from_ip = open.by_ip.get(&ip).copied().unwrap_or(0);
         if from_ip >= limit {
             return Err(Refused::PerIp);

@@ -49,6 +49,29 @@ pub struct Options {
     pub drain_timeout: Duration,
 }
 
+/// How many connections there may be; it can change while the server runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    /// See [`Options::max_connections`].
+    pub max: usize,
+    /// See [`Options::max_connections_per_ip`].
+    pub max_per_ip: usize,
+    /// See [`Options::max_connections_per_ip_overrides`].
+    pub overrides: HashMap<IpAddr, usize>,
+}
+
+impl Options {
+    /// The limits that count at the start.
+    #[must_use]
+    pub fn connection_limits(&self) -> ConnectionLimits {
+        ConnectionLimits {
+            max: self.max_connections,
+            max_per_ip: self.max_connections_per_ip,
+            overrides: self.max_connections_per_ip_overrides.clone(),
+        }
+    }
+}
+
 impl Default for Options {
     /// Kafka's defaults, without a listener.
     fn default() -> Self {

@@ -16,7 +16,7 @@ use crate::dispatch::Dispatch;
 use crate::error::Error;
 use crate::limits::{Connections, MemoryBudget};
 use crate::log_limit::LogLimit;
-use crate::options::Options;
+use crate::options::{ConnectionLimits, Options};
 use crate::peer::Peer;
 use crate::probe::{ListenerProbe, Probe};
 
@@ -47,9 +47,15 @@ pub struct Handle {
     addresses: Arc<Vec<(String, SocketAddr)>>,
     probe: Arc<Probe>,
     memory: Arc<MemoryBudget>,
+    connections: Arc<Connections>,
 }
 
 impl Handle {
+    /// Changes how many connections there may be. Those that are open stay.
+    pub fn set_connection_limits(&self, limits: ConnectionLimits) {
+        self.connections.set_limits(limits);
+    }
+
     /// The listeners' names and addresses, with the ports that the system chose.
     pub fn local_addrs(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
         self.addresses.iter().map(|(name, at)| (name.as_str(), *at))
@@ -112,8 +118,9 @@ impl<D: Dispatch> Server<D> {
             addresses.push((name, at));
         }
         let memory = Arc::new(MemoryBudget::new(options.memory_budget_bytes));
+        let connections = Arc::new(Connections::new(&options));
         let shared = Arc::new(Shared {
-            connections: Arc::new(Connections::new(&options)),
+            connections: Arc::clone(&connections),
             log_limit: LogLimit::new(runtime.clock.clone()),
             memory: Arc::clone(&memory),
             probe: Arc::clone(&probe),
@@ -126,6 +133,7 @@ impl<D: Dispatch> Server<D> {
             addresses: Arc::new(addresses),
             probe,
             memory,
+            connections,
         };
         Ok((Server { shared, listeners }, handle))
     }

@@ -78,7 +78,7 @@ impl Shard {
         inbox: Inbox<Ask, Response>,
     ) -> Result<Self, String> {
         let log = partition.log().cloned().ok_or("the log is not open")?;
-        let coordinator = Coordinator::new(options(&broker.config));
+        let coordinator = Coordinator::new(options(&broker.config()));
         let reader = log.clone();
         let replayed = broker
             .runtime

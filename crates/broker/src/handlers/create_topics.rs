@@ -74,7 +74,7 @@ fn result(ctx: &Ctx, result: CreateTopicResult) -> CreatableTopicResult {
         Ok(created) => created,
         Err(refusal) => return failed(name, refusal.code, Some(&refusal.message)),
     };
-    let entries = ottla_config::describe_topic(&ctx.broker.config, &created.configs);
+    let entries = ottla_config::describe_topic(&ctx.broker.config(), &created.configs);
     let configs = entries.into_iter().map(|entry| CreatableTopicConfigs {
         name: Text::from(entry.name),
         value: entry.value.as_deref().map(Text::from),

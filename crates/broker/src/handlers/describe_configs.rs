@@ -1,7 +1,11 @@
 //! DescribeConfigs (key 32): the properties of topics and brokers, with where each value comes from.
 
-use ottla_config::{ConfigEntry, describe_broker, describe_topic};
-use ottla_model::{ErrorCode, TopicName};
+use ottla_config::{
+    ConfigEntry, describe_all_brokers, describe_broker, describe_client_metrics, describe_group,
+    describe_topic,
+};
+use ottla_metadata::{ConfigResource, Overrides, Refusal};
+use ottla_model::ErrorCode;
 use ottla_wire::Text;
 use ottla_wire::messages::describe_configs_request::DescribeConfigsResource;
 use ottla_wire::messages::describe_configs_response::{
@@ -9,13 +13,9 @@ use ottla_wire::messages::describe_configs_response::{
 };
 use ottla_wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
+use crate::config_resources::{self, BROKER};
 use crate::context::{Answer, Ctx};
 use crate::distinct::distinct;
-
-/// `ResourceType`: a topic.
-const TOPIC: i8 = 2;
-/// `ResourceType`: a broker.
-const BROKER: i8 = 4;
 
 pub(crate) async fn handle(
     ctx: Ctx,
@@ -52,17 +52,12 @@ struct Detail {
 }
 
 fn resource(ctx: &Ctx, asked: DescribeConfigsResource, detail: Detail) -> DescribeConfigsResult {
-    let entries = match asked.resource_type {
-        TOPIC => topic(ctx, &asked.resource_name),
-        BROKER => broker(ctx, &asked.resource_name),
-        other => Err((
-            ErrorCode::InvalidRequest,
-            format!("Configurations of resource type {other} are not known to this node."),
-        )),
-    };
-    let (code, message, entries) = match entries {
+    let (code, message, entries) = match described(ctx, &asked) {
         Ok(entries) => (ErrorCode::None, None, entries),
-        Err((code, message)) => (code, Some(Text::from(message.as_str())), Vec::new()),
+        Err(refusal) => {
+            let message = Text::from(refusal.message.as_str());
+            (refusal.code, Some(message), Vec::new())
+        }
     };
     let wanted = |entry: &ConfigEntry| match &asked.configuration_keys {
         // An empty list has meant all properties since before version 1.
@@ -83,37 +78,31 @@ fn resource(ctx: &Ctx, asked: DescribeConfigsResource, detail: Detail) -> Descri
     }
 }
 
-type Described = Result<Vec<ConfigEntry>, (ErrorCode, String)>;
-
-fn topic(ctx: &Ctx, name: &str) -> Described {
-    if let Err(error) = TopicName::new(name) {
-        return Err((ErrorCode::InvalidTopicException, error.to_string()));
-    }
-    match ctx.broker.image().topic(name) {
-        Some(topic) => Ok(describe_topic(&ctx.broker.config, &topic.configs)),
-        None => Err((
-            ErrorCode::UnknownTopicOrPartition,
-            format!("The topic '{name}' does not exist."),
+fn described(ctx: &Ctx, asked: &DescribeConfigsResource) -> Result<Vec<ConfigEntry>, Refusal> {
+    let broker = &ctx.broker;
+    let name = &asked.resource_name;
+    let resource = config_resources::resource(broker, asked.resource_type, name)?;
+    let (image, config) = (broker.image(), broker.config());
+    let none = Overrides::new();
+    let overrides = image.configs(&resource);
+    match &resource {
+        ConfigResource::Topic(name) => match overrides {
+            Some(overrides) => Ok(describe_topic(&config, overrides)),
+            None => Err(Refusal::new(
+                ErrorCode::UnknownTopicOrPartition,
+                format!("The topic '{name}' does not exist."),
+            )),
+        },
+        ConfigResource::Broker(id) => Ok(describe_broker(&config, id.0)),
+        ConfigResource::DefaultBroker => Ok(describe_all_brokers(&config)),
+        ConfigResource::Group(name) if name.is_empty() => {
+            Err(config_resources::invalid("Group name must not be empty"))
+        }
+        ConfigResource::Group(_) => Ok(describe_group(&config, overrides.unwrap_or(&none))),
+        ConfigResource::ClientMetrics(name) if name.is_empty() => Err(config_resources::invalid(
+            "Client metrics subscription name must not be empty",
         )),
-    }
-}
-
-fn broker(ctx: &Ctx, name: &str) -> Described {
-    let own = ctx.broker.node_id;
-    // The empty name stands for the dynamic properties of all brokers: there are none yet.
-    if name.is_empty() {
-        return Ok(Vec::new());
-    }
-    match name.parse::<i32>() {
-        Ok(id) if id == own.0 => Ok(describe_broker(&ctx.broker.config, own.0)),
-        Ok(id) => Err((
-            ErrorCode::InvalidRequest,
-            format!("Unexpected broker id, expected {own}, but received {id}."),
-        )),
-        Err(_) => Err((
-            ErrorCode::InvalidRequest,
-            format!("Broker id must be an integer, but it is: {name}."),
-        )),
+        ConfigResource::ClientMetrics(_) => Ok(describe_client_metrics(overrides.unwrap_or(&none))),
     }
 }
 

@@ -64,7 +64,7 @@ struct Limits {
 
 impl Limits {
     fn of(ctx: &Ctx, request: &FetchRequest) -> Self {
-        let broker_max = usize::try_from(ctx.broker.config.broker.fetch_max_bytes).unwrap_or(0);
+        let broker_max = usize::try_from(ctx.broker.config().broker.fetch_max_bytes).unwrap_or(0);
         let max_bytes = usize::try_from(request.max_bytes)
             .unwrap_or(0)
             .min(broker_max);

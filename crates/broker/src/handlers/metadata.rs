@@ -30,7 +30,7 @@ pub(crate) async fn handle(ctx: Ctx, request: MetadataRequest) -> Answer<Metadat
         (t.name.clone(), t.topic_id)
     });
     let creates = request.allow_auto_topic_creation || ctx.version < 4;
-    let creates = creates && ctx.broker.config.broker.auto_create_topics_enable;
+    let creates = creates && ctx.broker.config().broker.auto_create_topics_enable;
     let missing = missing_names(&image, &wanted);
     if !creates || missing.is_empty() {
         let topics = wanted

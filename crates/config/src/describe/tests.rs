@@ -1,4 +1,5 @@
 use super::*;
+use crate::node::Dynamic;
 use crate::sources::Sources;
 
 fn node(settings: &[(&str, &str)]) -> NodeConfig {
@@ -68,6 +69,64 @@ fn the_described_value_is_the_one_that_applies() {
     let entry = find(&entries, "cleanup.policy");
     assert_eq!(entry.value.as_deref(), Some("compact,delete"));
     assert_eq!(entry.value_type.id(), 7);
+}
+
+#[test]
+fn synonyms_come_in_the_order_in_which_they_count() {
+    let at_start = node(&[("log.retention.ms", "4"), ("log.retention.hours", "1")]);
+    let one = |value: &str| BTreeMap::from([("log.retention.ms".to_owned(), value.to_owned())]);
+    let dynamic = Dynamic {
+        all_brokers: one("3"),
+        this_broker: one("2"),
+    };
+    let node = at_start.with_dynamic(dynamic).unwrap();
+    assert_eq!(node.topic_defaults.retention_ms, 2);
+    let own = BTreeMap::from([("retention.ms".to_owned(), "1".to_owned())]);
+    let entries = describe_topic(&node, &own);
+    let expected = [
+        ("retention.ms", "1", 1),
+        ("log.retention.ms", "2", 2),
+        ("log.retention.ms", "3", 3),
+        ("log.retention.ms", "4", 4),
+        ("log.retention.hours", "1", 4),
+        ("log.retention.hours", "168", 5),
+    ];
+    assert_eq!(synonyms(find(&entries, "retention.ms")), expected);
+    let entries = describe_broker(&node, 0);
+    let entry = find(&entries, "log.retention.ms");
+    assert_eq!(synonyms(entry), expected[1..]);
+    assert_eq!(
+        (entry.value.as_deref(), entry.read_only),
+        (Some("2"), false)
+    );
+    let entries = describe_all_brokers(&node);
+    assert_eq!(entries.len(), 1);
+    assert_eq!(synonyms(&entries[0]), [("log.retention.ms", "3", 3)]);
+}
+
+#[test]
+fn a_group_falls_back_to_its_node_and_a_subscription_to_its_defaults() {
+    let node = node(&[("group.consumer.session.timeout.ms", "46000")]);
+    let none = BTreeMap::new();
+    let entries = describe_group(&node, &none);
+    let entry = find(&entries, "consumer.session.timeout.ms");
+    assert_eq!(entry.value.as_deref(), Some("46000"));
+    assert_eq!(entry.source, ConfigSource::StaticBrokerConfig);
+    let own = BTreeMap::from([("consumer.session.timeout.ms".to_owned(), "50000".to_owned())]);
+    let entries = describe_group(&node, &own);
+    let entry = find(&entries, "consumer.session.timeout.ms");
+    assert_eq!(entry.source.id(), 8);
+    assert_eq!(entry.value.as_deref(), Some("50000"));
+
+    let own = BTreeMap::from([("interval.ms".to_owned(), "1000".to_owned())]);
+    let entries = describe_client_metrics(&own);
+    let interval = find(&entries, "interval.ms");
+    assert_eq!(
+        (interval.source.id(), interval.value.as_deref()),
+        (7, Some("1000"))
+    );
+    let wanted = find(&entries, "match");
+    assert_eq!((wanted.source.id(), wanted.value.as_deref()), (5, Some("")));
 }
 
 #[test]

@@ -60,7 +60,7 @@ proptest! {
         prop_assert!(old.iter().eq(old_model.iter()));
 
         let (mut added, mut removed, mut changed) = (0, 0, Vec::new());
-        map.diff(&old, |difference| match difference {
+        map.diff(&old, |_, difference| match difference {
             Difference::Added(_) => added += 1,
             Difference::Removed(_) => removed += 1,
             Difference::Both { old, new } if old != new => changed.push((*old, *new)),
@@ -86,7 +86,7 @@ fn a_change_among_many_entries_looks_at_one_chunk_only() {
     let old = map.clone();
     *map.get_mut(&5_000).unwrap() = 1;
     let mut looked_at = 0;
-    map.diff(&old, |_| looked_at += 1);
+    map.diff(&old, |_, _| looked_at += 1);
     assert!((1..=CHUNK_LEN).contains(&looked_at), "{looked_at} entries");
     let copied = map
         .chunks

@@ -1,46 +1,66 @@
-//! Configuration overrides of topics and brokers.
+//! Configuration overrides of topics, brokers, groups and client-metrics subscriptions.
 
 use std::collections::BTreeMap;
 
-use ottla_model::ErrorCode;
+use ottla_model::{ErrorCode, TopicName};
 
 use super::{ConfigRules, Context};
-use crate::command::{AlterConfig, AlterConfigResult, AlterConfigs, Refusal, Reply};
+use crate::command::{AlterConfig, AlterConfigResult, AlterConfigs, ConfigChange, ConfigOp};
+use crate::command::{Refusal, Reply};
 use crate::image::{Image, Overrides};
 use crate::record::{ConfigRecord, ConfigResource, Record};
+
+/// The longest value of an override, in bytes, as in Kafka.
+const VALUE_BYTES_MAX: usize = i16::MAX as usize;
+/// The most overrides that one command may change; Kafka's own bound.
+const CHANGES_MAX: usize = 10_000;
 
 pub(super) fn decide(
     image: &Image,
     command: &AlterConfigs,
     context: &mut Context<'_>,
 ) -> Result<(Vec<Record>, Reply), Refusal> {
-    let twice = super::duplicates(command.resources.iter().map(|change| &change.resource));
+    let changes: usize = command.resources.iter().map(|r| r.change.len()).sum();
+    if changes > CHANGES_MAX {
+        let message = format!(
+            "The request changes {changes} configs; {CHANGES_MAX} are allowed in one request."
+        );
+        return Err(Refusal::new(ErrorCode::PolicyViolation, message));
+    }
     let mut records = Vec::new();
-    let mut results: Vec<AlterConfigResult> = Vec::new();
-    for change in &command.resources {
-        let outcome = if twice.contains(&change.resource) {
-            if results
-                .iter()
-                .any(|result| result.resource == change.resource)
-            {
-                continue;
-            }
-            Err(Refusal::new(
-                ErrorCode::InvalidRequest,
-                "The request names this resource more than once.",
-            ))
-        } else {
-            alter(image, change, context.rules).map(|mut new| records.append(&mut new))
-        };
-        results.push(AlterConfigResult {
+    let decided = super::each_once(
+        &command.resources,
+        |change| &change.resource,
+        "Each resource must appear at most once.",
+        |change| alter(image, change, context.rules).map(|mut new| records.append(&mut new)),
+    );
+    let results = decided
+        .into_iter()
+        .map(|(change, outcome)| AlterConfigResult {
             resource: change.resource.clone(),
             outcome,
         });
-    }
+    let results = results.collect();
     if command.validate_only {
         records.clear();
     }
     Ok((records, Reply::AlterConfigs(results)))
+}
+
+impl ConfigChange {
+    fn keys(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        match self {
+            ConfigChange::Replace(entries) => Box::new(entries.iter().map(|(key, _)| key.as_str())),
+            ConfigChange::Incremental(ops) => Box::new(ops.iter().map(|(key, _)| key.as_str())),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            ConfigChange::Replace(entries) => entries.len(),
+            ConfigChange::Incremental(ops) => ops.len(),
+        }
+    }
 }
 
 fn alter(
@@ -48,52 +68,141 @@ fn alter(
     change: &AlterConfig,
     rules: &dyn ConfigRules,
 ) -> Result<Vec<Record>, Refusal> {
-    let none = Overrides::new();
-    let current = match &change.resource {
-        ConfigResource::Topic(name) => match image.topic(name.as_str()) {
-            Some(topic) => &topic.configs,
-            None => {
-                let message = format!("The topic '{name}' does not exist.");
-                return Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, message));
-            }
-        },
-        ConfigResource::Broker(id) if image.broker(*id).is_none() => {
-            let message = format!("Broker {id} is not registered.");
-            return Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, message));
-        }
-        ConfigResource::Broker(id) => image.broker_configs(*id).unwrap_or(&none),
-        ConfigResource::DefaultBroker => image.default_broker_configs().unwrap_or(&none),
-    };
-    let keys = change.entries.iter().map(|(key, _)| key.as_str());
-    if let Some(key) = super::duplicates(keys).first() {
+    let resource = &change.resource;
+    if let Some(key) = super::duplicates(change.change.keys()).first() {
         let message = format!("The request changes '{key}' more than once.");
         return Err(Refusal::new(ErrorCode::InvalidRequest, message));
     }
-    let mut wanted = current.clone();
-    for (key, value) in &change.entries {
-        match value {
-            Some(value) => wanted.insert(key.clone(), value.clone()),
-            None => wanted.remove(key),
-        };
-    }
-    let verdict = match &change.resource {
-        ConfigResource::Topic(_) => rules.check_topic(&wanted),
-        ConfigResource::Broker(id) => rules.check_broker(Some(*id), &wanted),
-        ConfigResource::DefaultBroker => rules.check_broker(None, &wanted),
-    };
-    verdict.map_err(|message| Refusal::new(ErrorCode::InvalidConfig, message))?;
+    check_name(resource)?;
+    let none = Overrides::new();
+    let current = image.configs(resource).unwrap_or(&none);
+    let wanted = wanted(current, change, rules)?;
+    // As in Kafka, what is wrong with the values is told before that the resource is not there.
+    rules.check(image, resource, &wanted)?;
+    check_exists(image, resource)?;
     // A value that stays as it is needs no record.
-    let changed = change
-        .entries
+    let set = wanted
         .iter()
-        .filter(|(key, value)| current.get(key) != value.as_ref());
-    Ok(changed
-        .map(|(key, value)| record(&change.resource, key, value.clone()))
-        .collect())
+        .filter(|(key, value)| current.get(*key) != Some(value))
+        .map(|(key, value)| record(resource, key, Some(value.clone())));
+    let taken_away = current
+        .keys()
+        .filter(|key| !wanted.contains_key(*key))
+        .map(|key| record(resource, key, None));
+    Ok(set.chain(taken_away).collect())
+}
+
+/// All overrides that the resource would have.
+fn wanted(
+    current: &Overrides,
+    change: &AlterConfig,
+    rules: &dyn ConfigRules,
+) -> Result<Overrides, Refusal> {
+    let ops = match &change.change {
+        ConfigChange::Replace(entries) => {
+            for (key, value) in entries {
+                check_len(key, value)?;
+            }
+            return Ok(entries.iter().cloned().collect());
+        }
+        ConfigChange::Incremental(ops) => ops,
+    };
+    let mut wanted = current.clone();
+    for (key, op) in ops {
+        let value = match op {
+            ConfigOp::Delete => {
+                wanted.remove(key);
+                continue;
+            }
+            ConfigOp::Set(value) => value.clone(),
+            ConfigOp::Append(entries) | ConfigOp::Subtract(entries) => {
+                let Some(default) = rules.list_default(&change.resource, key) else {
+                    let verb = if matches!(op, ConfigOp::Append(_)) {
+                        "APPEND"
+                    } else {
+                        "SUBTRACT"
+                    };
+                    let message =
+                        format!("Can't {verb} to key {key} because its type is not LIST.");
+                    return Err(Refusal::new(ErrorCode::InvalidConfig, message));
+                };
+                let list = current.get(key).map_or(default, String::as_str);
+                altered_list(list, entries, matches!(op, ConfigOp::Append(_)))
+            }
+        };
+        check_len(key, &value)?;
+        wanted.insert(key.clone(), value);
+    }
+    Ok(wanted)
+}
+
+/// The list with these entries appended, or subtracted from it.
+fn altered_list(list: &str, entries: &str, append: bool) -> String {
+    let split = |text: &'_ str| -> Vec<String> {
+        let entries = text.split(',').map(str::trim);
+        entries
+            .filter(|e| !e.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let mut list = split(list);
+    for entry in split(entries) {
+        if !append {
+            list.retain(|known| *known != entry);
+        } else if !list.contains(&entry) {
+            list.push(entry);
+        }
+    }
+    list.join(",")
+}
+
+fn check_len(key: &str, value: &str) -> Result<(), Refusal> {
+    if value.len() <= VALUE_BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "The configuration value of {key} cannot be added because it exceeds the maximum value \
+         size of {VALUE_BYTES_MAX} bytes."
+    );
+    Err(Refusal::new(ErrorCode::InvalidConfig, message))
+}
+
+fn check_name(resource: &ConfigResource) -> Result<(), Refusal> {
+    let empty = match resource {
+        ConfigResource::Group(name) => name
+            .is_empty()
+            .then_some("Default group resources are not allowed."),
+        ConfigResource::ClientMetrics(name) => name
+            .is_empty()
+            .then_some("Subscription name can't be empty"),
+        ConfigResource::Topic(_) | ConfigResource::Broker(_) | ConfigResource::DefaultBroker => {
+            None
+        }
+    };
+    match empty {
+        Some(message) => Err(Refusal::new(ErrorCode::InvalidRequest, message)),
+        None => Ok(()),
+    }
+}
+
+fn check_exists(image: &Image, resource: &ConfigResource) -> Result<(), Refusal> {
+    match resource {
+        ConfigResource::Topic(name) if image.topic(name.as_str()).is_none() => {
+            let message = format!("The topic '{name}' does not exist.");
+            Err(Refusal::new(ErrorCode::UnknownTopicOrPartition, message))
+        }
+        ConfigResource::Broker(id) if image.broker(*id).is_none() => {
+            let message = format!("Broker {id} is not registered.");
+            Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, message))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The overrides of a new topic, or why they are refused.
 pub(super) fn of_new_topic(
+    image: &Image,
+    name: &TopicName,
     configs: &[(String, Option<String>)],
     rules: &dyn ConfigRules,
 ) -> Result<Overrides, Refusal> {
@@ -111,9 +220,10 @@ pub(super) fn of_new_topic(
         .iter()
         .filter_map(|(key, value)| Some((key.clone(), value.clone()?)))
         .collect();
-    rules
-        .check_topic(&overrides)
-        .map_err(|message| Refusal::new(ErrorCode::InvalidConfig, message))?;
+    for (key, value) in &overrides {
+        check_len(key, value)?;
+    }
+    rules.check(image, &ConfigResource::Topic(name.clone()), &overrides)?;
     Ok(overrides)
 }
 

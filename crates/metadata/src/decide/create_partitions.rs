@@ -1,7 +1,5 @@
 //! Growth of topics.
 
-use std::collections::BTreeSet;
-
 use ottla_model::{BrokerId, ErrorCode};
 
 use super::Context;
@@ -17,28 +15,21 @@ pub(super) fn decide(
     context: &mut Context<'_>,
 ) -> Result<(Vec<Record>, Reply), Refusal> {
     check_total(image, command)?;
-    let twice = super::duplicates(command.topics.iter().map(|topic| topic.name.as_str()));
-    let mut answered_twice = BTreeSet::new();
     let mut allowance = command.allowance;
     let mut records = Vec::new();
-    let mut results = Vec::with_capacity(command.topics.len());
-    for topic in &command.topics {
-        let outcome = if twice.contains(topic.name.as_str()) {
-            if !answered_twice.insert(topic.name.as_str()) {
-                continue;
-            }
-            Err(Refusal::new(
-                ErrorCode::InvalidRequest,
-                "Duplicate topic name.",
-            ))
-        } else {
-            grow(image, topic, &mut allowance, context).map(|mut new| records.append(&mut new))
-        };
-        results.push(CreatePartitionsResult {
+    let decided = super::each_once(
+        &command.topics,
+        |topic| topic.name.as_str(),
+        "Duplicate topic name.",
+        |topic| grow(image, topic, &mut allowance, context).map(|mut new| records.append(&mut new)),
+    );
+    let results = decided
+        .into_iter()
+        .map(|(topic, outcome)| CreatePartitionsResult {
             name: topic.name.clone(),
             outcome,
         });
-    }
+    let results = results.collect();
     if command.validate_only {
         records.clear();
     }

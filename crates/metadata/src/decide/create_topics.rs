@@ -1,6 +1,6 @@
 //! Creation of topics.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ottla_model::{BrokerId, ErrorCode, TopicName};
 
@@ -17,35 +17,29 @@ pub(super) fn decide(
     context: &mut Context<'_>,
 ) -> Result<(Vec<Record>, Reply), Refusal> {
     check_total(command, context)?;
-    let twice = super::duplicates(command.topics.iter().map(|topic| topic.name.as_str()));
-    let mut answered_twice = BTreeSet::new();
     let mut names = NewNames {
         image,
         folded: BTreeMap::new(),
     };
     let mut allowance = command.allowance;
     let mut records = Vec::new();
-    let mut results = Vec::with_capacity(command.topics.len());
-    for topic in &command.topics {
-        let outcome = if twice.contains(topic.name.as_str()) {
-            if !answered_twice.insert(topic.name.as_str()) {
-                continue;
-            }
-            Err(Refusal::new(
-                ErrorCode::InvalidRequest,
-                "Duplicate topic name.",
-            ))
-        } else {
-            create(&mut names, topic, &mut allowance, context).map(|(created, mut new)| {
-                records.append(&mut new);
-                created
-            })
-        };
-        results.push(CreateTopicResult {
+    let decided = super::each_once(
+        &command.topics,
+        |topic| topic.name.as_str(),
+        "Duplicate topic name.",
+        |topic| {
+            let (created, mut new) = create(&mut names, topic, &mut allowance, context)?;
+            records.append(&mut new);
+            Ok(created)
+        },
+    );
+    let results = decided
+        .into_iter()
+        .map(|(topic, outcome)| CreateTopicResult {
             name: topic.name.clone(),
             outcome,
         });
-    }
+    let results = results.collect();
     if command.validate_only {
         records.clear();
     }
@@ -108,7 +102,7 @@ fn create(
     context: &mut Context<'_>,
 ) -> Result<(CreatedTopic, Vec<Record>), Refusal> {
     let name = names.check(&topic.name)?;
-    let configs = super::configs::of_new_topic(&topic.configs, context.rules)?;
+    let configs = super::configs::of_new_topic(names.image, &name, &topic.configs, context.rules)?;
     let partitions = if topic.assignments.is_empty() {
         placed(names.image, topic, context)?
     } else {

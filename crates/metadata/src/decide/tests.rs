@@ -566,10 +566,15 @@ fn overrides_are_set_and_taken_away_all_or_none_for_each_resource() {
     let resource = |name: &str| ConfigResource::Topic(TopicName::new(name).unwrap());
     let change = |resource, entries: &[(&str, Option<&str>)]| AlterConfig {
         resource,
-        entries: entries
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), v.map(str::to_owned)))
-            .collect(),
+        change: ConfigChange::Incremental(
+            entries
+                .iter()
+                .map(|(k, v)| {
+                    let op = v.map_or(ConfigOp::Delete, |v| ConfigOp::Set(v.to_owned()));
+                    ((*k).to_owned(), op)
+                })
+                .collect(),
+        ),
     };
     let mut alter = |resources: Vec<AlterConfig>| {
         let command = AlterConfigs {
@@ -624,6 +629,150 @@ fn overrides_are_set_and_taken_away_all_or_none_for_each_resource() {
     };
     let (records, _) = cluster.decide(&Command::AlterConfigs(command)).unwrap();
     assert_eq!(records.len(), 1, "a value that stays needs no record");
+}
+
+/// Alters one resource and returns what became of it.
+fn alter(cluster: &mut Cluster, resource: &ConfigResource, change: ConfigChange) -> ErrorCode {
+    let command = AlterConfigs {
+        resources: vec![AlterConfig {
+            resource: resource.clone(),
+            change,
+        }],
+        validate_only: false,
+    };
+    match cluster.run(&Command::AlterConfigs(command)).unwrap() {
+        Reply::AlterConfigs(results) => code(&results[0].outcome),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn op(key: &str, op: ConfigOp) -> ConfigChange {
+    ConfigChange::Incremental(vec![(key.to_owned(), op)])
+}
+
+#[test]
+fn entries_are_appended_to_and_subtracted_from_lists_only() {
+    let mut cluster = Cluster::with_brokers(&[1]);
+    cluster.create(&[topic("a", 1)]);
+    let resource = ConfigResource::Topic(TopicName::new("a").unwrap());
+    let mut steps = Vec::new();
+    for change in [
+        ConfigOp::Append("c,a".into()),
+        ConfigOp::Subtract("b".into()),
+        ConfigOp::Append("d".into()),
+        ConfigOp::Subtract("a,c,d,e".into()),
+        ConfigOp::Append("b".into()),
+        ConfigOp::Delete,
+        ConfigOp::Subtract("a".into()),
+    ] {
+        let done = alter(&mut cluster, &resource, op("list", change));
+        assert_eq!(done, ErrorCode::None);
+        let value = cluster.image.configs(&resource).unwrap().get("list");
+        steps.push(value.cloned());
+    }
+    // Without a setting the default counts, which is a,b.
+    let expected = ["a,b,c", "a,c", "a,c,d", "", "b", "-", "b"].map(str::to_owned);
+    let steps: Vec<_> = steps
+        .into_iter()
+        .map(|s| s.unwrap_or_else(|| "-".into()))
+        .collect();
+    assert_eq!(steps, expected);
+    for change in [ConfigOp::Append("x".into()), ConfigOp::Subtract("x".into())] {
+        let refused = alter(&mut cluster, &resource, op("number", change));
+        assert_eq!(refused, ErrorCode::InvalidConfig);
+    }
+}
+
+#[test]
+fn a_replacement_takes_away_what_it_does_not_name() {
+    let mut cluster = Cluster::with_brokers(&[1]);
+    let resource = ConfigResource::Group("g".into());
+    let replace = |pairs: &[(&str, &str)]| {
+        let owned = pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        ConfigChange::Replace(owned.collect())
+    };
+    let first = replace(&[("x", "1"), ("y", "2")]);
+    assert_eq!(alter(&mut cluster, &resource, first), ErrorCode::None);
+    let second = replace(&[("y", "2"), ("z", "3")]);
+    assert_eq!(alter(&mut cluster, &resource, second), ErrorCode::None);
+    let names: Vec<_> = cluster
+        .image
+        .group_configs("g")
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    assert_eq!(names, ["y", "z"]);
+    assert_eq!(
+        alter(&mut cluster, &resource, replace(&[])),
+        ErrorCode::None
+    );
+    assert_eq!(cluster.image.group_configs("g"), None);
+    assert_eq!(cluster.image.configured_groups().count(), 0);
+}
+
+#[test]
+fn groups_and_subscriptions_keep_their_settings_in_records_and_images() {
+    let mut cluster = Cluster::with_brokers(&[1]);
+    let group = ConfigResource::Group("g".into());
+    let metrics = ConfigResource::ClientMetrics("m".into());
+    let before = cluster.image.clone();
+    for resource in [&group, &metrics] {
+        let set = op("x", ConfigOp::Set("1".into()));
+        assert_eq!(alter(&mut cluster, resource, set), ErrorCode::None);
+    }
+    for unnamed in [
+        ConfigResource::Group(String::new()),
+        ConfigResource::ClientMetrics(String::new()),
+    ] {
+        let set = op("x", ConfigOp::Set("1".into()));
+        assert_eq!(
+            alter(&mut cluster, &unnamed, set),
+            ErrorCode::InvalidRequest
+        );
+    }
+    let delta = cluster.image.diff(&before);
+    assert_eq!(delta.configs_changed, [group, metrics]);
+    assert!(delta.client_metrics_changed() && !delta.broker_configs_changed());
+    let mut copy = Image::empty();
+    for record in cluster.image.to_records() {
+        let offset = copy.metadata_offset() + 1;
+        let bytes = record.encode().unwrap();
+        copy.apply(&Record::decode(bytes, offset).unwrap(), offset)
+            .unwrap();
+    }
+    let copy = copy.at_offset(cluster.image.metadata_offset());
+    assert_eq!(copy, cluster.image);
+    assert_eq!(
+        copy.client_metrics()
+            .map(|(name, _)| name)
+            .collect::<Vec<_>>(),
+        ["m"]
+    );
+}
+
+#[test]
+fn values_and_requests_have_bounds() {
+    let mut cluster = Cluster::with_brokers(&[1]);
+    let resource = ConfigResource::DefaultBroker;
+    let set = |len: usize| op("x", ConfigOp::Set("v".repeat(len)));
+    assert_eq!(alter(&mut cluster, &resource, set(32_767)), ErrorCode::None);
+    assert_eq!(
+        alter(&mut cluster, &resource, set(32_768)),
+        ErrorCode::InvalidConfig
+    );
+    let many = (0..10_001).map(|n| (n.to_string(), ConfigOp::Delete));
+    let command = AlterConfigs {
+        resources: vec![AlterConfig {
+            resource,
+            change: ConfigChange::Incremental(many.collect()),
+        }],
+        validate_only: false,
+    };
+    let refused = cluster.run(&Command::AlterConfigs(command)).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::PolicyViolation);
 }
 
 #[test]

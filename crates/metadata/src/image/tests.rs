@@ -38,11 +38,13 @@ fn command() -> impl Strategy<Value = Command> {
         name.prop_map(|name| ConfigResource::Topic(TopicName::new(&name).unwrap())),
         Just(ConfigResource::Broker(BrokerId(1))),
         Just(ConfigResource::DefaultBroker),
+        "[ab]".prop_map(ConfigResource::Group),
+        Just(ConfigResource::ClientMetrics("a".into())),
     ];
     let alter = (resource, "[a-c]{1}", prop::option::of("[0-9]")).prop_map(|(resource, k, v)| {
         let resources = vec![AlterConfig {
             resource,
-            entries: vec![(k, v)],
+            change: ConfigChange::Incremental(vec![(k, v.map_or(ConfigOp::Delete, ConfigOp::Set))]),
         }];
         Command::AlterConfigs(AlterConfigs {
             resources,
@@ -122,7 +124,15 @@ proptest! {
             prop_assert_eq!(added, new.partitions.len() - old.partitions.len());
             prop_assert_eq!(change.changed_partitions().count(), 0);
         }
-        prop_assert_eq!(delta.broker_configs_changed, old.broker_configs != new.broker_configs);
+        let resources = [
+            ConfigResource::Broker(BrokerId(1)),
+            ConfigResource::DefaultBroker,
+            ConfigResource::Group("a".into()),
+            ConfigResource::Group("b".into()),
+            ConfigResource::ClientMetrics("a".into()),
+        ];
+        let differs = resources.into_iter().filter(|r| old.configs(r) != new.configs(r));
+        prop_assert_eq!(&delta.configs_changed, &differs.collect::<Vec<_>>());
         prop_assert!(!delta.brokers_changed);
     }
 }
