@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::ServerArgs;
 use crate::globals::GlobalArgs;
-use crate::{config, consume, produce, topic};
+use crate::{config, consume, group, inspect, produce, topic, txn};
 
 /// The whole command line of `ottla`.
 #[derive(Debug, Parser)]
@@ -40,15 +40,24 @@ enum TopLevel {
 /// Everything that works with a cluster, or needs none; the binary adds the server.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List, describe, create and delete topics
+    /// List, describe, create, alter and delete topics
     #[command(subcommand, visible_alias = "topics")]
     Topic(topic::TopicCommand),
     /// Write records: one a line, from standard input or a file
     Produce(produce::ProduceArgs),
     /// Read records
     Consume(consume::ConsumeArgs),
-    /// Explain the configuration of a node
+    /// List, describe and delete groups, and move them to other offsets
+    #[command(subcommand, visible_alias = "groups")]
+    Group(group::GroupCommand),
+    /// Show nodes, controller, metadata quorum, features and disks
     #[command(subcommand)]
+    Cluster(inspect::ClusterCommand),
+    /// List and describe transactions, find those that hang, and end them
+    #[command(subcommand, visible_alias = "transaction", alias = "transactions")]
+    Txn(txn::TxnCommand),
+    /// Show and change settings of topics, brokers and groups, and quotas
+    #[command(subcommand, visible_alias = "configs")]
     Config(config::ConfigCommand),
 }
 

@@ -9,7 +9,7 @@ use ottla_wire::messages::metadata_response::{MetadataResponsePartition, Metadat
 use serde::Serialize;
 
 use crate::globals::Globals;
-use crate::{Error, moment};
+use crate::{Error, moment, suggest};
 
 /// A cluster that was reached.
 pub(crate) struct Cluster {
@@ -66,6 +66,9 @@ pub(crate) enum Source {
     DynamicDefaultBrokerConfig,
     StaticBrokerConfig,
     DefaultConfig,
+    DynamicBrokerLoggerConfig,
+    DynamicClientMetricsConfig,
+    DynamicGroupConfig,
     Unknown,
 }
 
@@ -96,13 +99,16 @@ impl TopicInfo {
 }
 
 impl Source {
-    fn from_id(id: i8) -> Self {
+    pub(crate) fn from_id(id: i8) -> Self {
         match id {
             1 => Source::DynamicTopicConfig,
             2 => Source::DynamicBrokerConfig,
             3 => Source::DynamicDefaultBrokerConfig,
             4 => Source::StaticBrokerConfig,
             5 => Source::DefaultConfig,
+            6 => Source::DynamicBrokerLoggerConfig,
+            7 => Source::DynamicClientMetricsConfig,
+            8 => Source::DynamicGroupConfig,
             _ => Source::Unknown,
         }
     }
@@ -115,10 +121,13 @@ impl Source {
     pub(crate) fn words(self) -> &'static str {
         match self {
             Source::DynamicTopicConfig => "topic",
-            Source::DynamicBrokerConfig
-            | Source::DynamicDefaultBrokerConfig
-            | Source::StaticBrokerConfig => "broker",
+            Source::DynamicBrokerConfig => "broker, dynamic",
+            Source::DynamicDefaultBrokerConfig => "broker-default",
+            Source::StaticBrokerConfig => "broker",
             Source::DefaultConfig => "default",
+            Source::DynamicBrokerLoggerConfig => "logger",
+            Source::DynamicClientMetricsConfig => "client-metrics",
+            Source::DynamicGroupConfig => "group",
             Source::Unknown => "unknown",
         }
     }
@@ -171,6 +180,24 @@ impl Cluster {
         })
     }
 
+    /// The client's result in our words; `action` is what was tried.
+    pub(crate) fn checked<T>(
+        &self,
+        action: impl AsRef<str>,
+        result: Result<T, ottla_client::Error>,
+    ) -> Result<T, Error> {
+        result.map_err(|error| self.failure(action.as_ref(), &error))
+    }
+
+    pub(crate) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// The wall clock.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.runtime.clock.now_ms()
+    }
+
     /// The client's error in our words; `action` is what was tried.
     pub(crate) fn failure(&self, action: &str, error: &ottla_client::Error) -> Error {
         failure(action, error, self.timeout)
@@ -183,13 +210,24 @@ impl Cluster {
         Ok(metadata.topics.into_iter().filter_map(topic_info).collect())
     }
 
-    /// One topic.
+    /// One topic. When there is none of that name, the error tells similar ones.
     pub(crate) async fn topic(&self, name: &str) -> Result<TopicInfo, Error> {
+        let mut found = self.topic_as_named(name).await;
+        if let Err(Error::NoTopic { similar, .. }) = &mut found {
+            // Suggestions are a favour: without them the error is the same.
+            let topics = self.topics().await.unwrap_or_default();
+            *similar = suggest::closest(name, topics.iter().map(|topic| topic.name.as_str()));
+        }
+        found
+    }
+
+    async fn topic_as_named(&self, name: &str) -> Result<TopicInfo, Error> {
         let action = || format!("looking up topic {name}");
         let metadata = self.client.metadata(Some(&[name])).await;
         let metadata = metadata.map_err(|error| self.failure(&action(), &error))?;
         let missing = || Error::NoTopic {
             topic: name.to_owned(),
+            similar: Vec::new(),
         };
         let topic = metadata.topics.into_iter().next().ok_or_else(missing)?;
         match ErrorCode::from_code(topic.error_code) {
@@ -205,7 +243,7 @@ impl Cluster {
         let clock = &self.runtime.clock;
         let until = clock.instant() + AUTO_CREATION.min(self.timeout);
         loop {
-            let error = match self.topic(name).await {
+            let error = match self.topic_as_named(name).await {
                 Ok(topic) => return Ok(topic),
                 Err(error) => error,
             };
@@ -214,8 +252,11 @@ impl Cluster {
                 Error::Refused { code, .. } => *code == ErrorCode::LeaderNotAvailable,
                 _ => false,
             };
-            if !may_come || clock.instant() >= until {
+            if !may_come {
                 return Err(error);
+            }
+            if clock.instant() >= until {
+                return self.topic(name).await;
             }
             clock.sleep(POLL).await;
         }
@@ -394,6 +435,10 @@ pub(crate) fn failure(action: &str, error: &ottla_client::Error, timeout: Durati
             topic: topic.clone(),
             partition: *partition,
             partitions: usize::try_from(last.saturating_add(1)).unwrap_or(0),
+        },
+        Client::Unsupported { .. } => Error::TooOld {
+            action,
+            reason: error.to_string(),
         },
         other => Error::Failed {
             action,

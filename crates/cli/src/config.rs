@@ -1,127 +1,63 @@
-//! `ottla config`: what a node can be told.
+//! `ottla config`: settings of topics, brokers, groups and metrics subscriptions, and quotas.
 
-use ottla_config::reference_markdown;
-use ottla_config::{Bounds, Effect, Property, node_properties, topic_properties};
-use serde::Serialize;
+mod alter;
+mod changes;
+mod get;
+mod list;
+mod quota;
+mod reference;
+mod resource;
 
-use crate::output::{self, OutputFormat, View};
-use crate::table::table;
+use crate::cluster::Cluster;
+use crate::output::OutputFormat;
 use crate::{Error, Streams};
+
+pub(crate) use changes::{Changed, Changes};
 
 /// The verbs of `ottla config`.
 #[derive(Debug, clap::Subcommand)]
 pub enum ConfigCommand {
+    /// Show settings with where they come from, such as `config get topic/orders`
+    Get(get::GetArgs),
+    /// Change settings, such as `config set topic/orders retention.ms=86400000`
+    Set(alter::SetArgs),
+    /// Put settings back to their defaults
+    Unset(alter::UnsetArgs),
+    /// List the groups and metrics subscriptions that have settings, and the quotas
+    #[command(visible_alias = "ls")]
+    List(list::ListArgs),
     /// Print the reference of all properties: Markdown, or -o table|json|yaml|name
     Reference,
 }
 
-/// Runs one of the verbs; none of them needs a cluster.
-pub(crate) fn run(
-    command: &ConfigCommand,
+impl ConfigCommand {
+    /// Whether it can be answered without a cluster.
+    pub(crate) fn is_offline(&self) -> bool {
+        matches!(self, ConfigCommand::Reference)
+    }
+}
+
+/// Prints what needs no cluster.
+pub(crate) fn run_offline(
     output: Option<OutputFormat>,
     streams: &mut Streams,
 ) -> Result<(), Error> {
-    match (command, output) {
-        (ConfigCommand::Reference, None) => streams
-            .out
-            .write_all(reference_markdown().as_bytes())
-            .and_then(|()| streams.out.flush())
-            .map_err(Error::stdout),
-        (ConfigCommand::Reference, Some(format)) => {
-            output::print(&Reference::new(), format, streams)
-        }
+    reference::run(output, streams)
+}
+
+/// Runs one of the verbs.
+pub(crate) async fn run(
+    command: &ConfigCommand,
+    cluster: &Cluster,
+    output: Option<OutputFormat>,
+    streams: &mut Streams,
+) -> Result<(), Error> {
+    let format = output.unwrap_or_default();
+    match command {
+        ConfigCommand::Get(args) => get::run(args, cluster, format, streams).await,
+        ConfigCommand::Set(args) => alter::set(args, cluster, format, streams).await,
+        ConfigCommand::Unset(args) => alter::unset(args, cluster, format, streams).await,
+        ConfigCommand::List(args) => list::run(args, cluster, format, streams).await,
+        ConfigCommand::Reference => reference::run(output, streams),
     }
 }
-
-/// Every property, for machines.
-#[derive(Serialize)]
-struct Reference {
-    node: Vec<Row>,
-    topic: Vec<Row>,
-}
-
-/// One property.
-#[derive(Serialize)]
-struct Row {
-    name: &'static str,
-    #[serde(rename = "type")]
-    value_type: String,
-    default: Option<&'static str>,
-    allowed: Option<String>,
-    unit: Option<&'static str>,
-    /// `live` or `restart`.
-    change: &'static str,
-    area: &'static str,
-    /// `works`, `no_effect` or `refused`.
-    effect: &'static str,
-    /// Why it has no effect, or is refused.
-    reason: Option<&'static str>,
-    falls_back_to: Vec<&'static str>,
-    documentation: &'static str,
-}
-
-impl Reference {
-    fn new() -> Self {
-        Reference {
-            node: node_properties().iter().map(row).collect(),
-            topic: topic_properties().iter().map(row).collect(),
-        }
-    }
-}
-
-fn row(property: &Property) -> Row {
-    let (effect, reason) = match property.effect {
-        Effect::Works => ("works", None),
-        Effect::NoEffect(reason) => ("no_effect", Some(reason)),
-        Effect::Refused(reason) => ("refused", Some(reason)),
-    };
-    Row {
-        name: property.name,
-        value_type: property.value_type.name().to_lowercase(),
-        default: property.default,
-        allowed: (property.bounds != Bounds::Any).then(|| property.bounds.to_string()),
-        unit: Some(property.unit.name()).filter(|name| !name.is_empty()),
-        change: property.change.name(),
-        area: property.area.title(),
-        effect,
-        reason,
-        falls_back_to: property.fallbacks.iter().map(|f| f.name).collect(),
-        documentation: property.doc,
-    }
-}
-
-impl View for Reference {
-    fn table(&self, wide: bool) -> String {
-        let mut headings = vec!["SCOPE", "NAME", "TYPE", "DEFAULT", "EFFECT"];
-        if wide {
-            headings.extend(["ALLOWED", "UNIT", "CHANGE", "FALLS BACK TO"]);
-        }
-        let node = self.node.iter().map(|row| ("node", row));
-        let topic = self.topic.iter().map(|row| ("topic", row));
-        let rows = node.chain(topic).map(|(scope, row)| {
-            let mut cells = vec![
-                scope.to_owned(),
-                row.name.to_owned(),
-                row.value_type.clone(),
-                row.default.unwrap_or("-").to_owned(),
-                row.effect.to_owned(),
-            ];
-            if wide {
-                cells.push(row.allowed.clone().unwrap_or_else(|| "-".to_owned()));
-                cells.push(row.unit.unwrap_or("-").to_owned());
-                cells.push(row.change.to_owned());
-                cells.push(row.falls_back_to.join(","));
-            }
-            cells
-        });
-        table(&headings, rows)
-    }
-
-    fn names(&self) -> Vec<String> {
-        let rows = self.node.iter().chain(&self.topic);
-        rows.map(|row| row.name.to_owned()).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests;

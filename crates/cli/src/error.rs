@@ -4,7 +4,7 @@ use std::io;
 
 use ottla_model::ErrorCode;
 
-use crate::Exit;
+use crate::{Exit, Streams, suggest};
 
 /// Why a command failed: what happened, to what, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +35,43 @@ pub enum Error {
     },
     /// There is no such topic.
     #[error(
-        "there is no topic {topic}; `ottla topic list` shows those that exist, \
-         `ottla topic create {topic}` makes it"
+        "there is no topic {topic}; {}`ottla topic list` shows those that exist, \
+         `ottla topic create {topic}` makes it",
+        suggest::question(similar)
     )]
     NoTopic {
         /// The name that was asked for.
         topic: String,
+        /// Names of topics that could have been meant.
+        similar: Vec<String>,
+    },
+    /// There is nothing of this name.
+    #[error("there is no {what} {name}; {}{to_do}", suggest::question(similar))]
+    NotThere {
+        /// What it would be: a group, a setting of topics.
+        what: &'static str,
+        /// The name that was asked for.
+        name: String,
+        /// Names that could have been meant.
+        similar: Vec<String>,
+        /// What to do about it.
+        to_do: String,
+    },
+    /// A broker is too old.
+    #[error("{action}: {reason}")]
+    TooOld {
+        /// What was tried.
+        action: String,
+        /// Which broker does not know what, and since when Kafka does.
+        reason: String,
+    },
+    /// A file holds what it should not.
+    #[error("{findings} in {files}")]
+    Damaged {
+        /// How much was found: `3 damages`.
+        findings: String,
+        /// How many files were looked into: `12 files`.
+        files: String,
     },
     /// The topic has no such partition.
     #[error("topic {topic} has no partition {partition}; it has {partitions}, counted from 0")]
@@ -109,7 +140,7 @@ pub enum Error {
         exit: Exit,
     },
     /// The question was not answered with yes.
-    #[error("nothing was deleted")]
+    #[error("nothing was changed")]
     Declined,
     /// Ctrl-C or SIGTERM.
     #[error("interrupted")]
@@ -123,6 +154,32 @@ impl Error {
             action,
             code,
             message: message.filter(|text| !text.is_empty()),
+        }
+    }
+
+    /// What several tries came to: the only one's own error, or each error reported and their
+    /// number.
+    pub(crate) fn of_several(
+        mut errors: Vec<Error>,
+        total: usize,
+        things: &'static str,
+        streams: &mut Streams,
+    ) -> Result<(), Error> {
+        match (errors.len(), total) {
+            (0, _) => Ok(()),
+            (1, 1) => errors.pop().map_or(Ok(()), Err),
+            (failed, total) => {
+                let exit = errors.first().map_or(Exit::Failed, Error::exit);
+                for error in &errors {
+                    streams.report(error);
+                }
+                Err(Error::Several {
+                    failed,
+                    total,
+                    things,
+                    exit,
+                })
+            }
         }
     }
 
@@ -147,7 +204,11 @@ impl Error {
             Error::Usage(_) => Exit::Usage,
             Error::Unreachable { .. } => Exit::Unreachable,
             Error::TimedOut { .. } => Exit::TimedOut,
-            Error::NoTopic { .. } | Error::NoPartition { .. } => Exit::NotFound,
+            Error::NoTopic { .. } | Error::NoPartition { .. } | Error::NotThere { .. } => {
+                Exit::NotFound
+            }
+            Error::TooOld { .. } => Exit::TooOld,
+            Error::Damaged { .. } => Exit::Damaged,
             Error::Refused { code, .. } => exit_of(*code),
             Error::File { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 Exit::NotFound
@@ -166,7 +227,11 @@ impl Error {
 
 fn exit_of(code: ErrorCode) -> Exit {
     match code {
-        ErrorCode::UnknownTopicOrPartition | ErrorCode::UnknownTopicId => Exit::NotFound,
+        ErrorCode::UnknownTopicOrPartition
+        | ErrorCode::UnknownTopicId
+        | ErrorCode::GroupIdNotFound
+        | ErrorCode::TransactionalIdNotFound => Exit::NotFound,
+        ErrorCode::UnsupportedVersion => Exit::TooOld,
         ErrorCode::TopicAlreadyExists => Exit::AlreadyExists,
         ErrorCode::RequestTimedOut => Exit::TimedOut,
         ErrorCode::TopicAuthorizationFailed
@@ -247,6 +312,27 @@ fn explained(code: ErrorCode) -> (&'static str, &'static str) {
         ErrorCode::TopicDeletionDisabled => {
             ("deleting topics is switched off", "set delete.topic.enable")
         }
+        ErrorCode::NonEmptyGroup | ErrorCode::UnknownMemberId => (
+            "the group has members that read",
+            "stop them first; `ottla group describe` shows who they are",
+        ),
+        ErrorCode::GroupSubscribedToTopic => (
+            "members of the group are subscribed to the topic",
+            "stop them first; `ottla group describe` shows who they are",
+        ),
+        ErrorCode::GroupIdNotFound => (
+            "there is no such group",
+            "`ottla group list` shows those that exist",
+        ),
+        ErrorCode::TransactionalIdNotFound => (
+            "there is no such transactional id",
+            "`ottla txn list` shows those that exist",
+        ),
+        ErrorCode::InvalidGroupId => ("this cannot be a group's id", ""),
+        ErrorCode::TransactionCoordinatorFenced => (
+            "a newer coordinator has written there since",
+            "look again with `ottla txn find-hanging`",
+        ),
         ErrorCode::UnsupportedVersion => ("the broker is too old for this", ""),
         _ => ("", ""),
     }

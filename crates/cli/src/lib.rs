@@ -17,19 +17,25 @@ mod arguments;
 mod base64;
 mod cluster;
 mod config;
+mod confirm;
 mod consume;
 mod error;
 mod escape;
 mod exit;
 mod globals;
+mod group;
+mod inspect;
 mod moment;
 mod output;
 mod produce;
 mod progress;
 mod server_arguments;
+mod size;
 mod streams;
+mod suggest;
 mod table;
 mod topic;
+mod txn;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -43,11 +49,14 @@ pub use consume::ConsumeArgs;
 pub use error::Error;
 pub use exit::Exit;
 pub use globals::GlobalArgs;
+pub use group::GroupCommand;
+pub use inspect::ClusterCommand;
 pub use output::OutputFormat;
 pub use produce::ProduceArgs;
 pub use server_arguments::{LogFormat, ServerArgs, ServerStart};
 pub use streams::Streams;
 pub use topic::TopicCommand;
+pub use txn::TxnCommand;
 
 use cluster::Cluster;
 
@@ -116,17 +125,8 @@ async fn dispatch(
     // signal is still to be sent.
     let interrupt = Shutdown::new();
     match command {
-        Command::Config(command) => config::run(&command, globals.output, streams),
-        Command::Topic(command) => {
-            // Asked before signals are ours: Ctrl-C at the question just ends the process.
-            topic::confirm(&command, streams)?;
-            hear_signals(runtime, &interrupt)?;
-            let format = globals.output.unwrap_or_default();
-            let work = async {
-                let cluster = Cluster::connect(runtime, &globals, false).await?;
-                topic::run(&command, &cluster, format, streams).await
-            };
-            until_interrupted(&interrupt, work).await
+        Command::Config(command) if command.is_offline() => {
+            config::run_offline(globals.output, streams)
         }
         Command::Produce(args) => {
             let plan = args.plan(&globals)?;
@@ -142,6 +142,44 @@ async fn dispatch(
             let cluster = until_interrupted(&interrupt, connecting).await?;
             consume::run(plan, &cluster, &interrupt, streams).await
         }
+        command => {
+            // Asked before signals are ours: Ctrl-C at the question just ends the process.
+            confirm(&command, streams)?;
+            hear_signals(runtime, &interrupt)?;
+            let work = async {
+                let cluster = Cluster::connect(runtime, &globals, false).await?;
+                administer(&command, &cluster, globals.output, streams).await
+            };
+            until_interrupted(&interrupt, work).await
+        }
+    }
+}
+
+/// Asks before what cannot be undone.
+fn confirm(command: &Command, streams: &mut Streams) -> Result<(), Error> {
+    match command {
+        Command::Topic(command) => topic::confirm(command, streams),
+        Command::Group(command) => group::confirm(command, streams),
+        Command::Txn(command) => txn::confirm(command, streams),
+        _ => Ok(()),
+    }
+}
+
+/// Runs a command that asks a cluster and prints what it says.
+async fn administer(
+    command: &Command,
+    cluster: &Cluster,
+    output: Option<OutputFormat>,
+    streams: &mut Streams,
+) -> Result<(), Error> {
+    let format = output.unwrap_or_default();
+    match command {
+        Command::Topic(command) => topic::run(command, cluster, format, streams).await,
+        Command::Group(command) => group::run(command, cluster, format, streams).await,
+        Command::Cluster(command) => inspect::run(command, cluster, format, streams).await,
+        Command::Txn(command) => txn::run(command, cluster, format, streams).await,
+        Command::Config(command) => config::run(command, cluster, output, streams).await,
+        Command::Produce(_) | Command::Consume(_) => Ok(()),
     }
 }
 

@@ -1,5 +1,6 @@
-//! `ottla topic`: list, describe, create and delete.
+//! `ottla topic`: list, describe, create, alter and delete.
 
+mod alter;
 mod create;
 mod delete;
 mod describe;
@@ -19,6 +20,8 @@ pub enum TopicCommand {
     Describe(describe::DescribeArgs),
     /// Create a topic
     Create(create::CreateArgs),
+    /// Add partitions, change settings
+    Alter(alter::AlterArgs),
     /// Delete topics with all their records
     #[command(visible_alias = "rm")]
     Delete(delete::DeleteArgs),
@@ -28,7 +31,7 @@ pub enum TopicCommand {
 pub(crate) fn confirm(command: &TopicCommand, streams: &mut Streams) -> Result<(), Error> {
     match command {
         TopicCommand::Delete(args) => delete::confirm(args, streams),
-        TopicCommand::List(_) | TopicCommand::Describe(_) | TopicCommand::Create(_) => Ok(()),
+        _ => Ok(()),
     }
 }
 
@@ -43,6 +46,7 @@ pub(crate) async fn run(
         TopicCommand::List(args) => list::run(args, cluster, output, streams).await,
         TopicCommand::Describe(args) => describe::run(args, cluster, output, streams).await,
         TopicCommand::Create(args) => create::run(args, cluster, output, streams).await,
+        TopicCommand::Alter(args) => alter::run(args, cluster, output, streams).await,
         TopicCommand::Delete(args) => delete::run(args, cluster, output, streams).await,
     }
 }

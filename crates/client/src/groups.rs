@@ -52,6 +52,9 @@ pub struct GroupDescription {
     pub members: Vec<GroupMember>,
 }
 
+/// How many groups one request describes.
+const GROUPS_OF_A_REQUEST: usize = 200;
+
 /// Partitions by topic.
 pub type Assignment = BTreeMap<String, Vec<i32>>;
 
@@ -119,64 +122,106 @@ impl Client {
     pub async fn describe_group(&self, group: &str) -> Result<Option<GroupDescription>, Error> {
         self.retrying(|| async {
             let coordinator = self.coordinator(Coordinated::Group(group)).await?;
-            match self.describe_consumer_group(group, coordinator).await {
-                Err(Error::Unsupported { .. }) | Ok(None) => {}
-                done => return done,
+            let consumer = self.describe_consumer_groups(&[group], coordinator).await;
+            let found = match consumer {
+                Err(Error::Unsupported { .. }) => None,
+                found => found?.pop(),
+            };
+            match found {
+                Some(found) => Ok(Some(found)),
+                None => Ok(self
+                    .describe_classic_groups(&[group], coordinator)
+                    .await?
+                    .pop()),
             }
-            self.describe_classic_group(group, coordinator).await
         })
         .await
     }
 
-    async fn describe_consumer_group(
+    /// Listed groups with their members, by id, with few requests. Share and streams groups, and
+    /// groups that are gone meanwhile, are left out.
+    pub async fn describe_groups(
         &self,
-        group: &str,
+        groups: &[GroupListing],
+    ) -> Result<BTreeMap<String, GroupDescription>, Error> {
+        let mut asked: BTreeMap<(i32, &str), Vec<&str>> = BTreeMap::new();
+        for group in groups {
+            let key = (group.coordinator, group.group_type.as_str());
+            asked.entry(key).or_default().push(&group.group_id);
+        }
+        let mut described = BTreeMap::new();
+        for ((coordinator, group_type), ids) in asked {
+            for ids in ids.chunks(GROUPS_OF_A_REQUEST) {
+                let found = match group_type {
+                    "consumer" => self.describe_consumer_groups(ids, coordinator).await?,
+                    "classic" => self.describe_classic_groups(ids, coordinator).await?,
+                    _ => Vec::new(),
+                };
+                let found = found.into_iter();
+                described.extend(found.map(|group| (group.group_id.clone(), group)));
+            }
+        }
+        Ok(described)
+    }
+
+    async fn describe_consumer_groups(
+        &self,
+        groups: &[&str],
         coordinator: i32,
-    ) -> Result<Option<GroupDescription>, Error> {
+    ) -> Result<Vec<GroupDescription>, Error> {
         let api = ApiKey::ConsumerGroupDescribe;
         let request = ConsumerGroupDescribeRequest {
-            group_ids: vec![group.into()],
+            group_ids: groups.iter().map(|group| (*group).into()).collect(),
             ..ConsumerGroupDescribeRequest::default()
         };
         let (to, build) = (Broker::Id(coordinator), |_| request.into());
         let answer = self
             .ask(to, api, build, only!(ConsumerGroupDescribe))
             .await?;
-        let Some(found) = answer.groups.into_iter().next() else {
-            return Ok(None);
-        };
-        if is(found.error_code, ErrorCode::GroupIdNotFound)
-            || is(found.error_code, ErrorCode::UnsupportedVersion)
-        {
-            return Ok(None);
+        let mut described = Vec::new();
+        for found in answer.groups {
+            // The second is a broker's answer that has no groups of this type at all.
+            if is(found.error_code, ErrorCode::GroupIdNotFound)
+                || is(found.error_code, ErrorCode::UnsupportedVersion)
+            {
+                continue;
+            }
+            let (subject, message) = (
+                format!("group {}", found.group_id),
+                found.error_message.as_deref(),
+            );
+            Error::check(api, subject, found.error_code, message)?;
+            described.push(consumer_group(found, coordinator));
         }
-        let message = found.error_message.as_deref();
-        Error::check(api, format!("group {group}"), found.error_code, message)?;
-        Ok(Some(consumer_group(found, coordinator)))
+        Ok(described)
     }
 
-    async fn describe_classic_group(
+    async fn describe_classic_groups(
         &self,
-        group: &str,
+        groups: &[&str],
         coordinator: i32,
-    ) -> Result<Option<GroupDescription>, Error> {
+    ) -> Result<Vec<GroupDescription>, Error> {
         let api = ApiKey::DescribeGroups;
         let request = DescribeGroupsRequest {
-            groups: vec![group.into()],
+            groups: groups.iter().map(|group| (*group).into()).collect(),
             ..DescribeGroupsRequest::default()
         };
         let (to, build) = (Broker::Id(coordinator), |_| request.into());
         let answer = self.ask(to, api, build, only!(DescribeGroups)).await?;
-        let Some(found) = answer.groups.into_iter().next() else {
-            return Ok(None);
-        };
-        // Before version 6 a group that is not there is dead.
-        if is(found.error_code, ErrorCode::GroupIdNotFound) || &*found.group_state == "Dead" {
-            return Ok(None);
+        let mut described = Vec::new();
+        for found in answer.groups {
+            // Before version 6 a group that is not there is dead.
+            if is(found.error_code, ErrorCode::GroupIdNotFound) || &*found.group_state == "Dead" {
+                continue;
+            }
+            let (subject, message) = (
+                format!("group {}", found.group_id),
+                found.error_message.as_deref(),
+            );
+            Error::check(api, subject, found.error_code, message)?;
+            described.push(classic_group(found, coordinator));
         }
-        let message = found.error_message.as_deref();
-        Error::check(api, format!("group {group}"), found.error_code, message)?;
-        Ok(Some(classic_group(found, coordinator)))
+        Ok(described)
     }
 
     /// Deletes a group with its offsets. It must have no members.

@@ -44,7 +44,8 @@ pub use partitioner::{murmur2, partition_of_key};
 pub use producer::{Delivery, Producer, ProducerOptions, ProducerRecord, RecordPlace};
 pub use quotas::{ClientQuotas, QuotaEntity};
 pub use transactions::{
-    AbortMarker, ActiveProducer, TransactionFilter, TransactionListing, TransactionListings,
+    AbortMarker, ActiveProducer, ProducersOfPartition, TransactionFilter, TransactionListing,
+    TransactionListings,
 };
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! Transactions: which are open, where, and how a hanging one is ended (KIP-664).
 
+use std::collections::BTreeMap;
+
 use futures_util::future::join_all;
 use ottla_wire::ApiKey;
 use ottla_wire::messages::describe_producers_request::TopicRequest;
+use ottla_wire::messages::describe_producers_response::ProducerState;
 use ottla_wire::messages::write_txn_markers_request::{WritableTxnMarker, WritableTxnMarkerTopic};
 use ottla_wire::messages::{
     DescribeProducersRequest, DescribeTransactionsRequest, ListTransactionsRequest,
@@ -64,6 +67,20 @@ pub struct ActiveProducer {
     /// Where its open transaction begins in the partition.
     pub transaction_start_offset: Option<i64>,
 }
+
+/// The producers of one partition.
+#[derive(Debug)]
+pub struct ProducersOfPartition {
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: i32,
+    /// The producers, or why they could not be told.
+    pub producers: Result<Vec<ActiveProducer>, Error>,
+}
+
+/// How many partitions' producers one request asks for: some have thousands of them.
+const PARTITIONS_OF_A_REQUEST: usize = 200;
 
 /// What ends a transaction in one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,47 +191,76 @@ impl Client {
         .await
     }
 
-    /// The producers that the leader of a partition knows.
+    /// The producers that the leaders of partitions know, with few requests. A partition whose
+    /// producers could not be told has an error of its own.
     pub async fn describe_producers(
         &self,
-        topic: &str,
-        partition: i32,
-    ) -> Result<Vec<ActiveProducer>, Error> {
+        partitions: &[(&str, i32)],
+    ) -> Result<Vec<ProducersOfPartition>, Error> {
+        let mut by_leader: BTreeMap<i32, Vec<(&str, i32)>> = BTreeMap::new();
+        let mut described = Vec::new();
+        for (topic, partition) in partitions {
+            match self.leader(topic, *partition).await {
+                Ok(Broker::Id(leader)) => by_leader
+                    .entry(leader)
+                    .or_default()
+                    .push((topic, *partition)),
+                Ok(_) => {}
+                Err(error) => described.push(ProducersOfPartition {
+                    topic: (*topic).to_owned(),
+                    partition: *partition,
+                    producers: Err(error),
+                }),
+            }
+        }
+        for (leader, partitions) in by_leader {
+            for some in partitions.chunks(PARTITIONS_OF_A_REQUEST) {
+                let asked = self.retrying(|| self.describe_producers_at(leader, some));
+                described.extend(asked.await?);
+            }
+        }
+        described.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        Ok(described)
+    }
+
+    async fn describe_producers_at(
+        &self,
+        leader: i32,
+        partitions: &[(&str, i32)],
+    ) -> Result<Vec<ProducersOfPartition>, Error> {
         let api = ApiKey::DescribeProducers;
+        let mut topics: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
+        for (topic, partition) in partitions {
+            topics.entry(topic).or_default().push(*partition);
+        }
+        let topic = |(name, partition_indexes): (&str, Vec<i32>)| TopicRequest {
+            name: name.into(),
+            partition_indexes,
+            ..TopicRequest::default()
+        };
         let request = DescribeProducersRequest {
-            topics: vec![TopicRequest {
-                name: topic.into(),
-                partition_indexes: vec![partition],
-                ..TopicRequest::default()
-            }],
+            topics: topics.into_iter().map(topic).collect(),
             ..DescribeProducersRequest::default()
         };
-        self.retrying(|| async {
-            let (to, build) = (self.leader(topic, partition).await?, |_| {
-                request.clone().into()
-            });
-            let answer = self.ask(to, api, build, only!(DescribeProducers)).await?;
-            let mut all = Vec::new();
-            for p in answer.topics.into_iter().flat_map(|topic| topic.partitions) {
-                let (subject, message) =
-                    (format!("{topic}-{partition}"), p.error_message.as_deref());
-                let checked = Error::check(api, subject, p.error_code, message);
+        let (to, build) = (Broker::Id(leader), |_| request.into());
+        let answer = self.ask(to, api, build, only!(DescribeProducers)).await?;
+        let mut described = Vec::new();
+        for topic in answer.topics {
+            for p in topic.partitions {
+                let subject = format!("{}-{}", topic.name, p.partition_index);
+                let checked = Error::check(api, subject, p.error_code, p.error_message.as_deref());
                 if checked.is_err() {
-                    self.forget(topic);
+                    self.forget(&topic.name);
                 }
-                checked?;
-                all.extend(p.active_producers.into_iter().map(|p| ActiveProducer {
-                    producer_id: p.producer_id,
-                    producer_epoch: p.producer_epoch,
-                    last_sequence: p.last_sequence,
-                    last_timestamp_ms: p.last_timestamp,
-                    coordinator_epoch: p.coordinator_epoch,
-                    transaction_start_offset: Some(p.current_txn_start_offset).filter(|o| *o >= 0),
-                }));
+                let producers = p.active_producers.iter().map(active_producer);
+                described.push(ProducersOfPartition {
+                    topic: topic.name.to_string(),
+                    partition: p.partition_index,
+                    producers: checked.map(|()| producers.collect()),
+                });
             }
-            Ok(all)
-        })
-        .await
+        }
+        Ok(described)
     }
 
     /// Writes an abort marker into one partition, past the transaction's coordinator. Only for
@@ -257,5 +303,16 @@ impl Client {
             Ok(())
         })
         .await
+    }
+}
+
+fn active_producer(producer: &ProducerState) -> ActiveProducer {
+    ActiveProducer {
+        producer_id: producer.producer_id,
+        producer_epoch: producer.producer_epoch,
+        last_sequence: producer.last_sequence,
+        last_timestamp_ms: producer.last_timestamp,
+        coordinator_epoch: producer.coordinator_epoch,
+        transaction_start_offset: Some(producer.current_txn_start_offset).filter(|o| *o >= 0),
     }
 }

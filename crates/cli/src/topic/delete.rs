@@ -1,7 +1,5 @@
 //! `ottla topic delete`.
 
-use std::io::{BufRead as _, Write as _};
-
 use ottla_model::ErrorCode;
 use serde::Serialize;
 
@@ -97,49 +95,15 @@ pub(super) async fn run(
     if !topics.is_empty() {
         output::print(&Deleted { topics }, output, streams)?;
     }
-    match (errors.len(), args.names.len()) {
-        (0, _) => Ok(()),
-        (1, 1) => errors.pop().map_or(Ok(()), Err),
-        (failed, total) => {
-            let exit = errors.first().map_or(crate::Exit::Failed, Error::exit);
-            for error in &errors {
-                streams.report(error);
-            }
-            Err(Error::Several {
-                failed,
-                total,
-                things: "topics",
-                exit,
-            })
-        }
-    }
+    Error::of_several(errors, args.names.len(), "topics", streams)
 }
 
 /// Asks a person at a terminal; anything but `y` or `yes` is no.
 pub(super) fn confirm(args: &DeleteArgs, streams: &mut Streams) -> Result<(), Error> {
-    if args.yes || !streams.input_is_terminal {
-        return Ok(());
-    }
     let names = args.names.as_slice();
     let what = match names {
         [name] => format!("topic {name} and all its records"),
         _ => format!("the topics {} and all their records", names.join(", ")),
     };
-    let _ = write!(streams.err, "Delete {what}? [y/N] ");
-    let _ = streams.err.flush();
-    let mut answer = String::new();
-    if let Some(input) = &mut streams.input {
-        input
-            .read_line(&mut answer)
-            .map_err(|source| Error::Stream {
-                stream: "cannot read the answer",
-                source,
-            })?;
-    }
-    let answer = answer.trim().to_lowercase();
-    if answer == "y" || answer == "yes" {
-        Ok(())
-    } else {
-        Err(Error::Declined)
-    }
+    crate::confirm::confirm(&format!("Delete {what}?"), args.yes, streams)
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::cluster::{Cluster, ConfigInfo, OffsetRange, TopicInfo};
 use crate::output::{self, OutputFormat, View};
 use crate::table::{properties, table};
-use crate::{Error, Exit, Streams};
+use crate::{Error, Streams};
 
 /// What `ottla topic describe` takes.
 #[derive(Debug, clap::Args)]
@@ -189,23 +189,7 @@ pub(super) async fn run(
     if !topics.is_empty() {
         output::print(&Descriptions { topics }, output, streams)?;
     }
-    let failed = missing.len();
-    match (missing.pop(), args.names.len()) {
-        (None, _) => Ok(()),
-        (Some(only), 1) => Err(only),
-        (Some(last), total) => {
-            missing.push(last);
-            for error in &missing {
-                streams.report(error);
-            }
-            Err(Error::Several {
-                failed,
-                total,
-                things: "topics",
-                exit: Exit::NotFound,
-            })
-        }
-    }
+    Error::of_several(missing, args.names.len(), "topics", streams)
 }
 
 /// Gathers offsets and settings. Neither being told is no reason to hide the partitions: a
