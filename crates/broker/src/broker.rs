@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use ottla_config::{NodeConfig, TopicConfig};
 use ottla_log::LogDir;
-use ottla_metadata::{Command, Image, NewTopic, Refusal, Reply, TopicImage};
+use ottla_metadata::{Command, Image, NewTopic, Quorum, Refusal, Reply, TopicImage};
 use ottla_model::{BrokerId, CONSUMER_OFFSETS_TOPIC, ErrorCode};
 use ottla_net::{Dispatch, Incoming, Outcome, Peer};
 use ottla_record::DecompressLimit;
@@ -32,6 +32,8 @@ pub struct MetadataAccess {
     pub commands: Caller<Command, Result<Reply, Refusal>>,
     /// The newest image.
     pub image: Published<Image>,
+    /// Who keeps the metadata.
+    pub quorum: Published<Quorum>,
 }
 
 /// The state of the broker. Handlers share it.
@@ -93,6 +95,16 @@ impl Broker {
     /// The metadata that handlers answer from.
     pub(crate) fn image(&self) -> Arc<Image> {
         self.shown.get()
+    }
+
+    /// The newest metadata, which this broker may not have followed yet.
+    pub(crate) fn newest_image(&self) -> Arc<Image> {
+        self.metadata.image.get()
+    }
+
+    /// Who keeps the metadata.
+    pub(crate) fn quorum(&self) -> Arc<Quorum> {
+        self.metadata.quorum.get()
     }
 
     pub(crate) fn epoch(&self) -> i64 {

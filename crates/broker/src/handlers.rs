@@ -9,11 +9,15 @@ mod api_versions;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
+mod delete_records;
 mod delete_topics;
 mod describe_client_quotas;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
+mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod fetch;
 mod find_coordinator;
@@ -29,6 +33,7 @@ mod metadata;
 mod offset_commit;
 mod offset_delete;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 mod sync_group;
 
@@ -84,6 +89,11 @@ registry! {
     DeleteGroups => delete_groups,
     IncrementalAlterConfigs => incremental_alter_configs,
     OffsetDelete => offset_delete,
+    DeleteRecords => delete_records,
+    OffsetForLeaderEpoch => offset_for_leader_epoch,
+    DescribeLogDirs => describe_log_dirs,
+    DescribeProducers => describe_producers,
+    DescribeQuorum => describe_quorum,
     DescribeClientQuotas => describe_client_quotas,
     AlterClientQuotas => alter_client_quotas,
     DescribeCluster => describe_cluster,

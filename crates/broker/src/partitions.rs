@@ -1,12 +1,13 @@
 //! The partitions of this broker: replicated state for the handlers to look up.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{self, AtomicI32};
 use std::sync::{Arc, OnceLock};
 
 use ottla_config::TopicConfig;
 use ottla_log::Log;
-use ottla_model::{LeaderEpoch, PartitionIndex, TopicId, TopicName};
+use ottla_model::{ErrorCode, LeaderEpoch, NO_LEADER_EPOCH, PartitionIndex, TopicId, TopicName};
 use parking_lot::RwLock;
 
 /// One partition that this broker holds.
@@ -43,6 +44,11 @@ impl Partition {
         self.log.get()
     }
 
+    /// The same, or what a client is told that must come back.
+    pub(crate) fn ready_log(&self) -> Result<&Log, ErrorCode> {
+        self.log().ok_or(ErrorCode::NotLeaderOrFollower)
+    }
+
     /// Makes the recovered log known. A partition gets its log once.
     pub(crate) fn ready(&self, log: Log) {
         if self.log.set(log).is_err() {
@@ -54,7 +60,17 @@ impl Partition {
     }
 
     pub(crate) fn leader_epoch(&self) -> LeaderEpoch {
-        self.leader_epoch.load(Ordering::Acquire)
+        self.leader_epoch.load(atomic::Ordering::Acquire)
+    }
+
+    /// Compares the leader's term with the one that a client knows, if it says so (KIP-320).
+    pub(crate) fn check_leader_epoch(&self, known: LeaderEpoch) -> Result<(), ErrorCode> {
+        match known.cmp(&self.leader_epoch()) {
+            _ if known == NO_LEADER_EPOCH => Ok(()),
+            Ordering::Less => Err(ErrorCode::FencedLeaderEpoch),
+            Ordering::Equal => Ok(()),
+            Ordering::Greater => Err(ErrorCode::UnknownLeaderEpoch),
+        }
     }
 
     pub(crate) fn config(&self) -> Arc<TopicConfig> {
@@ -84,6 +100,16 @@ impl LocalTopic {
         let partition = self.partitions.get(index).and_then(Option::as_ref);
         partition.is_some_and(|p| p.log().is_some())
     }
+}
+
+/// The partition of a topic, if it is here.
+pub(crate) fn find(
+    topic: Option<&LocalTopic>,
+    index: PartitionIndex,
+) -> Result<&Arc<Partition>, ErrorCode> {
+    topic
+        .and_then(|t| t.partition(index))
+        .ok_or(ErrorCode::UnknownTopicOrPartition)
 }
 
 /// The table of this broker's partitions. Lookups are short reads under a lock.

@@ -13,7 +13,7 @@ use ottla_model::{BrokerId, ClusterId, Uuid};
 use ottla_runtime::Runtime;
 use ottla_runtime::disk::{Disk, Entry, File, Lock, OpenMode, SimDisk};
 
-use crate::Options;
+use crate::{Identity, Options};
 
 /// Allows every override.
 pub(crate) struct AnyConfig;
@@ -36,8 +36,16 @@ pub(crate) fn partition_dir() -> PathBuf {
     log_dir().join("__cluster_metadata-0")
 }
 
+pub(crate) fn identity(cluster: &str) -> Identity {
+    Identity {
+        node_id: BrokerId(1),
+        cluster_id: ClusterId(cluster.into()),
+        directory_id: Uuid([2; 16]),
+    }
+}
+
 pub(crate) fn options() -> Options {
-    Options::new(log_dir(), ClusterId("test".into()), Arc::new(AnyConfig))
+    Options::new(log_dir(), identity("test"), Arc::new(AnyConfig))
 }
 
 pub(crate) fn register() -> Command {
@@ -136,6 +144,9 @@ impl Disk for PowerCut {
     }
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         self.disk.free_bytes(path)
+    }
+    fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.disk.total_bytes(path)
     }
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         self.disk.lock(path)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ottla_metadata::{Command, Image, Refusal, Reply};
+use ottla_metadata::{Command, Image, Quorum, Refusal, Reply};
 use ottla_model::ErrorCode;
 use ottla_runtime::mailbox::Caller;
 use ottla_runtime::published::Published;
@@ -15,11 +15,20 @@ pub type Commands = Caller<Command, Result<Reply, Refusal>>;
 pub struct Handle {
     caller: Commands,
     published: Published<Image>,
+    quorum: Published<Quorum>,
 }
 
 impl Handle {
-    pub(crate) fn new(caller: Commands, published: Published<Image>) -> Self {
-        Handle { caller, published }
+    pub(crate) fn new(
+        caller: Commands,
+        published: Published<Image>,
+        quorum: Published<Quorum>,
+    ) -> Self {
+        Handle {
+            caller,
+            published,
+            quorum,
+        }
     }
 
     /// Asks for a change and waits until it is durable and visible in [`Handle::image`].
@@ -56,5 +65,11 @@ impl Handle {
     #[must_use]
     pub fn published(&self) -> Published<Image> {
         self.published.clone()
+    }
+
+    /// Where a broker sees who keeps the metadata.
+    #[must_use]
+    pub fn quorum(&self) -> Published<Quorum> {
+        self.quorum.clone()
     }
 }

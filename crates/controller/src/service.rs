@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ottla_config::NodeConfig;
 use ottla_metadata::{
-    CLUSTER_METADATA_TOPIC, Command, ConfigRules, Context, Defaults, Image, Record, Refusal, Reply,
-    decide,
+    CLUSTER_METADATA_TOPIC, Command, ConfigRules, Context, Defaults, Image, Quorum, Record,
+    Refusal, Reply, Voter, decide,
 };
-use ottla_model::{ClusterId, ErrorCode, LeaderEpoch, Offset};
+use ottla_model::{ErrorCode, LeaderEpoch, Offset};
 use ottla_runtime::mailbox::{Inbox, Responder, mailbox};
 use ottla_runtime::published::{Publisher, published};
 use ottla_runtime::{Runtime, Shutdown, disk};
@@ -17,6 +17,7 @@ use parking_lot::Mutex;
 use crate::batch;
 use crate::error::Error;
 use crate::handle::Handle;
+use crate::identity::Identity;
 use crate::rules::DeclaredRules;
 use crate::snapshot::{self, SnapshotId};
 use crate::store::{Appended, Store};
@@ -32,8 +33,8 @@ const RECORDS_PER_ROUND: usize = 20_000;
 pub struct Options {
     /// The folder in which `__cluster_metadata-0` lies (`metadata.log.dir`).
     pub log_dir: PathBuf,
-    /// The cluster, as [`crate::Identity`] says.
-    pub cluster_id: ClusterId,
+    /// Whose metadata it is.
+    pub identity: Identity,
     /// Properties that decisions depend on.
     pub defaults: Defaults,
     /// Which configuration overrides are allowed.
@@ -48,10 +49,10 @@ pub struct Options {
 impl Options {
     /// Options with Kafka's 20 MiB between snapshots, but no more than 20,000 records.
     #[must_use]
-    pub fn new(log_dir: PathBuf, cluster_id: ClusterId, rules: Arc<dyn ConfigRules>) -> Self {
+    pub fn new(log_dir: PathBuf, identity: Identity, rules: Arc<dyn ConfigRules>) -> Self {
         Options {
             log_dir,
-            cluster_id,
+            identity,
             defaults: Defaults::default(),
             rules,
             snapshot_after_bytes: 20 << 20,
@@ -61,7 +62,7 @@ impl Options {
 
     /// Options as a node's configuration says.
     #[must_use]
-    pub fn of_node(node: &Arc<NodeConfig>, cluster_id: ClusterId) -> Self {
+    pub fn of_node(node: &Arc<NodeConfig>, identity: Identity) -> Self {
         // At least one folder is configured: the configuration checks it.
         let log_dir = node.log_dirs.first().map(PathBuf::from).unwrap_or_default();
         let factor = node.broker.default_replication_factor;
@@ -73,7 +74,7 @@ impl Options {
             },
             ..Options::new(
                 log_dir,
-                cluster_id,
+                identity,
                 Arc::new(DeclaredRules::new(Arc::clone(node))),
             )
         }
@@ -146,7 +147,7 @@ impl Controller {
             options,
         };
         tracing::info!(
-            cluster_id = %service.options.cluster_id,
+            cluster_id = %service.options.identity.cluster_id,
             epoch,
             offset = service.image.metadata_offset(),
             topics = service.image.topic_count(),
@@ -155,7 +156,16 @@ impl Controller {
             took_ms = runtime.clock.monotonic_ms() - started_ms,
             "metadata loaded"
         );
-        Ok((service, Handle::new(caller, published)))
+        // Alone, a node elects itself: its term began when it read its own log.
+        let (_, quorum) = ottla_runtime::published::published(Quorum {
+            leader_id: service.options.identity.node_id,
+            leader_epoch: epoch,
+            voters: vec![Voter {
+                id: service.options.identity.node_id,
+                directory_id: service.options.identity.directory_id,
+            }],
+        });
+        Ok((service, Handle::new(caller, published, quorum)))
     }
 }
 
@@ -168,7 +178,7 @@ fn name_cluster(
     image: &mut Image,
     store: &mut Store,
 ) -> Result<(), Error> {
-    let command = Command::NameCluster(options.cluster_id.clone());
+    let command = Command::NameCluster(options.identity.cluster_id.clone());
     let foreign = |refusal: Refusal| Error::ForeignMetadata {
         path: dir.to_owned(),
         reason: refusal.message,

@@ -153,6 +153,16 @@ impl LogDir {
             .map_err(Error::io("measure", path))
     }
 
+    /// The size of the disk. Blocks.
+    pub fn total_bytes(&self) -> Result<u64, Error> {
+        let path = &self.0.path;
+        self.0
+            .context
+            .disk
+            .total_bytes(path)
+            .map_err(Error::io("measure", path))
+    }
+
     /// The partitions with a folder that were not opened: of topics that no longer exist, when all
     /// others are open.
     #[must_use]

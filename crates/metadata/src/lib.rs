@@ -26,6 +26,7 @@ mod fixture;
 mod image;
 mod mutations;
 mod placement;
+mod quorum;
 mod record;
 mod snapshot;
 
@@ -45,6 +46,7 @@ pub use diff::{Delta, TopicChange};
 pub use error::Error;
 pub use image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage};
 pub use mutations::MutationAllowance;
+pub use quorum::{Quorum, Voter};
 pub use record::{
     ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, Endpoint, PartitionRecord,
     ProducerIdsRecord, Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,

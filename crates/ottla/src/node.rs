@@ -182,7 +182,7 @@ async fn start_controller(
     config: &Arc<NodeConfig>,
     identity: &Identity,
 ) -> anyhow::Result<MetadataAccess> {
-    let options = ottla_controller::Options::of_node(config, identity.cluster_id.clone());
+    let options = ottla_controller::Options::of_node(config, identity.clone());
     let doors = runtime.clone();
     let open = move || Controller::open(&doors, options);
     let (service, handle) = runtime.tasks.blocking(open).await?;
@@ -190,5 +190,6 @@ async fn start_controller(
     Ok(MetadataAccess {
         commands: handle.caller(),
         image: handle.published(),
+        quorum: handle.quorum(),
     })
 }

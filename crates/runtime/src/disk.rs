@@ -66,6 +66,8 @@ pub trait Disk: Send + Sync {
     fn exists(&self, path: &Path) -> bool;
     /// The bytes that the file system of `path` still has room for.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// The size of the file system of `path`.
+    fn total_bytes(&self, path: &Path) -> io::Result<u64>;
     /// Takes the lock file `path` for this process, or fails with `WouldBlock` when another
     /// process holds it.
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>>;

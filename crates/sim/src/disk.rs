@@ -223,6 +223,10 @@ impl Disk for NodeDisk {
         self.look(|| self.0.below.free_bytes(path))
     }
 
+    fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.look(|| self.0.below.total_bytes(path))
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         self.look(|| self.0.below.lock(path))
     }

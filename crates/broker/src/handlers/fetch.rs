@@ -21,6 +21,7 @@ use ottla_wire::messages::{FetchRequest, FetchResponse};
 use crate::context::{Answer, Ctx};
 use crate::errors;
 use crate::fetch_sessions::{FetchContext, SessionRequest, TopicKey, Wanted};
+use crate::partitions;
 
 /// From this version on topics are named by id (KIP-516).
 const BY_ID: i16 = 13;
@@ -151,20 +152,9 @@ fn find(ctx: &Ctx, wanted: &Wanted) -> Result<Log, ErrorCode> {
         ),
     };
     let topic = topic.ok_or(missing)?;
-    let partition = topic
-        .partition(wanted.partition)
-        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let epoch = partition.leader_epoch();
-    match wanted.current_leader_epoch {
-        -1 => {}
-        known if known < epoch => return Err(ErrorCode::FencedLeaderEpoch),
-        known if known > epoch => return Err(ErrorCode::UnknownLeaderEpoch),
-        _ => {}
-    }
-    partition
-        .log()
-        .cloned()
-        .ok_or(ErrorCode::NotLeaderOrFollower)
+    let partition = partitions::find(Some(&topic), wanted.partition)?;
+    partition.check_leader_epoch(wanted.current_leader_epoch)?;
+    partition.ready_log().cloned()
 }
 
 /// One reading of all partitions.

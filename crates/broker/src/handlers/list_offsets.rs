@@ -14,7 +14,7 @@ use ottla_wire::messages::{ListOffsetsRequest, ListOffsetsResponse};
 
 use crate::context::{Answer, Ctx};
 use crate::errors;
-use crate::partitions::LocalTopic;
+use crate::partitions::{self, LocalTopic};
 
 /// The end of what can be read: the high watermark.
 const LATEST: i64 = -1;
@@ -95,17 +95,10 @@ async fn lookup(
     if !is_supported(wanted.timestamp, ctx.version) {
         return Err(ErrorCode::UnsupportedVersion);
     }
-    let partition = topic
-        .and_then(|t| t.partition(wanted.partition_index))
-        .ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let log = partition.log().ok_or(ErrorCode::NotLeaderOrFollower)?;
+    let partition = partitions::find(topic, wanted.partition_index)?;
+    let log = partition.ready_log()?;
     let leader_epoch = partition.leader_epoch();
-    match wanted.current_leader_epoch {
-        -1 => {}
-        known if known < leader_epoch => return Err(ErrorCode::FencedLeaderEpoch),
-        known if known > leader_epoch => return Err(ErrorCode::UnknownLeaderEpoch),
-        _ => {}
-    }
+    partition.check_leader_epoch(wanted.current_leader_epoch)?;
     let at = |offset| {
         Ok(Found {
             timestamp: -1,

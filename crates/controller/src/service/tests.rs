@@ -3,7 +3,7 @@ use ottla_runtime::Service as _;
 use ottla_runtime::disk::SimDisk;
 
 use super::*;
-use crate::fixture::{PowerCut, create, options, partition_dir, register, runtime};
+use crate::fixture::{PowerCut, create, identity, options, partition_dir, register, runtime};
 
 /// A controller that runs until the returned shutdown is announced.
 struct Running {
@@ -63,7 +63,7 @@ async fn a_reply_comes_when_the_change_is_visible_and_durable() {
     disk.crash();
     let (_, handle) = Controller::open(&runtime(disk), options()).unwrap();
     assert_eq!(handle.image(), image);
-    assert_eq!(image.cluster_id(), Some(&options().cluster_id));
+    assert_eq!(image.cluster_id(), Some(&options().identity.cluster_id));
 }
 
 #[tokio::test]
@@ -261,7 +261,7 @@ async fn the_metadata_of_another_cluster_is_refused_with_both_names() {
     let disk = SimDisk::new(1);
     Controller::open(&runtime(disk.clone()), options()).unwrap();
     let other = Options {
-        cluster_id: ClusterId("other".into()),
+        identity: identity("other"),
         ..options()
     };
     let error = Controller::open(&runtime(disk), other)
@@ -274,7 +274,7 @@ async fn the_metadata_of_another_cluster_is_refused_with_both_names() {
 #[tokio::test]
 async fn options_follow_the_configuration_of_the_node() {
     let loaded = ottla_config::NodeConfig::load(ottla_config::Sources::default()).unwrap();
-    let options = Options::of_node(&Arc::new(loaded.config), ClusterId("test".into()));
+    let options = Options::of_node(&Arc::new(loaded.config), identity("test"));
     assert_eq!(options.defaults, Defaults::default());
     assert!(
         options.log_dir.ends_with("ottla-data"),

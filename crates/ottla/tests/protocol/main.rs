@@ -2,6 +2,7 @@
 //! version, and Kafka's own errors.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod admin;
 mod configs;
 mod configuration;
 mod deleting;

@@ -372,6 +372,10 @@ impl Disk for SimDisk {
         Ok(state.capacity_bytes.saturating_sub(state.used_bytes()))
     }
 
+    fn total_bytes(&self, _path: &Path) -> io::Result<u64> {
+        Ok(self.0.lock().capacity_bytes)
+    }
+
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         let mut state = self.0.lock();
         if state.locks.contains_key(path) {

@@ -49,6 +49,7 @@ fn conformance(disk: &dyn Disk, root: &Path) {
     disk.remove_dir_all(&root.join("a")).unwrap();
     assert!(!disk.exists(&root.join("a/c/g")));
     assert!(disk.free_bytes(root).unwrap() > 0);
+    assert!(disk.total_bytes(root).unwrap() >= disk.free_bytes(root).unwrap());
 }
 
 #[test]
