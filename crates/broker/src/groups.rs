@@ -7,6 +7,7 @@
 //!    └──────────────── reply ───────────────┘  └────────── durable ──────────────┘
 //! ```
 
+mod cluster;
 mod shard;
 
 use std::collections::BTreeMap;

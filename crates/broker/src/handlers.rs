@@ -6,6 +6,8 @@
 mod alter_client_quotas;
 mod alter_configs;
 mod api_versions;
+mod consumer_group_describe;
+mod consumer_group_heartbeat;
 mod create_partitions;
 mod create_topics;
 mod delete_groups;
@@ -98,6 +100,8 @@ registry! {
     AlterClientQuotas => alter_client_quotas,
     DescribeCluster => describe_cluster,
     ListConfigResources => list_config_resources,
+    ConsumerGroupHeartbeat => consumer_group_heartbeat,
+    ConsumerGroupDescribe => consumer_group_describe,
     DescribeTopicPartitions => describe_topic_partitions,
 }
 

@@ -273,6 +273,51 @@ declare_properties! {
         group_max_size: i32 = "2147483647", "group.max.size",
             AtLeast(1), Count, Restart, Works;
             "The most members of a group."
+        group_consumer_session_timeout_ms: i32 = "45000", "group.consumer.session.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How long a member of a consumer group may stay silent."
+        group_consumer_min_session_timeout_ms: i32 = "45000",
+            "group.consumer.min.session.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "The shortest session timeout that a consumer group's own configuration may have."
+        group_consumer_max_session_timeout_ms: i32 = "60000",
+            "group.consumer.max.session.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "The longest session timeout that a consumer group's own configuration may have."
+        group_consumer_heartbeat_interval_ms: i32 = "5000",
+            "group.consumer.heartbeat.interval.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How often members of a consumer group are told to send a heartbeat."
+        group_consumer_min_heartbeat_interval_ms: i32 = "5000",
+            "group.consumer.min.heartbeat.interval.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "The shortest heartbeat interval that a consumer group's own configuration may have."
+        group_consumer_max_heartbeat_interval_ms: i32 = "15000",
+            "group.consumer.max.heartbeat.interval.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "The longest heartbeat interval that a consumer group's own configuration may have."
+        group_consumer_assignment_interval_ms: i32 = "1000",
+            "group.consumer.assignment.interval.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "The least time from one target assignment of a consumer group to its next."
+        group_consumer_min_assignment_interval_ms: i32 = "0",
+            "group.consumer.min.assignment.interval.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "The shortest assignment interval that a consumer group's own configuration may have."
+        group_consumer_max_assignment_interval_ms: i32 = "15000",
+            "group.consumer.max.assignment.interval.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "The longest assignment interval that a consumer group's own configuration may have."
+        group_consumer_max_size: i32 = "2147483647", "group.consumer.max.size",
+            AtLeast(1), Count, Restart, Works;
+            "The most members of a consumer group."
+        group_consumer_assignors: Vec<String> = "uniform,range", "group.consumer.assignors",
+            OneOf(&["uniform", "range"]), None, Restart, Works;
+            "The assignors that members may choose; the first one is for those that do not."
+        group_consumer_migration_policy: String = "bidirectional",
+            "group.consumer.migration.policy",
+            OneOf(&["bidirectional", "upgrade", "downgrade", "disabled"]), None, Restart, Works;
+            "Which way a group with members may change between the classic protocol and the new one."
         offsets_retention_minutes: i32 = "10080", "offsets.retention.minutes",
             AtLeast(1), Minutes, Restart, Works;
             "How long a group's offsets are kept once it has no members."

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ottla_model::{ErrorCode, PartitionIndex, TimestampMs};
 
+use crate::consumer::commit::CommitScope;
 use crate::coordinator::Coordinator;
 use crate::effect::{Producer, Token};
 use crate::error::append_error;
@@ -19,34 +20,41 @@ use crate::state::GroupState;
 type Offsets = Vec<(Arc<str>, PartitionIndex, CommittedOffset)>;
 
 /// Who commits.
-struct Committer<'a> {
-    generation_id: i32,
-    member_id: &'a str,
-    group_instance_id: Option<&'a str>,
-    is_transactional: bool,
+pub(crate) struct Committer<'a> {
+    /// The generation, or the epoch of a member of the new protocol.
+    pub(crate) generation_id: i32,
+    pub(crate) member_id: &'a str,
+    pub(crate) group_instance_id: Option<&'a str>,
+    pub(crate) is_transactional: bool,
 }
 
 impl Coordinator {
     pub(crate) fn commit(&mut self, token: Token, request: &OffsetCommitRequest) {
-        if let Err(error) = self.validate_commit(request) {
-            self.refuse_commit(token, &request.topics, error);
-            return;
-        }
+        let scope = match self.validate_commit(request) {
+            Ok(scope) => scope,
+            Err(error) => {
+                self.refuse_commit(token, &request.topics, error);
+                return;
+            }
+        };
         let now_ms = self.out.now_ms;
         let expire_timestamp_ms = request
             .retention_time_ms
             .filter(|&retention_ms| retention_ms >= 0)
             .map(|retention_ms| now_ms.saturating_add(retention_ms));
-        let (response, offsets) = self.take_offsets(&request.topics, expire_timestamp_ms);
+        let (response, offsets) = self.take_offsets(&scope, &request.topics, expire_timestamp_ms);
         self.append_commit(token, None, &request.group_id, response, offsets);
     }
 
     pub(crate) fn commit_in_transaction(&mut self, token: Token, request: &TxnOffsetCommitRequest) {
-        if let Err(error) = self.validate_txn_commit(request) {
-            self.refuse_commit(token, &request.topics, error);
-            return;
-        }
-        let (response, offsets) = self.take_offsets(&request.topics, None);
+        let scope = match self.validate_txn_commit(request) {
+            Ok(scope) => scope,
+            Err(error) => {
+                self.refuse_commit(token, &request.topics, error);
+                return;
+            }
+        };
+        let (response, offsets) = self.take_offsets(&scope, &request.topics, None);
         let producer = Some(request.producer);
         self.append_commit(token, producer, &request.group_id, response, offsets);
     }
@@ -60,6 +68,7 @@ impl Coordinator {
     /// is durable.
     fn take_offsets(
         &self,
+        scope: &CommitScope,
         asked: &[CommitTopic],
         expire_timestamp_ms: Option<TimestampMs>,
     ) -> (OffsetCommitResponse, Offsets) {
@@ -70,6 +79,10 @@ impl Coordinator {
         for topic in asked {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for partition in &topic.partitions {
+                if let Err(error) = scope.check(topic.topic_id, partition.partition) {
+                    partitions.push((partition.partition, error));
+                    continue;
+                }
                 let metadata = partition.metadata.clone().unwrap_or_else(|| "".into());
                 if is_longer(&metadata, len_max) || !fits(&metadata) {
                     partitions.push((partition.partition, ErrorCode::OffsetMetadataTooLarge));
@@ -128,41 +141,53 @@ impl Coordinator {
         self.out.append_of(producer, group_id, &records, held);
     }
 
-    fn validate_commit(&mut self, request: &OffsetCommitRequest) -> Result<(), ErrorCode> {
+    fn validate_commit(&mut self, request: &OffsetCommitRequest) -> Result<CommitScope, ErrorCode> {
         check_fit(&request.group_id, &request.topics)?;
-        let Some(group) = self.groups.get(&request.group_id) else {
-            return unknown_group(request.generation_id, request.reports_unknown_group);
-        };
-        group.validate_commit(&Committer {
+        let committer = Committer {
             generation_id: request.generation_id,
             member_id: &request.member_id,
             group_instance_id: request.group_instance_id.as_deref(),
             is_transactional: false,
-        })?;
+        };
+        if let Some(group) = self.consumers.get(&request.group_id) {
+            return group.check_commit(&committer, request.reports_unknown_group);
+        }
+        let Some(group) = self.groups.get(&request.group_id) else {
+            return unknown_group(request.generation_id, request.reports_unknown_group);
+        };
+        group.validate_commit(&committer)?;
         if matches!(
             group.state,
             GroupState::Stable | GroupState::PreparingRebalance
         ) {
             group.renew_session(&mut self.out, &request.member_id);
         }
-        Ok(())
+        Ok(CommitScope::All)
     }
 
     /// As in Kafka, a commit in a transaction keeps no session alive.
-    fn validate_txn_commit(&self, request: &TxnOffsetCommitRequest) -> Result<(), ErrorCode> {
+    fn validate_txn_commit(
+        &self,
+        request: &TxnOffsetCommitRequest,
+    ) -> Result<CommitScope, ErrorCode> {
         if request.group_id.is_empty() {
             return Err(ErrorCode::InvalidGroupId);
         }
         check_fit(&request.group_id, &request.topics)?;
-        let Some(group) = self.groups.get(&request.group_id) else {
-            return unknown_group(request.generation_id, request.reports_unknown_group);
-        };
-        group.validate_commit(&Committer {
+        let committer = Committer {
             generation_id: request.generation_id,
             member_id: &request.member_id,
             group_instance_id: request.group_instance_id.as_deref(),
             is_transactional: true,
-        })
+        };
+        if let Some(group) = self.consumers.get(&request.group_id) {
+            return group.check_commit(&committer, request.reports_unknown_group);
+        }
+        let Some(group) = self.groups.get(&request.group_id) else {
+            return unknown_group(request.generation_id, request.reports_unknown_group);
+        };
+        group.validate_commit(&committer)?;
+        Ok(CommitScope::All)
     }
 }
 
@@ -177,9 +202,12 @@ fn check_fit(group_id: &str, topics: &[CommitTopic]) -> Result<(), ErrorCode> {
 }
 
 /// A consumer that only stores offsets needs no group; the durable commit makes one.
-fn unknown_group(generation_id: i32, reports_unknown_group: bool) -> Result<(), ErrorCode> {
+fn unknown_group(
+    generation_id: i32,
+    reports_unknown_group: bool,
+) -> Result<CommitScope, ErrorCode> {
     if generation_id < 0 {
-        Ok(())
+        Ok(CommitScope::All)
     } else if reports_unknown_group {
         Err(ErrorCode::GroupIdNotFound)
     } else {
@@ -222,7 +250,7 @@ fn is_longer(text: &str, len_max: usize) -> bool {
     text.len() > len_max && text.encode_utf16().count() > len_max
 }
 
-fn error_response(topics: &[CommitTopic], error: ErrorCode) -> OffsetCommitResponse {
+pub(crate) fn error_response(topics: &[CommitTopic], error: ErrorCode) -> OffsetCommitResponse {
     let topics = topics.iter().map(|topic| CommittedTopic {
         topic: topic.topic.clone(),
         topic_id: topic.topic_id,

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use ottla_model::{ErrorCode, TimestampMs};
 
+use crate::consumer::cluster::{Cluster, NoTopics};
+use crate::consumer::group::ConsumerGroup;
+use crate::consumer::lane::{Lane, Work};
 use crate::effect::{Effect, Token};
 use crate::fetch_offsets::ParkedFetch;
 use crate::group::Group;
@@ -34,7 +37,12 @@ use crate::timers::TimerKey;
 /// and if they cannot be written it does not happen.
 #[derive(Debug)]
 pub struct Coordinator {
+    /// The classic groups.
     pub(crate) groups: BTreeMap<Arc<str>, Group>,
+    /// The groups of the new protocol (KIP-848); no group is in both.
+    pub(crate) consumers: BTreeMap<Arc<str>, ConsumerGroup>,
+    pub(crate) lanes: BTreeMap<Arc<str>, Lane>,
+    pub(crate) cluster: Arc<dyn Cluster>,
     pub(crate) offsets: Offsets,
     pub(crate) out: Outbox,
     pub(crate) parked_fetches: Vec<ParkedFetch>,
@@ -63,6 +71,9 @@ impl Coordinator {
     pub fn new(options: Options) -> Self {
         Coordinator {
             groups: BTreeMap::new(),
+            consumers: BTreeMap::new(),
+            lanes: BTreeMap::new(),
+            cluster: Arc::new(NoTopics),
             offsets: Offsets::default(),
             out: Outbox::new(options),
             parked_fetches: Vec::new(),
@@ -80,6 +91,23 @@ impl Coordinator {
         random: [u8; 16],
     ) -> Vec<Effect> {
         self.out.begin(now_ms);
+        match request.group_of_lane() {
+            Some(group_id) if request.needs_lane() || self.has_lane(&group_id) => {
+                self.enqueue(&group_id, Work::Request(token, request, random));
+            }
+            _ => self.dispatch(token, request, random),
+        }
+        self.finish()
+    }
+
+    /// Tells what the cluster looks like now. Consumer groups compare it with what they know at
+    /// their members' next heartbeats.
+    pub fn set_cluster(&mut self, cluster: Arc<dyn Cluster>) {
+        self.cluster = cluster;
+    }
+
+    /// Handles a request at once.
+    pub(crate) fn dispatch(&mut self, token: Token, request: Request, random: [u8; 16]) {
         match request {
             Request::Join(request) => self.join(token, &request, random),
             Request::Sync(request) => {
@@ -122,8 +150,16 @@ impl Coordinator {
             // The marker must be there whether or not offsets are pending: the log, too, holds
             // back what lies behind an open transaction.
             Request::EndTransaction(request) => self.out.append_marker(token, request),
+            Request::ConsumerDescribe(group_id) => {
+                let group = self.describe_consumer_group(&group_id);
+                self.out.reply(token, Response::ConsumerDescribe(group));
+            }
+            Request::ConsumerHeartbeat(request) => {
+                let group_id = request.group_id.clone();
+                let request = Request::ConsumerHeartbeat(request);
+                self.enqueue(&group_id, Work::Request(token, request, random));
+            }
         }
-        self.finish()
     }
 
     /// Fires what is due at `now_ms`: ended sessions, join and sync deadlines, expired offsets.
@@ -133,27 +169,28 @@ impl Coordinator {
             if !self.out.timers.take_due(&key, now_ms) {
                 continue;
             }
-            let out = &mut self.out;
-            match &key {
-                TimerKey::Expiry => self.on_expiry_timer(),
-                TimerKey::Join { group } => {
-                    if let Some(group) = self.groups.get_mut(group) {
-                        group.on_join_timer(out);
-                    }
+            match key.group().cloned() {
+                Some(group_id) if self.has_lane(&group_id) => {
+                    self.enqueue(&group_id, Work::Timer(key));
                 }
-                TimerKey::Sync { group } => {
-                    if let Some(group) = self.groups.get_mut(group) {
-                        group.on_sync_timer(out);
-                    }
-                }
-                TimerKey::Session { group, member } => {
-                    if let Some(group) = self.groups.get_mut(group) {
-                        group.on_session_timer(out, member);
-                    }
-                }
+                _ => self.fire(&key),
             }
         }
         self.finish()
+    }
+
+    /// Does what falls due for a classic group, or for all.
+    pub(crate) fn fire(&mut self, key: &TimerKey) {
+        let out = &mut self.out;
+        let group = key.group().and_then(|group| self.groups.get_mut(group));
+        match (key, group) {
+            (TimerKey::Expiry, _) => self.on_expiry_timer(),
+            (TimerKey::Join { .. }, Some(group)) => group.on_join_timer(out),
+            (TimerKey::Sync { .. }, Some(group)) => group.on_sync_timer(out),
+            (TimerKey::Session { member, .. }, Some(group)) => group.on_session_timer(out, member),
+            // The others are of consumer groups, and of no one when that is gone.
+            _ => {}
+        }
     }
 
     /// When [`Coordinator::tick`] has something to do next; a time in the past means now.
@@ -184,6 +221,11 @@ impl Coordinator {
                 .or_default() += 1;
             counts.members += group.members.len();
         }
+        for group in self.consumers.values() {
+            let state = group.state().name();
+            *counts.groups_by_state.entry(state).or_default() += 1;
+            counts.members += group.members.len();
+        }
         counts
     }
 
@@ -198,20 +240,26 @@ impl Coordinator {
         }
     }
 
+    /// What is wrong with a JoinGroup whatever the group is.
+    pub(crate) fn check_join(&self, request: &JoinRequest) -> Result<(), ErrorCode> {
+        let options = &self.out.options;
+        let allowed = options.session_timeout_ms_min..=options.session_timeout_ms_max;
+        if request.group_id.is_empty() || !records::fits(&request.group_id) {
+            Err(ErrorCode::InvalidGroupId)
+        } else if !request.fits_records() {
+            Err(ErrorCode::InvalidRequest)
+        } else if !allowed.contains(&request.session_timeout_ms) {
+            Err(ErrorCode::InvalidSessionTimeout)
+        } else {
+            Ok(())
+        }
+    }
+
     fn join(&mut self, token: Token, request: &JoinRequest, random: [u8; 16]) {
         let group_id = &request.group_id;
+        let checked = self.check_join(request);
         let out = &mut self.out;
-        let allowed = out.options.session_timeout_ms_min..=out.options.session_timeout_ms_max;
-        if group_id.is_empty() || !records::fits(group_id) {
-            reply_error(out, token, ErrorCode::InvalidGroupId, &request.member_id);
-            return;
-        }
-        if !request.fits_records() {
-            reply_error(out, token, ErrorCode::InvalidRequest, &request.member_id);
-            return;
-        }
-        if !allowed.contains(&request.session_timeout_ms) {
-            let error = ErrorCode::InvalidSessionTimeout;
+        if let Err(error) = checked {
             reply_error(out, token, error, &request.member_id);
             return;
         }
@@ -241,6 +289,10 @@ impl Coordinator {
     pub(crate) fn finish(&mut self) -> Vec<Effect> {
         if cfg!(debug_assertions) {
             self.groups.values().for_each(Group::assert_consistent);
+            let consumers = self.consumers.values();
+            consumers.for_each(ConsumerGroup::assert_consistent);
+            let in_both = |id| self.groups.contains_key(id);
+            assert!(!self.consumers.keys().any(in_both), "a group has two types");
         }
         self.out.take_effects()
     }

@@ -74,7 +74,7 @@ impl Coordinator {
     }
 
     /// The partitions for which the group has, or is about to have, an offset.
-    fn offsets_of(&self, group_id: &Arc<str>) -> BTreeSet<(Arc<str>, PartitionIndex)> {
+    pub(crate) fn offsets_of(&self, group_id: &Arc<str>) -> BTreeSet<(Arc<str>, PartitionIndex)> {
         let mut places = BTreeSet::new();
         for (topic, partitions) in self.offsets.group(group_id).into_iter().flatten() {
             places.extend(partitions.keys().map(|p| (topic.clone(), *p)));
@@ -106,7 +106,10 @@ impl Coordinator {
         let mut topics = Vec::with_capacity(request.topics.len());
         for OffsetDeleteTopic { topic, partitions } in &request.topics {
             let group = self.groups.get(group_id);
-            let error = if group.is_some_and(|group| group.is_subscribed_to(topic)) {
+            let consumers = self.consumers.get(group_id);
+            let is_read = group.is_some_and(|group| group.is_subscribed_to(topic))
+                || consumers.is_some_and(|group| group.subscribed_topics().contains(topic));
+            let error = if is_read {
                 ErrorCode::GroupSubscribedToTopic
             } else {
                 let named = partitions.iter().map(|p| (topic.clone(), *p));
@@ -137,6 +140,9 @@ impl Coordinator {
     fn validate_offset_delete(&self, group_id: &str) -> Result<(), ErrorCode> {
         if group_id.is_empty() {
             return Err(ErrorCode::InvalidGroupId);
+        }
+        if self.consumers.contains_key(group_id) {
+            return Ok(());
         }
         let group = self.groups.get(group_id);
         let group = group.ok_or(ErrorCode::GroupIdNotFound)?;

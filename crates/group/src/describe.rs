@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ottla_model::ErrorCode;
 
+use crate::consumer::embedded;
 use crate::coordinator::Coordinator;
 use crate::group::Group;
 use crate::request::{DescribeRequest, ListRequest};
@@ -12,12 +13,21 @@ use crate::state::GroupState;
 
 /// Kafka's name of this kind of group (KIP-848).
 const CLASSIC: &str = "Classic";
+/// And of the other.
+const CONSUMER: &str = "Consumer";
 
 impl Coordinator {
     pub(crate) fn describe(&self, request: &DescribeRequest) -> DescribedGroup {
         let group_id = &request.group_id;
         match self.groups.get(group_id) {
             Some(group) => group.describe(),
+            None if self.consumers.contains_key(group_id) && request.reports_unknown_group => {
+                DescribedGroup {
+                    error: ErrorCode::GroupIdNotFound,
+                    error_message: Some(format!("Group {group_id} is not a classic group.")),
+                    ..unknown(group_id)
+                }
+            }
             None if request.reports_unknown_group => DescribedGroup {
                 error: ErrorCode::GroupIdNotFound,
                 error_message: Some(format!("Group {group_id} not found.")),
@@ -31,23 +41,31 @@ impl Coordinator {
         let matches = |filter: &[String], name: &str| {
             filter.is_empty() || filter.iter().any(|f| f.trim().eq_ignore_ascii_case(name))
         };
-        if !matches(&request.types, CLASSIC) {
-            return Vec::new();
-        }
-        self.groups
-            .values()
+        let classic = self.groups.values();
+        let classic = classic
+            .filter(|_| matches(&request.types, CLASSIC))
             .filter(|group| matches(&request.states, group.state.name()))
             .map(|group| ListedGroup {
                 group_id: group.id.clone(),
                 protocol_type: group.protocol_type.clone().unwrap_or_else(|| "".into()),
                 state: group.state.name(),
                 group_type: CLASSIC,
-            })
-            .collect()
+            });
+        let consumers = self.consumers.values();
+        let consumers = consumers
+            .filter(|_| matches(&request.types, CONSUMER))
+            .filter(|group| matches(&request.states, group.state().name()))
+            .map(|group| ListedGroup {
+                group_id: group.id.clone(),
+                protocol_type: embedded::CONSUMER.into(),
+                state: group.state().name(),
+                group_type: CONSUMER,
+            });
+        classic.chain(consumers).collect()
     }
 }
 
-fn unknown(group_id: &Arc<str>) -> DescribedGroup {
+pub(crate) fn unknown(group_id: &Arc<str>) -> DescribedGroup {
     DescribedGroup {
         error: ErrorCode::None,
         error_message: None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_model::{PartitionIndex, TimestampMs, TopicId};
 
+use crate::consumer::lane::Work;
 use crate::coordinator::Coordinator;
 use crate::effect::Effect;
 use crate::group::Group;
@@ -85,6 +86,10 @@ impl Coordinator {
                 self.expire_group(&group_id);
             }
         }
+        let consumer_ids: Vec<Arc<str>> = self.consumers.keys().cloned().collect();
+        for group_id in consumer_ids {
+            self.enqueue(&group_id, Work::Expire);
+        }
         self.schedule_expiry();
     }
 
@@ -117,7 +122,7 @@ impl Coordinator {
 
     /// Appends tombstones. A group that goes is dead until that is durable: whoever asks for it
     /// meanwhile is told to try again.
-    fn remove_offsets(
+    pub(crate) fn remove_offsets(
         &mut self,
         group_id: &Arc<str>,
         offsets: Vec<(Arc<str>, PartitionIndex)>,

@@ -54,7 +54,18 @@ impl Coordinator {
 
     /// A group that does not exist has no offsets, which is no error.
     fn fetched(&self, request: &OffsetFetchRequest) -> OffsetFetchResponse {
-        let known = self.groups.contains_key(&request.group_id);
+        if let Some(group) = self.consumers.get(&request.group_id) {
+            let checked = group.check_fetch(request.member_id.as_ref(), request.member_epoch);
+            if let Err(error) = checked {
+                return OffsetFetchResponse {
+                    group_id: request.group_id.clone(),
+                    error,
+                    topics: Vec::new(),
+                };
+            }
+        }
+        let known = self.groups.contains_key(&request.group_id)
+            || self.consumers.contains_key(&request.group_id);
         let offsets = self.offsets.group(&request.group_id).filter(|_| known);
         let mut topics: Vec<FetchedTopic> = match &request.topics {
             Some(topics) => topics.iter().map(|t| fetched_topic(offsets, t)).collect(),

@@ -1,5 +1,6 @@
-//! The coordinator of classic consumer groups as a pure state machine: who is a member, who leads,
-//! what each member reads, and which offsets are committed.
+//! The coordinator of consumer groups as a pure state machine: who is a member, who leads, what
+//! each member reads, and which offsets are committed. Groups of the classic protocol are in the
+//! modules of this level, those of the new one (KIP-848) in `consumer`.
 //!
 //! One [`Coordinator`] holds all groups of one partition of `__consumer_offsets`
 //! ([`partition_for`] says which groups these are). Requests, the time and the log's answers go
@@ -37,6 +38,7 @@
 //! effects in the same order.
 
 mod commit;
+mod consumer;
 mod coordinator;
 mod delete;
 mod describe;
@@ -70,6 +72,13 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
+pub use consumer::assignor::{Assignment, Assignor};
+pub use consumer::cluster::{Cluster, GroupOverrides, TopicInfo};
+pub use consumer::options::{ConsumerOptions, MigrationPolicy};
+pub use consumer::request::{
+    ConsumerHeartbeatRequest, ConsumerHeartbeatResponse, DescribedConsumerGroup,
+    DescribedConsumerMember, DescribedPartitions,
+};
 pub use coordinator::{Coordinator, Counts};
 pub use effect::{AppendId, Effect, KeyValue, Notice, Producer, Token};
 pub use error::Error;

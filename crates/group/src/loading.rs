@@ -4,16 +4,22 @@ use std::sync::Arc;
 
 use ottla_model::{ErrorCode, ProducerId, TimestampMs};
 
-use crate::commit::failed_response;
+use crate::commit::{error_response, failed_response};
+use crate::consumer::lane::{Work, begin_sessions, failed};
+use crate::consumer::request::{ConsumerHeartbeatResponse, DescribedConsumerGroup};
 use crate::coordinator::Coordinator;
 use crate::delete::failed_offset_delete;
+use crate::describe::unknown;
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::group::Group;
 use crate::offsets::Offsets;
 use crate::outbox::{Held, Pending};
 use crate::records::{self, Record};
-use crate::response::{JoinResponse, LeaveResponse, OffsetFetchResponse, Response, SyncResponse};
+use crate::request::Request;
+use crate::response::{
+    DescribedGroup, JoinResponse, LeaveResponse, OffsetFetchResponse, Response, SyncResponse,
+};
 
 impl Coordinator {
     /// Takes one record while the partition is read, in the order of the offsets. Records of kinds
@@ -51,11 +57,9 @@ impl Coordinator {
                 value: Some(offset),
             } => {
                 // A group that only stores offsets has no record of its own.
-                self.groups
-                    .entry(group_id.clone())
-                    .or_insert_with(|| Group::new(group_id.clone(), None));
                 self.offsets
                     .put(producer_id, &group_id, &topic, partition, offset);
+                self.keep_offsets(&group_id);
             }
             Record::Offset {
                 group_id,
@@ -78,6 +82,18 @@ impl Coordinator {
             } => {
                 self.groups.remove(&group_id);
             }
+            Record::Consumer(group_id, record) => self.apply_consumer(&group_id, record),
+        }
+    }
+
+    /// Makes the group that holds offsets and nothing else, if there is no other of this name.
+    pub(crate) fn keep_offsets(&mut self, group_id: &Arc<str>) {
+        let offsets = &self.offsets;
+        let has_some = offsets.group(group_id).is_some() || offsets.pending().has_group(group_id);
+        if has_some && !self.consumers.contains_key(group_id) {
+            self.groups
+                .entry(group_id.clone())
+                .or_insert_with(|| Group::new(group_id.clone(), None));
         }
     }
 
@@ -97,6 +113,9 @@ impl Coordinator {
                     format!("it has {members} members, more than group.max.size={size_max}");
                 group.prepare_rebalance(out, reason);
             }
+        }
+        for group in self.consumers.values() {
+            begin_sessions(group, &mut self.out, &*self.cluster);
         }
         self.schedule_expiry();
         self.finish()
@@ -134,6 +153,14 @@ impl Coordinator {
                     let response = Response::Leave(LeaveResponse { error, members });
                     self.out.reply(token, response);
                 }
+                Held::Consumer(batch) => {
+                    for (token, response) in batch.replies {
+                        self.out.reply(token, failed(response, error));
+                    }
+                    if let Some((token, request, _)) = batch.retry {
+                        self.out.reply(token, refusal(request, error));
+                    }
+                }
                 Held::Deletion {
                     deletion: Some(deletion),
                     ..
@@ -148,6 +175,14 @@ impl Coordinator {
                 | Held::Deletion { deletion: None, .. } => {}
             }
         }
+        for lane in std::mem::take(&mut self.lanes).into_values() {
+            for work in lane.queue {
+                if let Work::Request(token, request, _) = work {
+                    self.out.reply(token, refusal(request, error));
+                }
+            }
+        }
+        self.consumers.clear();
         for mut group in std::mem::take(&mut self.groups).into_values() {
             let ids: Vec<Arc<str>> = group.members.keys().cloned().collect();
             for id in ids {
@@ -160,5 +195,39 @@ impl Coordinator {
         self.out.timers.clear();
         self.out.forget_in_flight();
         self.out.take_effects()
+    }
+}
+
+/// The answer to a request that has not even begun.
+pub(crate) fn refusal(request: Request, error: ErrorCode) -> Response {
+    match request {
+        Request::Join(r) => Response::Join(JoinResponse::error(error, r.member_id)),
+        Request::Sync(_) => Response::Sync(SyncResponse::error(error)),
+        Request::Heartbeat(_) => Response::Heartbeat(error),
+        Request::Leave(_) => {
+            let members = Vec::new();
+            Response::Leave(LeaveResponse { error, members })
+        }
+        Request::OffsetCommit(r) => Response::OffsetCommit(error_response(&r.topics, error)),
+        Request::TxnOffsetCommit(r) => Response::OffsetCommit(error_response(&r.topics, error)),
+        Request::DeleteGroup(_) => Response::DeleteGroup(error),
+        Request::OffsetDelete(_) => failed_offset_delete(error),
+        Request::EndTransaction(_) => Response::EndTransaction(error),
+        Request::OffsetFetch(r) => Response::OffsetFetch(OffsetFetchResponse {
+            group_id: r.group_id,
+            error,
+            topics: Vec::new(),
+        }),
+        Request::Describe(r) => Response::Describe(DescribedGroup {
+            error,
+            ..unknown(&r.group_id)
+        }),
+        Request::List(_) => Response::List(Vec::new()),
+        Request::ConsumerHeartbeat(_) => {
+            Response::ConsumerHeartbeat(ConsumerHeartbeatResponse::error(error, None))
+        }
+        Request::ConsumerDescribe(group_id) => {
+            Response::ConsumerDescribe(DescribedConsumerGroup::error(group_id, error, None))
+        }
     }
 }

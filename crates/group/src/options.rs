@@ -1,4 +1,6 @@
-//! What an operator may set about classic groups.
+//! What an operator may set about groups.
+
+use crate::consumer::options::ConsumerOptions;
 
 /// The limits and delays of classic groups and of committed offsets.
 ///
@@ -23,6 +25,8 @@ pub struct Options {
     pub offsets_retention_ms: i64,
     /// `offsets.retention.check.interval.ms`: how often expired offsets are looked for.
     pub offsets_retention_check_interval_ms: i64,
+    /// What concerns the groups of the new protocol.
+    pub consumer: ConsumerOptions,
 }
 
 /// Kafka's defaults.
@@ -37,6 +41,7 @@ impl Default for Options {
             offset_metadata_len_max: 4_096,
             offsets_retention_ms: 7 * 24 * 60 * 60 * 1_000,
             offsets_retention_check_interval_ms: 600_000,
+            consumer: ConsumerOptions::default(),
         }
     }
 }

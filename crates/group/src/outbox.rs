@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_model::{PartitionIndex, ProducerId, TimestampMs};
 
+use crate::consumer::edit::Batch;
 use crate::delete::GroupDeletion;
 use crate::effect::{AppendId, Effect, Notice, Producer, Token};
 use crate::offsets::CommittedOffset;
@@ -38,6 +39,8 @@ pub(crate) enum Held {
         producer_id: Option<ProducerId>,
         offsets: Vec<(Arc<str>, PartitionIndex, CommittedOffset)>,
     },
+    /// Operations of a consumer group.
+    Consumer(Box<Batch>),
     /// Offsets that expire or whose topic is gone, and maybe the group with them.
     Deletion {
         offsets: Vec<(Arc<str>, PartitionIndex)>,

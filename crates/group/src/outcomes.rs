@@ -27,11 +27,12 @@ impl Coordinator {
         let Some(pending) = self.out.settle(append_id) else {
             return self.finish();
         };
+        let group_id = match &pending {
+            Pending::Change { group_id, .. } => Some(group_id.clone()),
+            Pending::Marker { .. } => None,
+        };
         if let Err(error) = outcome {
-            let group_id = match &pending {
-                Pending::Change { group_id, .. } => Some(group_id.clone()),
-                Pending::Marker { .. } => None,
-            };
+            let group_id = group_id.clone();
             self.out.notice(Notice::AppendFailed { group_id, error });
         }
         match (pending, outcome) {
@@ -55,6 +56,10 @@ impl Coordinator {
             }
         }
         self.answer_parked_fetches();
+        // A member of the new protocol may have waited for the classic group to settle.
+        if let Some(group_id) = group_id.filter(|id| self.lanes.contains_key(id)) {
+            self.run_lane(&group_id);
+        }
         self.finish()
     }
 
@@ -98,6 +103,7 @@ impl Coordinator {
                 }
                 self.out.reply(token, response);
             }
+            Held::Consumer(batch) => self.batch_durable(&group_id, *batch),
             Held::Deletion {
                 offsets,
                 removes_group,
@@ -123,7 +129,7 @@ impl Coordinator {
         }
     }
 
-    fn deleted(
+    pub(crate) fn deleted(
         &mut self,
         group_id: &Arc<str>,
         offsets: &[(Arc<str>, PartitionIndex)],
@@ -172,6 +178,7 @@ impl Coordinator {
             Held::Commit {
                 token, response, ..
             } => out.reply(token, failed_response(response, error)),
+            Held::Consumer(batch) => self.batch_failed(&group_id.into(), *batch, error),
             Held::Deletion {
                 removes_group,
                 deletion,

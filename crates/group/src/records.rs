@@ -5,7 +5,8 @@
 //!                                                               commit brings its own retention
 //!   key type 2     GroupMetadataKey   group                     value version 3
 //! ```
-//! A tombstone deletes. Other key types belong to other kinds of groups (KIP-848, 932, 1071).
+//! A tombstone deletes. Key types 3 to 8 and 16 are those of [consumer groups](consumer::records);
+//! others belong to other kinds of groups (KIP-932, 1071).
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use ottla_wire::messages::{
 };
 use ottla_wire::{CoordinatorKey, DecodeError, Message, Text};
 
+use crate::consumer::{self, records::ConsumerRecord};
 use crate::effect::KeyValue;
 use crate::error::Error;
 use crate::offsets::CommittedOffset;
@@ -46,6 +48,8 @@ pub(crate) enum Record {
         group_id: Arc<str>,
         value: Option<GroupValue>,
     },
+    /// Something about a group of the new protocol.
+    Consumer(Arc<str>, ConsumerRecord),
 }
 
 /// One generation of a group.
@@ -102,6 +106,7 @@ pub(crate) fn encode(record: &Record) -> KeyValue {
             let value = value.as_ref().map(encode_group).transpose();
             key.encode_key().and_then(|key| Ok((key, value?)))
         }
+        Record::Consumer(group_id, record) => consumer::records::encode(group_id, record),
     };
     written.expect("texts are checked to fit when they come in, and nothing else can be too large")
 }
@@ -170,7 +175,10 @@ pub(crate) fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Option<Record>,
                 value: value.map(decode_group).transpose()?,
             }
         }
-        _ => return Ok(None),
+        _ => {
+            let read = consumer::records::decode(kind, key, value)?;
+            return Ok(read.map(|(group_id, record)| Record::Consumer(group_id, record)));
+        }
     };
     Ok(Some(record))
 }
@@ -236,7 +244,7 @@ fn decode_group(value: &[u8]) -> Result<GroupValue, Error> {
     })
 }
 
-fn decode_value<M: Message>(value: &[u8]) -> Result<M, Error> {
+pub(crate) fn decode_value<M: Message>(value: &[u8]) -> Result<M, Error> {
     match M::decode_versioned(Bytes::copy_from_slice(value)) {
         Ok((_, message)) => Ok(message),
         Err(DecodeError::UnsupportedVersion { version, .. }) => Err(Error::UnknownValueVersion {
@@ -247,7 +255,7 @@ fn decode_value<M: Message>(value: &[u8]) -> Result<M, Error> {
     }
 }
 
-fn corrupt(what: &'static str, error: &DecodeError) -> Error {
+pub(crate) fn corrupt(what: &'static str, error: &DecodeError) -> Error {
     Error::Corrupt {
         what,
         reason: error.to_string(),
@@ -259,7 +267,7 @@ fn text(text: &str) -> Text {
 }
 
 /// A text with memory of its own that can be written again.
-fn owned(what: &'static str, text: &Text) -> Result<Arc<str>, Error> {
+pub(crate) fn owned(what: &'static str, text: &Text) -> Result<Arc<str>, Error> {
     if fits(text) {
         return Ok(text.as_str().into());
     }

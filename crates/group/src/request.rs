@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_model::{LeaderEpoch, Offset, PartitionIndex, TopicId};
 
+use crate::consumer::request::ConsumerHeartbeatRequest;
 use crate::effect::Producer;
 
 /// A request for one `__consumer_offsets` partition.
@@ -37,6 +38,37 @@ pub enum Request {
     OffsetDelete(OffsetDeleteRequest),
     /// The end of a transaction that has offsets in this partition: one marker of API key 27.
     EndTransaction(EndTransactionRequest),
+    /// API key 68.
+    ConsumerHeartbeat(ConsumerHeartbeatRequest),
+    /// API key 69, one group of it.
+    ConsumerDescribe(Arc<str>),
+}
+
+impl Request {
+    /// The group whose operations this request has to take its turn with, when that is a consumer
+    /// group.
+    pub(crate) fn group_of_lane(&self) -> Option<Arc<str>> {
+        match self {
+            Request::Join(r) => Some(r.group_id.clone()),
+            Request::Sync(r) => Some(r.group_id.clone()),
+            Request::Heartbeat(r) => Some(r.group_id.clone()),
+            Request::Leave(r) => Some(r.group_id.clone()),
+            Request::OffsetCommit(r) => Some(r.group_id.clone()),
+            Request::OffsetFetch(r) => Some(r.group_id.clone()),
+            Request::Describe(r) => Some(r.group_id.clone()),
+            Request::ConsumerHeartbeat(r) => Some(r.group_id.clone()),
+            Request::ConsumerDescribe(group_id) => Some(group_id.clone()),
+            Request::TxnOffsetCommit(r) => Some(r.group_id.clone()),
+            Request::DeleteGroup(r) => Some(r.group_id.clone()),
+            Request::OffsetDelete(r) => Some(r.group_id.clone()),
+            Request::List(_) | Request::EndTransaction(_) => None,
+        }
+    }
+
+    /// Whether the request has to take its turn even if the group is not a consumer group yet.
+    pub(crate) fn needs_lane(&self) -> bool {
+        matches!(self, Request::ConsumerHeartbeat(_))
+    }
 }
 
 /// One assignment strategy that a member offers, with the metadata it needs.
@@ -201,6 +233,10 @@ pub struct CommitPartition {
 pub struct OffsetFetchRequest {
     /// The group; the empty name is allowed here.
     pub group_id: Arc<str>,
+    /// The member; `None` before v9, and from tools.
+    pub member_id: Option<Arc<str>>,
+    /// The member's epoch, -1 before v9 and from tools.
+    pub member_epoch: i32,
     /// The partitions asked for, or `None` for all that have an offset (v2 and later).
     pub topics: Option<Vec<FetchTopic>>,
     /// Whether the answer waits for commits that are still on their way to the log, and partitions

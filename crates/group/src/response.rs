@@ -5,6 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ottla_model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId};
 
+use crate::consumer::request::{ConsumerHeartbeatResponse, DescribedConsumerGroup};
+
 /// The answer to a [`Request`](crate::Request) of the same name.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Response {
@@ -30,6 +32,10 @@ pub enum Response {
     OffsetDelete(OffsetDeleteResponse),
     /// The end of a transaction.
     EndTransaction(ErrorCode),
+    /// API key 68.
+    ConsumerHeartbeat(ConsumerHeartbeatResponse),
+    /// API key 69, one group.
+    ConsumerDescribe(DescribedConsumerGroup),
 }
 
 /// The answer to JoinGroup.
@@ -240,6 +246,6 @@ pub struct ListedGroup {
     pub protocol_type: Arc<str>,
     /// The state by Kafka's name; sent from v4 on.
     pub state: &'static str,
-    /// The type by Kafka's name, `Classic`; sent from v5 on.
+    /// The type by Kafka's name, `Classic` or `Consumer`; sent from v5 on.
     pub group_type: &'static str,
 }

@@ -14,8 +14,29 @@ pub(crate) enum TimerKey {
     Join { group: Arc<str> },
     /// The time to send SyncGroup ends.
     Sync { group: Arc<str> },
+    /// The time of a consumer group's member to give partitions up ends.
+    Revocation { group: Arc<str>, member: Arc<str> },
+    /// The time of a classic member of a consumer group to join again ends.
+    MemberJoin(Arc<str>, Arc<str>),
+    /// The time of a classic member of a consumer group to send SyncGroup ends.
+    MemberSync(Arc<str>, Arc<str>),
     /// Expired offsets are looked for.
     Expiry,
+}
+
+impl TimerKey {
+    /// The group that it concerns.
+    pub(crate) fn group(&self) -> Option<&Arc<str>> {
+        match self {
+            TimerKey::Session { group, .. }
+            | TimerKey::Join { group }
+            | TimerKey::Sync { group }
+            | TimerKey::Revocation { group, .. }
+            | TimerKey::MemberJoin(group, _)
+            | TimerKey::MemberSync(group, _) => Some(group),
+            TimerKey::Expiry => None,
+        }
+    }
 }
 
 /// The deadlines of one coordinator. Moving one costs the logarithm of their number; nothing scans
@@ -41,6 +62,10 @@ impl Timers {
         if let Some(deadline_ms) = self.by_key.remove(key) {
             self.by_time.remove(&(deadline_ms, key.clone()));
         }
+    }
+
+    pub(crate) fn is_set(&self, key: &TimerKey) -> bool {
+        self.by_key.contains_key(key)
     }
 
     pub(crate) fn next_deadline_ms(&self) -> Option<TimestampMs> {

@@ -10,12 +10,14 @@ use ottla_config::NodeConfig;
 use ottla_group::{AppendId, Coordinator, Effect, EndTransactionRequest, KeyValue, Notice};
 use ottla_group::{Options, Producer, Response, Token};
 use ottla_log::{Append, Log, UpTo};
+use ottla_metadata::Image;
 use ottla_model::{ErrorCode, LeaderEpoch};
 use ottla_record::{Batch, BatchBuilder, BatchOptions, ControlType, DecompressLimit};
 use ottla_record::{EndTxnMarker, end_txn_marker, split_batches};
 use ottla_runtime::mailbox::{Caller, Inbox, Responder};
 use ottla_runtime::{Shutdown, TaskKind};
 
+use super::cluster::{ClusterView, consumer_options};
 use super::{Ask, State};
 use crate::Broker;
 use crate::errors;
@@ -65,6 +67,8 @@ struct Shard {
     log: Log,
     coordinator: Coordinator,
     inbox: Inbox<Ask, Response>,
+    /// What the coordinator knows of the cluster.
+    image: Arc<Image>,
     waiting: HashMap<Token, Responder<Response>>,
     next_token: Token,
     appends: FuturesOrdered<BoxFuture<'static, (AppendId, Result<(), ErrorCode>)>>,
@@ -87,16 +91,20 @@ impl Shard {
             .await;
         let coordinator = replayed?;
         let (broker, partition) = (Arc::clone(broker), Arc::clone(partition));
+        let image = broker.image();
         let mut shard = Shard {
             broker,
             partition,
             log,
             coordinator,
             inbox,
+            image,
             waiting: HashMap::new(),
             next_token: 0,
             appends: FuturesOrdered::new(),
         };
+        let cluster = ClusterView(Arc::clone(&shard.image));
+        shard.coordinator.set_cluster(Arc::new(cluster));
         let now_ms = shard.now_ms();
         let effects = shard.coordinator.loaded(now_ms);
         shard.carry_out(effects);
@@ -131,10 +139,12 @@ impl Shard {
                 biased;
                 () = shutdown.announced() => break,
                 Some((id, outcome)) = self.appends.next() => {
+                    self.follow();
                     let now_ms = self.now_ms();
                     self.coordinator.appended(now_ms, id, outcome)
                 }
                 () = deadline => {
+                    self.follow();
                     let now_ms = self.now_ms();
                     self.coordinator.tick(now_ms)
                 }
@@ -174,6 +184,15 @@ impl Shard {
         }
     }
 
+    /// Shows the coordinator the newest image.
+    fn follow(&mut self) {
+        let image = self.broker.image();
+        if !Arc::ptr_eq(&image, &self.image) {
+            self.image = Arc::clone(&image);
+            self.coordinator.set_cluster(Arc::new(ClusterView(image)));
+        }
+    }
+
     fn ask(&mut self, ask: Ask, responder: Responder<Response>) -> Vec<Effect> {
         let request = match ask {
             Ask::Client(request) => request,
@@ -182,6 +201,7 @@ impl Shard {
                 return self.coordinator.topics_deleted(now_ms, &topics);
             }
         };
+        self.follow();
         let token = self.next_token;
         self.next_token += 1;
         self.waiting.insert(token, responder);
@@ -347,6 +367,7 @@ fn options(config: &NodeConfig) -> Options {
         offset_metadata_len_max: usize::try_from(broker.offset_metadata_max_bytes).unwrap_or(0),
         offsets_retention_ms: i64::from(broker.offsets_retention_minutes) * 60_000,
         offsets_retention_check_interval_ms: broker.offsets_retention_check_interval_ms,
+        consumer: consumer_options(config),
         ..defaults
     }
 }

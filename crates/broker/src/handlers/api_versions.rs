@@ -3,7 +3,10 @@
 use ottla_model::ErrorCode;
 use ottla_net::ClientSoftware;
 use ottla_wire::ApiKey;
-use ottla_wire::messages::api_versions_response::ApiVersion;
+use ottla_wire::Text;
+use ottla_wire::messages::api_versions_response::{
+    ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
+};
 use ottla_wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
 
 use super::{advertised, advertised_range};
@@ -24,8 +27,49 @@ pub(crate) async fn handle(ctx: Ctx, request: ApiVersionsRequest) -> Answer<ApiV
     }
     Answer::Now(ApiVersionsResponse {
         api_keys: advertised().filter_map(entry).collect(),
+        supported_features: supported_features(ctx.version),
+        finalized_features_epoch: ctx.broker.image().metadata_offset(),
+        finalized_features: finalized_features(),
         ..ApiVersionsResponse::default()
     })
+}
+
+/// What clients may use once all nodes can: its name, the highest level, and the level in force.
+struct Feature {
+    name: &'static str,
+    level_max: i16,
+    level: i16,
+}
+
+const FEATURES: &[Feature] = &[
+    // 1: consumer groups (KIP-848).
+    Feature {
+        name: "group.version",
+        level_max: 1,
+        level: 1,
+    },
+];
+
+/// Clients of versions before 4 choke on a feature that may be off.
+fn supported_features(version: i16) -> Vec<SupportedFeatureKey> {
+    let features = FEATURES.iter().filter(|_| version >= 4);
+    let keys = features.map(|feature| SupportedFeatureKey {
+        name: Text::from(feature.name),
+        min_version: 0,
+        max_version: feature.level_max,
+        ..SupportedFeatureKey::default()
+    });
+    keys.collect()
+}
+
+fn finalized_features() -> Vec<FinalizedFeatureKey> {
+    let keys = FEATURES.iter().map(|feature| FinalizedFeatureKey {
+        name: Text::from(feature.name),
+        max_version_level: feature.level,
+        min_version_level: feature.level,
+        ..FinalizedFeatureKey::default()
+    });
+    keys.collect()
 }
 
 /// The answer to a version that this node does not know: in version 0, with the versions of

@@ -18,7 +18,7 @@ use ottla_wire::messages::{OffsetFetchRequest, OffsetFetchResponse};
 
 use crate::context::{Answer, Ctx};
 use crate::distinct::distinct;
-use crate::groups::{shared, text};
+use crate::groups::{shared, shared_option, text};
 
 /// From this version on a request names several groups (KIP-709).
 const SEVERAL_GROUPS: i16 = 8;
@@ -61,6 +61,8 @@ async fn single(ctx: &Ctx, request: OffsetFetchRequest) -> OffsetFetchResponse {
     let asked = request.topics.clone();
     let fetch = Fetch {
         group_id: shared(&request.group_id),
+        member_id: None,
+        member_epoch: -1,
         topics: request
             .topics
             .map(|topics| topics.iter().map(|t| by_name(ctx, t)).collect()),
@@ -152,6 +154,8 @@ async fn group(
     });
     let fetch = Fetch {
         group_id: shared(&group.group_id),
+        member_id: shared_option(group.member_id.as_ref()),
+        member_epoch: group.member_epoch,
         topics,
         require_stable,
     };

@@ -119,7 +119,7 @@ fn very_old_offsets_are_read() {
 
 #[test]
 fn other_kinds_are_skipped_and_broken_records_are_errors() {
-    assert_eq!(decode(b"\0\x03\0\x01g", Some(b"\0\0\0\0\0\x01")), Ok(None));
+    assert_eq!(decode(b"\0\x0b\0\x01g", Some(b"\0\0\0\0\0\x01")), Ok(None));
     assert_eq!(decode(b"\x7f\xff", None), Ok(None));
     assert!(decode(b"", None).is_err());
     assert!(decode(b"\0\x02\0\x05g", None).is_err());

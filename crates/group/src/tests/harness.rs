@@ -485,6 +485,8 @@ pub(super) fn delete_offset() -> Request {
 pub(super) fn fetch_request(require_stable: bool) -> Request {
     Request::OffsetFetch(OffsetFetchRequest {
         group_id: "g".into(),
+        member_id: None,
+        member_epoch: -1,
         topics: Some(vec![FetchTopic {
             topic: "t".into(),
             topic_id: TopicId::ZERO,

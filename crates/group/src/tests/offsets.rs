@@ -16,6 +16,8 @@ fn commit_to(topic: &str, topic_id: TopicId, partition: i32, offset: i64) -> Off
 fn fetch_all(h: &mut Harness) -> Vec<FetchedTopic> {
     let token = h.send(Request::OffsetFetch(OffsetFetchRequest {
         group_id: "g".into(),
+        member_id: None,
+        member_epoch: -1,
         topics: None,
         require_stable: false,
     }));
@@ -169,6 +171,8 @@ fn an_offset_of_a_deleted_topic_is_not_given_to_its_successor() {
     let ask = |topic_id| {
         Request::OffsetFetch(OffsetFetchRequest {
             group_id: "g".into(),
+            member_id: None,
+            member_epoch: -1,
             topics: Some(vec![FetchTopic {
                 topic: "t".into(),
                 topic_id,

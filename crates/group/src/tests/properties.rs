@@ -290,6 +290,8 @@ impl World {
             Step::Fetch { group, stable } => {
                 self.h.send(Request::OffsetFetch(OffsetFetchRequest {
                     group_id: group_id(group),
+                    member_id: None,
+                    member_epoch: -1,
                     topics: None,
                     require_stable: stable,
                 }));
