@@ -5,5 +5,7 @@ mod basics;
 mod crash;
 mod damage;
 mod fault;
+mod history;
+mod power;
 mod transactions;
 mod world;
