@@ -240,6 +240,13 @@ impl AbortedIndex {
         *self.0.write() = (!all.is_empty()).then(|| Box::new(entries));
     }
 
+    /// Entries that are in no file.
+    pub(crate) fn set_unwritten(&self, all: &[AbortedEntry]) {
+        let mut entries = Entries::new();
+        entries.newest = all.iter().copied().collect();
+        *self.0.write() = (!all.is_empty()).then(|| Box::new(entries));
+    }
+
     /// What an unchecked file was promised to have.
     pub(crate) fn unchecked(&self) -> Option<Option<Promise>> {
         self.0.read().as_ref()?.unchecked

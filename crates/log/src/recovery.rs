@@ -284,12 +284,7 @@ impl Recovery {
         let Some(mut trusted) = segment.read_aborted(promise)? else {
             let segments = &recovered.segments;
             let found = replay::aborted_in_segment(disk, &self.dir, segments, at, point)?;
-            roll::remove_if_exists(disk, &segment.path(TRANSACTION_INDEX_SUFFIX))?;
-            segment.aborted.set_written(&[]);
-            for entry in found {
-                segment.aborted.push(entry);
-            }
-            return Ok(());
+            return segment.replace_aborted(&found);
         };
         trusted.retain(|entry| entry.last_offset < point);
         segment.aborted.set_written(&trusted);

@@ -159,10 +159,11 @@ impl Owner {
         if !self.core.has_aborted.load(Ordering::Acquire) {
             return Ok(());
         }
-        if let Some(active) = &self.active {
-            active.segment.write_aborted(true)?;
+        let segments = self.core.segments.load_full();
+        // Older ones only have something left to write when the disk was full.
+        for segment in segments.iter() {
+            segment.write_aborted(true)?;
         }
-        let segments = self.core.segments.load();
         let promises = segments
             .iter()
             .filter_map(|s| Some((s.base_offset, s.aborted.promise()?)));

@@ -265,8 +265,12 @@ impl Segment {
             aborted::cut(&*file, bytes.len() as u64)?;
             file.sync_data()
         };
-        write().map_err(Error::io("write", &path))?;
-        self.aborted.set_written(entries);
+        match write().map_err(Error::io("write", &path)) {
+            Ok(()) => self.aborted.set_written(entries),
+            // Until there is room they are in memory only.
+            Err(error) if error.is_full() => self.aborted.set_unwritten(entries),
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 

@@ -7,5 +7,6 @@ mod damage;
 mod fault;
 mod history;
 mod power;
+mod transaction_index;
 mod transactions;
 mod world;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use ottla_log::{AbortedTransaction, Append, AppendError, Log, LogConfig, LogDir};
+use ottla_log::{AbortedTransaction, Append, AppendError, Housekeeping};
+use ottla_log::{Log, LogConfig, LogDir};
 use ottla_log::{UpTo, Verification};
 use ottla_record::{Batch, EndTxnMarker, end_txn_marker};
 use ottla_runtime::disk::SimDisk;
@@ -89,6 +90,83 @@ fn an_open_transaction_asks_nobody_and_a_late_answer_is_refused() {
                 ..
             })
         ));
+    });
+}
+
+#[test]
+fn a_marker_above_the_high_watermark_decides_nothing_yet() {
+    let disk = SimDisk::new(1);
+    run(&disk, |runtime| async move {
+        let (_dir, log) = open(&runtime, small()).await;
+        log.set_replicated(true);
+        let batch = transactional(1, 0, 0, &["a"]);
+        log.append(verified(&log, batch, 1)).await.unwrap();
+        log.append(marker(1, 0, false, 1)).await.unwrap();
+        log.append(client(batch_at(5, &["b"]))).await.unwrap();
+        let stable = |high_watermark| {
+            log.advance_high_watermark(high_watermark);
+            log.last_stable_offset()
+        };
+        assert_eq!([stable(0), stable(1), stable(2), stable(3)], [0, 0, 2, 3]);
+        assert_eq!(read_committed(&log, 0).unwrap(), [(2, "b".to_owned())]);
+    });
+}
+
+#[test]
+fn a_coordinator_writes_into_transactions_without_sequences() {
+    let disk = SimDisk::new(1);
+    run(&disk, |runtime| async move {
+        let (_dir, log) = open(&runtime, small()).await;
+        let offsets = || vec![transactional(1, 0, -1, &["offset"])];
+        let refused = log.append(Append::from_coordinator(offsets(), 0)).await;
+        assert!(matches!(refused, Err(AppendError::InvalidTxnState { .. })));
+        let Ok(Verification::Needed(guard)) = log.verification(1, 0, -1, true) else {
+            panic!("nothing is open");
+        };
+        let first = Append::from_coordinator(offsets(), 0).with_guard(guard);
+        log.append(first).await.unwrap();
+        let second = log.append(Append::from_coordinator(offsets(), 0)).await;
+        assert!(!second.unwrap().duplicate);
+        assert_eq!(log.last_stable_offset(), 0);
+        log.append(marker(1, 1, true, 2)).await.unwrap();
+        assert_eq!(read_committed(&log, 0).unwrap().len(), 2);
+    });
+}
+
+#[test]
+fn verification_can_be_switched_off() {
+    let disk = SimDisk::new(1);
+    run(&disk, |runtime| async move {
+        let (dir, log) = open(&runtime, small()).await;
+        dir.update_producer_rules(86_400_000, false);
+        let unverified = client(transactional(1, 0, 0, &["a"]));
+        log.append(unverified).await.unwrap();
+        assert_eq!(log.last_stable_offset(), 0);
+    });
+}
+
+#[test]
+fn silent_producers_expire_and_open_transactions_grow_late() {
+    let disk = SimDisk::new(1);
+    run(&disk, |runtime| async move {
+        let (dir, log) = open(&runtime, small()).await;
+        runtime.tasks.run("housekeeping", Housekeeping::new(&dir));
+        log.append(client(idempotent(1, 0, 0, &["a"])))
+            .await
+            .unwrap();
+        let batch = transactional(2, 0, 0, &["b"]);
+        log.append(verified(&log, batch, 1)).await.unwrap();
+        assert_eq!(log.oldest_open_transaction().unwrap().last_timestamp, 1000);
+        let late_ms = 1000 + 900_000 + 300_000;
+        assert_eq!(dir.partitions_with_late_transactions(late_ms), 0);
+        assert_eq!(dir.partitions_with_late_transactions(late_ms + 1), 1);
+        runtime.clock.jump_ms(90_000_000);
+        tokio::time::sleep(std::time::Duration::from_secs(601)).await;
+        let known = log.active_producers().await.unwrap();
+        let known: Vec<i64> = known.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(known, [2]);
+        dir.close().await.unwrap();
+        runtime.tasks.stop().await;
     });
 }
 
