@@ -4,6 +4,7 @@
 //! ```text
 //! image: overrides of all brokers, of this one ──▶ NodeConfig::with_dynamic ──▶ Broker::config()
 //!                                                        ├──▶ net: how many connections
+//!                                                        ├──▶ logs: how producers are treated
 //!                                                        └──▶ reconcile: topics' defaults to all logs
 //! ```
 
@@ -11,6 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ottla_config::{Dynamic, NodeConfig};
+use ottla_log::LogDir;
 use ottla_metadata::{Image, Overrides};
 use ottla_model::BrokerId;
 use ottla_net::ConnectionLimits;
@@ -22,6 +24,7 @@ pub(crate) struct LiveConfig {
     at_start: Arc<NodeConfig>,
     publisher: Publisher<NodeConfig>,
     net: ottla_net::Handle,
+    log_dir: LogDir,
     /// The connections that the process has file descriptors for.
     connections_max: usize,
 }
@@ -32,6 +35,7 @@ impl LiveConfig {
         at_start: Arc<NodeConfig>,
         publisher: Publisher<NodeConfig>,
         net: ottla_net::Handle,
+        log_dir: LogDir,
         connections_max: usize,
     ) -> Self {
         LiveConfig {
@@ -39,6 +43,7 @@ impl LiveConfig {
             at_start,
             publisher,
             net,
+            log_dir,
             connections_max,
         }
     }
@@ -68,6 +73,11 @@ impl LiveConfig {
         );
         let limits = connection_limits(&config, self.connections_max);
         self.net.set_connection_limits(limits);
+        let broker = &config.broker;
+        self.log_dir.update_producer_rules(
+            broker.producer_id_expiration_ms.into(),
+            broker.transaction_partition_verification_enable,
+        );
         self.publisher.publish(config);
     }
 }

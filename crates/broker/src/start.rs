@@ -159,6 +159,7 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         Arc::clone(config),
         config_publisher,
         net.clone(),
+        broker.log_dir.clone(),
         options.connections_max,
     );
     let mut reconciler = Reconciler::new(

@@ -256,6 +256,10 @@ declare_properties! {
         transactional_id_expiration_ms: i32 = "604800000", "transactional.id.expiration.ms",
             AtLeast(1), Ms, Restart, NoEffect(NO_TRANSACTIONS);
             "How long an idle transactional id is remembered."
+        transaction_partition_verification_enable: bool = "true",
+            "transaction.partition.verification.enable",
+            Any, None, Live, Works;
+            "Whether the coordinator is asked before a partition takes the first records of a transaction (KIP-890). Without it a client's late request can leave a transaction open for ever."
         transaction_max_timeout_ms: i32 = "900000", "transaction.max.timeout.ms",
             AtLeast(1), Ms, Restart, NoEffect(NO_TRANSACTIONS);
             "The longest timeout that a producer may ask for its transactions."

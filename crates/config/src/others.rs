@@ -379,7 +379,6 @@ static GROUPS: &[Group] = &[
         ("add.partitions.to.txn.retry.backoff.max.ms", Int, Some("100")),
         ("add.partitions.to.txn.retry.backoff.ms", Int, Some("20")),
         ("transaction.abort.timed.out.transaction.cleanup.interval.ms", Int, Some("10000")),
-        ("transaction.partition.verification.enable", Boolean, Some("true")),
         ("transaction.remove.expired.transaction.cleanup.interval.ms", Int, Some("3600000")),
         ("transaction.state.log.load.buffer.size", Int, Some("5242880")),
         ("transaction.state.log.min.isr", Int, Some("2")),

@@ -21,7 +21,6 @@ use crate::progress::RecoveryProgress;
 use crate::recovery::{Recovered, Recovery};
 use crate::room::Room;
 use crate::tail_cache::TailCache;
-use crate::transactions::OpenTransaction;
 use crate::{Error, Log, LogConfig, LogDirOptions, Probe};
 
 /// A coordinator ends a transaction within its timeout, and is given this much more (KIP-890).
@@ -539,18 +538,30 @@ impl LogDir {
         verify.store(verify_transactions, Ordering::Relaxed);
     }
 
+    /// How long the producers of open transactions have been silent, in milliseconds: of each
+    /// partition that has any, that of the oldest one.
+    fn transaction_ages_ms(&self) -> Vec<i64> {
+        let now = self.0.context.clock.now_ms();
+        let logs = self.logs();
+        let oldest = logs.iter().filter_map(Log::oldest_open_transaction);
+        oldest
+            .map(|open| now.saturating_sub(open.last_timestamp).max(0))
+            .collect()
+    }
+
+    /// How long the oldest open transaction has been silent, in milliseconds; 0 without one.
+    #[must_use]
+    pub fn oldest_transaction_age_ms(&self) -> i64 {
+        self.transaction_ages_ms().into_iter().max().unwrap_or(0)
+    }
+
     /// How many partitions have a late transaction: no coordinator can be about to end it, so that
     /// consumers of committed records are stuck until somebody aborts it (KIP-664).
     #[must_use]
-    pub fn partitions_with_late_transactions(&self, now_ms: TimestampMs) -> usize {
+    pub fn partitions_with_late_transactions(&self) -> usize {
         let timeout_ms = self.0.context.options.transaction_max_timeout_ms;
-        let is_late = |open: OpenTransaction| {
-            open.last_timestamp > 0
-                && now_ms.saturating_sub(open.last_timestamp) > timeout_ms + LATE_AFTER_MS
-        };
-        let logs = self.logs();
-        let oldest = logs.iter().filter_map(Log::oldest_open_transaction);
-        oldest.filter(|open| is_late(*open)).count()
+        let ages = self.transaction_ages_ms().into_iter();
+        ages.filter(|age| *age > timeout_ms + LATE_AFTER_MS).count()
     }
 
     /// Forgets producers that were silent for too long, in all logs. Their open transactions keep

@@ -324,6 +324,24 @@ impl Scrape {
             "End of what consumers may read",
             high,
         );
+        let stable = each(&|l| l.last_stable_offset() as f64);
+        self.gauge(
+            "ottla_partition_last_stable_offset",
+            "End of what consumers of committed records may read",
+            stable,
+        );
+        let age = node.log_dir.oldest_transaction_age_ms() as f64 / 1e3;
+        self.gauge(
+            "ottla_oldest_open_transaction_age_seconds",
+            "Silence of the producer of the oldest open transaction",
+            one(age),
+        );
+        let late = node.log_dir.partitions_with_late_transactions() as f64;
+        self.gauge(
+            "ottla_partitions_with_late_transactions",
+            "Partitions whose transaction no coordinator will end",
+            one(late),
+        );
         let size = each(&|l| l.size_bytes().unwrap_or(0) as f64);
         self.gauge(
             "ottla_partition_size_bytes",
