@@ -113,6 +113,10 @@ impl Disk for PowerDisk {
         self.look();
         self.below.free_bytes(path)
     }
+    fn total_bytes(&self, path: &Path) -> io::Result<u64> {
+        self.look();
+        self.below.total_bytes(path)
+    }
     fn lock(&self, path: &Path) -> io::Result<Box<dyn Lock>> {
         self.look();
         self.below.lock(path)
