@@ -1,6 +1,7 @@
 //! The broker's state as its handlers see it, and its place between connections and handlers.
 
 use std::ops::RangeInclusive;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -13,6 +14,7 @@ use ottla_record::DecompressLimit;
 use ottla_runtime::Runtime;
 use ottla_runtime::mailbox::Caller;
 use ottla_runtime::published::Published;
+use ottla_security::quota::Window;
 use ottla_wire::ApiKey;
 use ottla_wire::messages::RequestHeader;
 
@@ -23,6 +25,7 @@ use crate::handlers;
 use crate::partitions::{Partition, PartitionTable};
 use crate::probe::Probe;
 use crate::producer_ids::ProducerIds;
+use crate::quotas::{self, Quotas};
 use crate::read_budget::ReadBudget;
 
 /// How the broker reaches the controller, wherever that runs.
@@ -48,6 +51,7 @@ pub struct Broker {
     pub(crate) sessions: FetchSessions,
     pub(crate) read_budget: ReadBudget,
     pub(crate) producer_ids: ProducerIds,
+    pub(crate) quotas: Quotas,
     pub(crate) probe: Probe,
     metadata: MetadataAccess,
     /// The newest image for which the partitions are in line.
@@ -79,6 +83,7 @@ impl Broker {
             read_budget: ReadBudget::new(read_budget_bytes),
             sessions: FetchSessions::new(usize::try_from(slots).unwrap_or(0)),
             producer_ids: ProducerIds::default(),
+            quotas: quotas_of(&config.get()),
             probe: Probe::default(),
             metadata,
             shown,
@@ -178,6 +183,18 @@ impl Broker {
     }
 }
 
+/// No limits yet, measured over the windows that the node's properties say.
+fn quotas_of(config: &NodeConfig) -> Quotas {
+    let broker = &config.broker;
+    Quotas::new(
+        Window::new(broker.quota_window_num, broker.quota_window_size_seconds),
+        Window::new(
+            broker.controller_quota_window_num,
+            broker.controller_quota_window_size_seconds,
+        ),
+    )
+}
+
 /// What the connections hand their requests to.
 pub(crate) struct Door(pub(crate) Arc<Broker>);
 
@@ -196,7 +213,13 @@ impl Dispatch for Door {
             peer: Arc::clone(peer),
             version: incoming.header.request_api_version,
             client_id: incoming.header.client_id.clone().unwrap_or_default(),
+            charge: quotas::charge(&self.0, peer, &incoming),
         };
-        handlers::handle(ctx, incoming.header.correlation_id, incoming.body).await
+        let charge = ctx.charge.clone();
+        let handling = handlers::handle(ctx, incoming.header.correlation_id, incoming.body);
+        match charge {
+            None => handling.await,
+            Some(charge) => charge.timed(pin!(handling)).await,
+        }
     }
 }

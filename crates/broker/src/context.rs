@@ -9,6 +9,7 @@ use ottla_net::Peer;
 use ottla_wire::Text;
 
 use crate::Broker;
+use crate::quotas::Charge;
 
 /// One request's surroundings.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub(crate) struct Ctx {
     /// The version of the request, which is also that of the answer.
     pub(crate) version: i16,
     pub(crate) client_id: Text,
+    /// What the request is charged for; none while nobody has a quota.
+    pub(crate) charge: Option<Arc<Charge>>,
 }
 
 /// What a handler gives back from its ordered stage.

@@ -232,6 +232,14 @@ impl FetchContext {
         }
     }
 
+    /// The session that was there when the request came, or 0.
+    pub(crate) fn session_id(&self) -> i32 {
+        match &self.kind {
+            Kind::Sessionless(_) | Kind::Full(_) => 0,
+            Kind::Incremental(session, _) => session.lock().id,
+        }
+    }
+
     /// Chooses what goes into the answer and remembers it. Returns the session's id.
     pub(crate) fn finish(
         self,

@@ -40,11 +40,13 @@ mod produce;
 mod sync_group;
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use ottla_net::{Outcome, Reply};
 use ottla_wire::{ApiKey, Request, Response, encode_response};
 
 use crate::context::{Answer, Ctx};
+use crate::quotas::Charge;
 
 /// Declares the table: the API and the module that handles it.
 macro_rules! registry {
@@ -56,7 +58,8 @@ macro_rules! registry {
 
         /// Hands a request to its handler and encodes the answer.
         pub(crate) async fn handle(ctx: Ctx, correlation_id: i32, request: Request) -> Outcome {
-            let encoder = Encoder { correlation_id, version: ctx.version };
+            let version = ctx.version;
+            let encoder = Encoder { correlation_id, version, charge: ctx.charge.clone() };
             match request {
                 $(Request::$api(body) => {
                     encoder.outcome(ApiKey::$api, $module::handle(ctx, body).await, Response::$api)
@@ -129,17 +132,18 @@ pub(crate) fn unsupported_api_versions(correlation_id: i32) -> Reply {
     let encoder = Encoder {
         correlation_id,
         version: 0,
+        charge: None,
     };
     encoder.reply(
         ApiKey::ApiVersions,
-        &Response::ApiVersions(api_versions::unsupported()),
+        Response::ApiVersions(api_versions::unsupported()),
     )
 }
 
-#[derive(Clone, Copy)]
 struct Encoder {
     correlation_id: i32,
     version: i16,
+    charge: Option<Arc<Charge>>,
 }
 
 impl Encoder {
@@ -150,11 +154,12 @@ impl Encoder {
         wrap: fn(R) -> Response,
     ) -> Outcome {
         match answer {
-            Answer::Now(response) => self.reply(api, &wrap(response)).into(),
+            Answer::Now(response) => self.reply(api, wrap(response)).into(),
             Answer::Later(future) => {
-                Outcome::later(async move { self.reply(api, &wrap(future.await)) })
+                let charge = self.charge.clone();
+                later(charge, async move { self.reply(api, wrap(future.await)) })
             }
-            Answer::Silent(future) => Outcome::later(async move {
+            Answer::Silent(future) => later(self.charge, async move {
                 match future.await {
                     Ok(()) => Reply::Nothing,
                     Err(reason) => Reply::Close(reason),
@@ -166,13 +171,27 @@ impl Encoder {
 
     /// A response that its own version cannot carry is a fault of this program. The client must
     /// not wait for ever for it, nor be told something else.
-    fn reply(self, api: ApiKey, response: &Response) -> Reply {
-        match encode_response(self.correlation_id, api, self.version, response) {
+    fn reply(self, api: ApiKey, mut response: Response) -> Reply {
+        if let Some(charge) = &self.charge {
+            charge.settle(&mut response);
+        }
+        match encode_response(self.correlation_id, api, self.version, &response) {
             Ok(frame) => Reply::Frame(frame),
             Err(error) => {
                 tracing::error!(%api, version = self.version, %error, "an answer cannot be encoded");
                 Reply::Close(format!("the answer cannot be encoded: {error}"))
             }
         }
+    }
+}
+
+/// An awaiting stage whose work is charged, when anybody has a quota.
+fn later(
+    charge: Option<Arc<Charge>>,
+    reply: impl Future<Output = Reply> + Send + 'static,
+) -> Outcome {
+    match charge {
+        None => Outcome::later(reply),
+        Some(charge) => Outcome::Later(Box::pin(charge.timed(Box::pin(reply)))),
     }
 }

@@ -19,6 +19,7 @@
 //! | `distinct` | lists of a request without repetitions |
 //! | `fetch_sessions`, `producer_ids` | what those APIs remember |
 //! | `read_budget` | the memory for records on their way to clients |
+//! | `quotas` | what clients may use, and their pauses |
 //! | `errors` | the mapping of lower layers' errors to Kafka's codes |
 //! | `probe` | what is counted |
 //!
@@ -38,6 +39,7 @@ mod live_config;
 mod partitions;
 mod probe;
 mod producer_ids;
+mod quotas;
 mod read_budget;
 mod reconcile;
 mod start;

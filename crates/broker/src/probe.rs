@@ -2,11 +2,21 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use ottla_model::QuotaKey;
+
 /// Counters of this broker; reading them costs nothing.
 #[derive(Debug, Default)]
 pub struct Probe {
     records_in: AtomicU64,
     rebalances: AtomicU64,
+    throttled: [Throttled; QuotaKey::ALL.len()],
+}
+
+/// The pauses of one kind.
+#[derive(Debug, Default)]
+struct Throttled {
+    answers: AtomicU64,
+    ms: AtomicU64,
 }
 
 impl Probe {
@@ -17,6 +27,21 @@ impl Probe {
 
     pub(crate) fn count_rebalance(&self) {
         self.rebalances.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_throttled(&self, key: QuotaKey, ms: i32) {
+        let throttled = &self.throttled[key as usize];
+        throttled.answers.fetch_add(1, Ordering::Relaxed);
+        let ms = u64::from(ms.unsigned_abs());
+        throttled.ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// How many answers told a client to pause for this quota, and for how many milliseconds in all.
+    #[must_use]
+    pub fn throttled(&self, key: QuotaKey) -> (u64, u64) {
+        let throttled = &self.throttled[key as usize];
+        let answers = throttled.answers.load(Ordering::Relaxed);
+        (answers, throttled.ms.load(Ordering::Relaxed))
     }
 
     /// Records that producers sent and that passed the checks.

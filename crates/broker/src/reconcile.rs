@@ -104,6 +104,9 @@ impl Reconciler {
                 .map(|t| (Arc::from(t.name.as_str()), t.id));
             self.broker.groups.topics_deleted(deleted.collect()).await;
         }
+        if delta.client_quotas_changed {
+            self.broker.quotas.follow(image.client_quotas());
+        }
         let mut opening = BTreeMap::new();
         for topic in &delta.created {
             opening.insert(topic.id, self.create(topic, 0));

@@ -101,6 +101,12 @@ impl Handle {
             .collect()
     }
 
+    /// How many shares of clients are being measured for quotas.
+    #[must_use]
+    pub fn quota_shares(&self) -> usize {
+        self.broker.quotas.shares()
+    }
+
     /// The number of open fetch sessions.
     #[must_use]
     pub fn fetch_sessions(&self) -> usize {

@@ -74,6 +74,18 @@ declare_properties! {
         max_connection_creation_rate: i32 = "2147483647", "max.connection.creation.rate",
             AtLeast(0), Count, Live, Refused("the rate of new connections is not limited yet; max.connections and max.connections.per.ip are");
             "The most new connections a second."
+        quota_window_num: i32 = "11", "quota.window.num",
+            AtLeast(1), Count, Restart, Works;
+            "Over how many windows the rates of client quotas are measured."
+        quota_window_size_seconds: i32 = "1", "quota.window.size.seconds",
+            AtLeast(1), Seconds, Restart, Works;
+            "The length of each window of client quotas."
+        controller_quota_window_num: i32 = "11", "controller.quota.window.num",
+            AtLeast(1), Count, Restart, Works;
+            "How many windows' worth of partitions a client may create or delete in a burst."
+        controller_quota_window_size_seconds: i32 = "1", "controller.quota.window.size.seconds",
+            AtLeast(1), Seconds, Restart, Works;
+            "The length of each window of the quotas of topic changes."
         connections_max_idle_ms: i64 = "600000", "connections.max.idle.ms",
             Any, Ms, Restart, Works;
             "A connection without a request for this long is closed; below 0, never."

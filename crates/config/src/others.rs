@@ -310,15 +310,11 @@ static GROUPS: &[Group] = &[
         ("metadata.max.retention.ms", Long, Some("604800000")),
         ("server.max.startup.time.ms", Long, Some("9223372036854775807")),
     ] },
-    Group { area: Area::Other, effect: NoEffect("quotas are not supported yet"), doc: "Quotas.", members: &[
+    Group { area: Area::Other, effect: NoEffect("a single node copies nothing"), doc: "Quotas of replication.", members: &[
         ("alter.log.dirs.replication.quota.window.num", Int, Some("11")),
         ("alter.log.dirs.replication.quota.window.size.seconds", Int, Some("1")),
-        ("controller.quota.window.num", Int, Some("11")),
-        ("controller.quota.window.size.seconds", Int, Some("1")),
         ("follower.replication.throttled.rate", Long, Some("9223372036854775807")),
         ("leader.replication.throttled.rate", Long, Some("9223372036854775807")),
-        ("quota.window.num", Int, Some("11")),
-        ("quota.window.size.seconds", Int, Some("1")),
         ("replica.alter.log.dirs.io.max.bytes.per.second", Long, Some("9223372036854775807")),
         ("replication.quota.window.num", Int, Some("11")),
         ("replication.quota.window.size.seconds", Int, Some("1")),

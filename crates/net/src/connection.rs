@@ -166,12 +166,20 @@ impl<D: Dispatch, R: AsyncRead + Unpin> Requests<'_, D, R> {
             // Both are asked: an answer that was just given counts as life.
             !self.backlog.take_any_written() && nothing_in_work
         };
-        let length = match self.frames.length(is_quiet).await {
+        let length = match self.frames.length(&is_quiet).await {
             Ok(Some(length)) => length,
             Ok(None) => return Ok(Next::Nothing),
             Err(bad @ Ended::BadLength(_)) => return Ok(Next::Bad(bad, slot)),
             Err(ended) => return Err(ended),
         };
+        // The peer's next request may be on its way when the answer to the last one mutes it.
+        let limit = shared.options.idle_timeout;
+        let (mute, clock) = (self.connection.peer.mute(), &shared.runtime.clock);
+        while !mute.over(clock, limit).await {
+            if is_quiet() {
+                return Err(Ended::Idle(limit));
+            }
+        }
         let (bytes, memory) = self.frames.body(length, &shared.memory).await?;
         self.connection.listener.count_in(PREFIX + bytes.len());
         Ok(Next::Frame(Frame {
@@ -193,6 +201,7 @@ impl<D: Dispatch, R: AsyncRead + Unpin> Requests<'_, D, R> {
                     header,
                     body,
                     frame_bytes,
+                    arrived: frame.arrived,
                 };
                 let outcome = shared.dispatch.dispatch(peer, incoming).await;
                 (Answer::Outcome(outcome), Some(api))

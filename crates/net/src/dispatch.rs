@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use ottla_runtime::Instant;
 use ottla_wire::messages::RequestHeader;
 use ottla_wire::{ApiKey, Frame, Request};
 
@@ -21,6 +22,8 @@ pub struct Incoming {
     pub body: Request,
     /// The frame's length in bytes, for quotas.
     pub frame_bytes: usize,
+    /// When its last byte had come; decoding began then.
+    pub arrived: Instant,
 }
 
 /// Gives requests their meaning; the broker implements it.

@@ -28,6 +28,7 @@ mod first_bytes;
 mod frames;
 mod limits;
 mod log_limit;
+mod mute;
 mod options;
 mod peer;
 mod probe;

@@ -3,6 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use ottla_runtime::Instant;
+
+use crate::mute::Mute;
+
 /// The name and version of the library that a client says it is (KIP-511).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientSoftware {
@@ -20,6 +24,7 @@ pub struct Peer {
     connection_id: u64,
     principal: &'static str,
     software: OnceLock<ClientSoftware>,
+    mute: Mute,
 }
 
 impl Peer {
@@ -31,6 +36,7 @@ impl Peer {
             connection_id,
             principal: "User:ANONYMOUS",
             software: OnceLock::new(),
+            mute: Mute::default(),
         }
     }
 
@@ -56,6 +62,16 @@ impl Peer {
     #[must_use]
     pub fn principal(&self) -> &str {
         self.principal
+    }
+
+    /// Takes on no more requests of this connection before then: the peer uses more than its quota
+    /// (KIP-219). Requests in work go on, and their replies leave.
+    pub fn mute_until(&self, end: Instant) {
+        self.mute.until(end);
+    }
+
+    pub(crate) fn mute(&self) -> &Mute {
+        &self.mute
     }
 
     /// What ApiVersions said about the client's library, once it has come.

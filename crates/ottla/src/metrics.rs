@@ -5,6 +5,7 @@
 use std::fmt;
 
 use ottla_log::SYNC_TIME_BOUNDS_US;
+use ottla_model::QuotaKey;
 use ottla_net::{Closed, Histogram, Refused};
 use ottla_runtime::system;
 use ottla_wire::ApiKey;
@@ -65,6 +66,7 @@ impl Scrape {
         scrape.process(node);
         scrape.connections(node);
         scrape.requests(node);
+        scrape.quotas(node);
         scrape.log(node);
         scrape.partitions(node);
         scrape
@@ -171,6 +173,36 @@ impl Scrape {
             "ottla_connections_closed",
             "Connections that ended, by reason",
             closed,
+        );
+    }
+
+    fn quotas(&mut self, node: &Node) {
+        let probe = node.broker.probe();
+        // Addresses are slowed down when they connect, not when they ask.
+        let keys = QuotaKey::ALL
+            .into_iter()
+            .filter(|key| *key != QuotaKey::ConnectionCreationRate);
+        let (mut answers, mut seconds) = (Vec::new(), Vec::new());
+        for key in keys {
+            let labels = vec![("quota", key.name().to_owned())];
+            let (count, ms) = probe.throttled(key);
+            answers.push((labels.clone(), count as f64));
+            seconds.push((labels, ms as f64 / 1e3));
+        }
+        self.counter(
+            "ottla_quota_throttled_requests",
+            "Requests whose client was told to pause, by quota",
+            answers,
+        );
+        self.counter(
+            "ottla_quota_throttled_seconds",
+            "The pauses of these requests",
+            seconds,
+        );
+        self.gauge(
+            "ottla_quota_shares",
+            "Users and client ids whose use is being measured",
+            one(node.broker.quota_shares() as f64),
         );
     }
 

@@ -7,18 +7,34 @@ use ottla_wire::messages::create_topics_response::{CreatableTopicConfigs, Creata
 use ottla_wire::messages::{CreateTopicsRequest, CreateTopicsResponse};
 
 use crate::context::{Answer, Ctx};
+use crate::quotas::{MutationQuota, is_exceeded};
+
+/// Older clients do not know `THROTTLING_QUOTA_EXCEEDED` (KIP-599).
+const STRICT_SINCE: i16 = 6;
 
 pub(crate) async fn handle(ctx: Ctx, request: CreateTopicsRequest) -> Answer<CreateTopicsResponse> {
     Answer::later(async move {
         let validate_only = request.validate_only;
         let names: Vec<Text> = request.topics.iter().map(|t| t.name.clone()).collect();
-        let topics = request.topics.into_iter().map(new_topic).collect();
+        let topics: Vec<NewTopic> = request.topics.into_iter().map(new_topic).collect();
+        let asked = topics.iter().map(|t| partitions(&ctx, t)).sum();
+        let quota = MutationQuota::take(&ctx, STRICT_SINCE, asked);
         let command = Command::CreateTopics(CreateTopics {
             topics,
             validate_only,
-            ..CreateTopics::default()
+            allowance: quota.allowance(),
         });
-        let topics = match ctx.broker.submit(command).await {
+        let outcome = ctx.broker.submit(command).await;
+        let (used, is_over) = match &outcome {
+            Ok(Reply::CreateTopics(results)) => {
+                let created = results.iter().filter_map(|r| r.outcome.as_ref().ok());
+                let used = created.map(|c| usize::try_from(c.num_partitions).unwrap_or(0));
+                (used.sum(), results.iter().any(|r| is_exceeded(&r.outcome)))
+            }
+            _ => (0, false),
+        };
+        quota.settle(used, is_over);
+        let topics = match outcome {
             Ok(Reply::CreateTopics(results)) => {
                 results.into_iter().map(|r| result(&ctx, r)).collect()
             }
@@ -36,6 +52,16 @@ pub(crate) async fn handle(ctx: Ctx, request: CreateTopicsRequest) -> Answer<Cre
             ..CreateTopicsResponse::default()
         }
     })
+}
+
+/// How many partitions the topic would have.
+fn partitions(ctx: &Ctx, topic: &NewTopic) -> usize {
+    let count = match topic.num_partitions {
+        _ if !topic.assignments.is_empty() => return topic.assignments.len(),
+        -1 => ctx.broker.config().broker.num_partitions,
+        count => count,
+    };
+    usize::try_from(count).unwrap_or(0)
 }
 
 fn new_topic(topic: ottla_wire::messages::create_topics_request::CreatableTopic) -> NewTopic {

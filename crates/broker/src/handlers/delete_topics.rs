@@ -1,12 +1,16 @@
 //! DeleteTopics (key 20), by name, and from version 6 on also by id.
 
-use ottla_metadata::{Command, DeleteTopicResult, DeleteTopics, Reply, TopicSelector};
+use ottla_metadata::{Command, DeleteTopicResult, DeleteTopics, Image, Reply, TopicSelector};
 use ottla_model::{ErrorCode, Uuid};
 use ottla_wire::Text;
 use ottla_wire::messages::delete_topics_response::DeletableTopicResult;
 use ottla_wire::messages::{DeleteTopicsRequest, DeleteTopicsResponse};
 
 use crate::context::{Answer, Ctx};
+use crate::quotas::{MutationQuota, is_exceeded};
+
+/// Older clients do not know `THROTTLING_QUOTA_EXCEEDED` (KIP-599).
+const STRICT_SINCE: i16 = 5;
 
 pub(crate) async fn handle(ctx: Ctx, request: DeleteTopicsRequest) -> Answer<DeleteTopicsResponse> {
     Answer::later(async move {
@@ -19,11 +23,27 @@ pub(crate) async fn handle(ctx: Ctx, request: DeleteTopicsRequest) -> Answer<Del
             topic_id: t.topic_id,
         });
         let topics: Vec<TopicSelector> = by_name.chain(by_state).collect();
+        let image = ctx.broker.image();
+        let asked = topics.iter().map(|t| partitions(&image, t)).sum();
+        let quota = MutationQuota::take(&ctx, STRICT_SINCE, asked);
         let command = Command::DeleteTopics(DeleteTopics {
             topics: topics.clone(),
-            ..DeleteTopics::default()
+            allowance: quota.allowance(),
         });
-        let responses = match ctx.broker.submit(command).await {
+        let outcome = ctx.broker.submit(command).await;
+        let (used, is_over) = match &outcome {
+            Ok(Reply::DeleteTopics(results)) => {
+                let deleted = results.iter().filter(|r| r.outcome.is_ok());
+                let used = deleted.map(|r| {
+                    let topic = image.topic_by_id(r.topic_id);
+                    topic.map_or(0, |topic| topic.partitions.len())
+                });
+                (used.sum(), results.iter().any(|r| is_exceeded(&r.outcome)))
+            }
+            _ => (0, false),
+        };
+        quota.settle(used, is_over);
+        let responses = match outcome {
             Ok(Reply::DeleteTopics(results)) => results
                 .into_iter()
                 .map(|r| result(r, ctx.version))
@@ -36,6 +56,15 @@ pub(crate) async fn handle(ctx: Ctx, request: DeleteTopicsRequest) -> Answer<Del
             ..DeleteTopicsResponse::default()
         }
     })
+}
+
+/// How many partitions go with the topic.
+fn partitions(image: &Image, topic: &TopicSelector) -> usize {
+    let topic = match &topic.name {
+        Some(name) => image.topic(name),
+        None => image.topic_by_id(topic.topic_id),
+    };
+    topic.map_or(0, |topic| topic.partitions.len())
 }
 
 fn refused(

@@ -22,6 +22,7 @@ pub(crate) async fn handle(
 ) -> Answer<DescribeClientQuotasResponse> {
     Answer::Now(match entries(&ctx, &request) {
         Ok(entries) => DescribeClientQuotasResponse {
+            error_message: None,
             entries: Some(entries),
             ..DescribeClientQuotasResponse::default()
         },

@@ -51,6 +51,15 @@ pub(crate) async fn handle(ctx: Ctx, request: FetchRequest) -> Answer<FetchRespo
     };
     Answer::later(async move {
         let results = serve(&ctx, context.wanted(), &limits).await;
+        if let Some(charge) = &ctx.charge
+            && charge.fetched(response_bytes(&results))
+        {
+            // The session has not moved on: the client asks the same again after its pause.
+            return FetchResponse {
+                session_id: context.session_id(),
+                ..FetchResponse::default()
+            };
+        }
         respond(&ctx, context, results, read_committed)
     })
 }
@@ -69,6 +78,12 @@ impl Limits {
         let max_bytes = usize::try_from(request.max_bytes)
             .unwrap_or(0)
             .min(broker_max);
+        // More than the quota allows in all its windows would never be sent.
+        let quota_max = ctx
+            .charge
+            .as_ref()
+            .and_then(|charge| charge.fetch_bytes_max());
+        let max_bytes = max_bytes.min(quota_max.unwrap_or(usize::MAX));
         Limits {
             max_wait: Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0)),
             min_bytes: usize::try_from(request.min_bytes)
@@ -79,6 +94,14 @@ impl Limits {
             up_to: UpTo::HighWatermark,
         }
     }
+}
+
+/// The length of the answer, for quotas: the records, and about what a partition takes beside them.
+fn response_bytes(results: &[(Wanted, PartitionData)]) -> usize {
+    const PARTITION: usize = 48;
+    let records = |data: &PartitionData| data.records.as_ref().map_or(0, ottla_wire::Chunks::len);
+    let partitions = results.iter();
+    partitions.map(|(_, data)| PARTITION + records(data)).sum()
 }
 
 fn session_request(request: FetchRequest, by_id: bool) -> SessionRequest {

@@ -13,6 +13,7 @@ use ottla_wire::messages::{MetadataRequest, MetadataResponse};
 use crate::authorized_operations;
 use crate::context::{Answer, Ctx};
 use crate::distinct::distinct;
+use crate::quotas::MutationQuota;
 
 pub(crate) async fn handle(ctx: Ctx, request: MetadataRequest) -> Answer<MetadataResponse> {
     let image = ctx.broker.image();
@@ -76,14 +77,33 @@ async fn create(ctx: &Ctx, names: Vec<String>) -> Vec<(String, ErrorCode)> {
         .iter()
         .map(|name| ctx.broker.automatic_topic(name))
         .collect::<Vec<NewTopic>>();
+    let default_partitions = ctx.broker.config().broker.num_partitions;
+    let asked = topics.len() * usize::try_from(default_partitions).unwrap_or(0);
+    let quota = MutationQuota::take(ctx, 0, asked);
     let command = Command::CreateTopics(CreateTopics {
         topics,
+        allowance: quota.allowance(),
         ..CreateTopics::default()
     });
-    match ctx.broker.submit(command).await {
+    let outcome = ctx.broker.submit(command).await;
+    let used = match &outcome {
+        Ok(Reply::CreateTopics(results)) => {
+            let created = results.iter().filter_map(|r| r.outcome.as_ref().ok());
+            let used = created.map(|c| usize::try_from(c.num_partitions).unwrap_or(0));
+            used.sum()
+        }
+        _ => 0,
+    };
+    quota.settle(used, false);
+    match outcome {
         Ok(Reply::CreateTopics(results)) => results
             .into_iter()
             .filter_map(|r| Some((r.name, r.outcome.err()?.code)))
+            // A client that asks for metadata knows this code only: it tries again.
+            .map(|(name, code)| match code {
+                ErrorCode::ThrottlingQuotaExceeded => (name, ErrorCode::UnknownTopicOrPartition),
+                code => (name, code),
+            })
             // Another client was faster: the topic is there.
             .filter(|(_, code)| *code != ErrorCode::TopicAlreadyExists)
             .collect(),

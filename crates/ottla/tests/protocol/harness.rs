@@ -80,6 +80,8 @@ ask! {
     ListConfigResources: ListConfigResourcesRequest => ListConfigResourcesResponse,
     CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse,
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse,
+    DescribeClientQuotas: DescribeClientQuotasRequest => DescribeClientQuotasResponse,
+    AlterClientQuotas: AlterClientQuotasRequest => AlterClientQuotasResponse,
     DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,
 }
 

@@ -13,6 +13,7 @@ mod hostile;
 mod offsets;
 mod pipelining;
 mod producing;
+mod quotas;
 mod reading;
 mod topics;
 mod versions;
