@@ -258,10 +258,17 @@ impl Broker {
 
 fn java(lib: &Path) -> Command {
     let mut command = Command::new("java");
+    // What kafka-server-start.sh and kafka-run-class.sh give to the JVM.
     command
         .args([
-            "-Xms256m",
-            "-Xmx1g",
+            "-Xmx1G",
+            "-Xms1G",
+            "-server",
+            "-XX:+UseG1GC",
+            "-XX:MaxGCPauseMillis=20",
+            "-XX:InitiatingHeapOccupancyPercent=35",
+            "-XX:+ExplicitGCInvokesConcurrent",
+            "-Djava.awt.headless=true",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
             "-cp",
         ])

@@ -97,8 +97,17 @@ impl Process {
 
     /// Resident memory in KiB.
     pub fn resident_kib(&self) -> Result<u64> {
+        self.status_kib("VmRSS")
+    }
+
+    /// The most resident memory so far, in KiB.
+    pub fn peak_resident_kib(&self) -> Result<u64> {
+        self.status_kib("VmHWM")
+    }
+
+    fn status_kib(&self, field: &str) -> Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        resident_kib(&status).ok_or_else(|| anyhow!("no VmRSS in /proc/{}/status", self.id()))
+        kib_of(&status, field).ok_or_else(|| anyhow!("no {field} in /proc/{}/status", self.id()))
     }
 }
 
@@ -160,10 +169,11 @@ fn cpu_ticks(stat: &str) -> Option<u64> {
     Some(user + system)
 }
 
-fn resident_kib(status: &str) -> Option<u64> {
+/// A line such as `VmRSS:     20480 kB` of `/proc/PID/status`.
+fn kib_of(status: &str, field: &str) -> Option<u64> {
     let line = status
         .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
@@ -181,10 +191,10 @@ mod tests {
     #[test]
     fn resident_memory_is_read_in_kib() {
         assert_eq!(
-            resident_kib("Name:\tx\nVmRSS:\t   20480 kB\nThreads:\t1\n"),
+            kib_of("Name:\tx\nVmRSS:\t   20480 kB\nThreads:\t1\n", "VmRSS"),
             Some(20480)
         );
-        assert_eq!(resident_kib("Name:\tx\n"), None);
+        assert_eq!(kib_of("Name:\tx\n", "VmRSS"), None);
     }
 
     #[test]

@@ -105,6 +105,17 @@ impl Scenario {
         }
     }
 
+    /// Deletes a topic.
+    pub fn delete_topic(&self, name: &str) -> Result<()> {
+        let admin: AdminClient<DefaultClientContext> = self.config(&[]).create()?;
+        let options = AdminOptions::new().operation_timeout(Some(ADMIN_LIMIT));
+        let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+        for result in runtime.block_on(admin.delete_topics(&[name], &options))? {
+            result.map_err(|(topic, code)| anyhow!("topic {topic} was not deleted: {code}"))?;
+        }
+        Ok(())
+    }
+
     /// A producer that remembers the outcome of each record by its number.
     pub fn producer(&self, properties: &[(&str, &str)]) -> Result<BaseProducer<Acknowledgements>> {
         Ok(self

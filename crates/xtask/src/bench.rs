@@ -1,44 +1,41 @@
-//! `cargo xtask bench`: builds the release node and measures it with a librdkafka client.
+//! `cargo xtask bench`: builds the release node and measures it, beside Apache Kafka or alone.
 
 use anyhow::Result;
-use ottla_testkit::{Launch, Profile, node_binary};
+use ottla_testkit::{Profile, node_binary};
 
-use crate::clients::kafka;
+use crate::setup;
 use crate::workspace::{cargo, succeeds, target};
 
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Start until the first acknowledged produce, idle memory, CPU for each GiB
-    Node(Node),
+    /// Our node and Apache Kafka in turn, by the same client programs
+    Kafka(Passed),
+    /// Our node alone
+    Node(Passed),
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct Node {
-    /// Measure Apache Kafka instead, for a comparison
-    #[arg(long)]
-    kafka: bool,
-    /// How many starts the median is taken of
-    #[arg(long, default_value_t = 7)]
-    starts: usize,
-    /// MiB of 1 KiB records to produce and to consume
-    #[arg(long, default_value_t = 2048)]
-    mib: u64,
+pub(crate) struct Passed {
+    /// Options of the benchmark program, such as `--only latency --rounds 5`; `-- --help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    options: Vec<String>,
 }
 
 pub(crate) fn run(command: &Command) -> Result<bool> {
-    let Command::Node(node) = command;
-    let mut bench = cargo(&["run", "--release", "--quiet", "-p", "ottla-testkit"]);
-    bench.args(["--bin", "node-bench", "--"]);
-    match node.kafka.then(kafka).transpose()? {
-        Some(Launch::Kafka { lib, .. }) => bench.arg("--kafka").arg(lib),
-        _ => bench.arg("--ottla").arg(node_binary(Profile::Release)?),
+    let (name, passed) = match command {
+        Command::Kafka(passed) => ("kafka", passed),
+        Command::Node(passed) => ("node", passed),
     };
-    bench.args([
-        "--starts",
-        &node.starts.to_string(),
-        "--mib",
-        &node.mib.to_string(),
-    ]);
-    bench.arg("--json-folder").arg(target()?.join("bench"));
+    let mut bench = cargo(&["run", "--release", "--quiet", "-p", "ottla-testkit"]);
+    bench.args(["--bin", "bench", "--"]);
+    bench.arg("--ottla").arg(node_binary(Profile::Release)?);
+    bench.arg("--kafka").arg(setup::jars("kafka")?);
+    bench.arg("--tools").arg(setup::jars("console")?);
+    let json = target()?.join("bench").join(format!("{name}.json"));
+    bench.arg("--json").arg(json);
+    if name == "node" {
+        bench.arg("--alone");
+    }
+    bench.args(&passed.options);
     succeeds(&mut bench)
 }

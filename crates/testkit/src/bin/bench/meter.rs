@@ -1,0 +1,76 @@
+//! What a piece of work cost: the broker, the clients, the time.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use ottla_testkit::Broker;
+
+/// The cost of one piece of work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// User and system time of the broker.
+    pub(crate) broker_cpu_s: f64,
+    /// User and system time of this process and of the client programs that it waited for.
+    pub(crate) client_cpu_s: f64,
+    pub(crate) wall_s: f64,
+}
+
+/// Runs `work` and measures it.
+pub(crate) fn measured<T>(broker: &Broker, work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
+    let broker_cpu = broker.process()?.cpu_seconds()?;
+    let (client_cpu, began) = (own_cpu_seconds()?, Instant::now());
+    let result = work()?;
+    let cost = Cost {
+        wall_s: began.elapsed().as_secs_f64(),
+        broker_cpu_s: broker.process()?.cpu_seconds()? - broker_cpu,
+        client_cpu_s: own_cpu_seconds()? - client_cpu,
+    };
+    Ok((result, cost))
+}
+
+/// The CPU time of this process and of its children that have ended.
+fn own_cpu_seconds() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    let ticks = ticks_with_children(&stat).with_context(|| format!("unreadable: {stat}"))?;
+    #[expect(clippy::cast_precision_loss, reason = "ticks are far below 2^52")]
+    let seconds = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    Ok(seconds)
+}
+
+/// `utime`, `stime`, `cutime` and `cstime`: fields 14 to 17 of `/proc/PID/stat`.
+fn ticks_with_children(stat: &str) -> Option<u64> {
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    let fields = behind_name.split_whitespace().skip(11).take(4);
+    fields.map(|field| field.parse::<u64>().ok()).sum()
+}
+
+/// KiB as MiB.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "memory in KiB is far below 2^52"
+)]
+pub(crate) fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+/// Bytes as GiB.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a benchmark's bytes are far below 2^52"
+)]
+pub(crate) fn gib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 30)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_are_counted() {
+        let stat = "42 (a) S 1 42 42 0 -1 4194560 900 0 0 0 100 20 3 4 20 0 4 0 99 1 1";
+        assert_eq!(ticks_with_children(stat), Some(127));
+        assert!(own_cpu_seconds().unwrap() >= 0.0);
+    }
+}
