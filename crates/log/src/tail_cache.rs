@@ -13,6 +13,10 @@ use parking_lot::Mutex;
 /// Memory that a batch takes besides its bytes.
 const OVERHEAD_BYTES: u64 = 256;
 
+/// Batches shorter than this are copied: as slices of what a client sent they would keep alive its
+/// whole request, or the whole buffer that small requests share, which may be many times as large.
+const COPIED_BELOW_BYTES: usize = 4096;
+
 /// The budget that all logs share.
 pub(crate) struct TailCache {
     budget_bytes: u64,
@@ -73,7 +77,7 @@ impl TailCache {
                 base_offset: b.header.base_offset,
                 last_offset: b.header.last_offset(),
                 head: b.head,
-                body: b.body,
+                body: unshared(b.body),
             }));
         }
         order.used_bytes += bytes;
@@ -96,6 +100,14 @@ impl TailCache {
     /// The bytes in use.
     pub(crate) fn used_bytes(&self) -> u64 {
         self.order.lock().used_bytes
+    }
+}
+
+fn unshared(body: Bytes) -> Bytes {
+    if body.len() < COPIED_BELOW_BYTES {
+        Bytes::copy_from_slice(&body)
+    } else {
+        body
     }
 }
 
