@@ -22,11 +22,13 @@ use crate::context::Ctx;
 use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::handlers;
+use crate::log_levels::LogLevels;
 use crate::partitions::{Partition, PartitionTable};
 use crate::probe::Probe;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::{self, Quotas};
 use crate::read_budget::ReadBudget;
+use crate::start::Options;
 
 /// How the broker reaches the controller, wherever that runs.
 #[derive(Clone)]
@@ -44,6 +46,7 @@ pub struct Broker {
     pub(crate) runtime: Runtime,
     /// The configuration as it counts now.
     config: Published<NodeConfig>,
+    pub(crate) log_levels: Option<Arc<dyn LogLevels>>,
     pub(crate) node_id: BrokerId,
     pub(crate) log_dir: LogDir,
     pub(crate) partitions: PartitionTable,
@@ -62,30 +65,27 @@ pub struct Broker {
 
 impl Broker {
     pub(crate) fn new(
-        runtime: Runtime,
+        options: &Options,
         config: Published<NodeConfig>,
-        node_id: BrokerId,
-        log_dir: LogDir,
-        metadata: MetadataAccess,
         shown: Published<Image>,
-        read_budget_bytes: usize,
     ) -> Self {
-        let slots = config
-            .get()
+        let slots = options
+            .config
             .broker
             .max_incremental_fetch_session_cache_slots;
         Broker {
-            runtime,
-            node_id,
-            log_dir,
+            runtime: options.runtime.clone(),
+            node_id: options.node_id,
+            log_dir: options.log_dir.clone(),
+            log_levels: options.log_levels.clone(),
             partitions: PartitionTable::default(),
             groups: Groups::default(),
-            read_budget: ReadBudget::new(read_budget_bytes),
+            read_budget: ReadBudget::new(options.read_budget_bytes),
             sessions: FetchSessions::new(usize::try_from(slots).unwrap_or(0)),
             producer_ids: ProducerIds::default(),
             quotas: quotas_of(&config.get()),
             probe: Probe::default(),
-            metadata,
+            metadata: options.metadata.clone(),
             shown,
             epoch: AtomicI64::new(-1),
             config,

@@ -9,6 +9,7 @@ use ottla_model::{BrokerId, ErrorCode, TopicName};
 use ottla_wire::Text;
 
 use crate::Broker;
+use crate::log_levels;
 
 /// Kafka's numbers of resource types.
 pub(crate) const TOPIC: i8 = 2;
@@ -99,10 +100,15 @@ pub(crate) async fn alter(
     asked: Vec<Asked<Result<ConfigChange, Refusal>>>,
     validate_only: bool,
 ) -> Vec<Altered> {
+    let mut loggers = Vec::new();
     let mut resources = Vec::new();
     let mut answers = Vec::with_capacity(asked.len());
     let mut seen = BTreeSet::new();
     for one in asked {
+        if one.resource_type == BROKER_LOGGER {
+            loggers.push(one);
+            continue;
+        }
         let found = resource(broker, one.resource_type, &one.name);
         let meant = match found.and_then(|resource| Ok((resource, one.change?))) {
             Ok((resource, change)) => {
@@ -133,7 +139,38 @@ pub(crate) async fn alter(
             outcome,
         }
     };
-    answers.into_iter().map(answer).collect()
+    let altered = answers.into_iter().map(answer);
+    let loggers = alter_log_levels(broker, loggers, validate_only);
+    altered.chain(loggers).collect()
+}
+
+/// Log levels are the node's own: the controller has no part in them.
+fn alter_log_levels(
+    broker: &Broker,
+    asked: Vec<Asked<Result<ConfigChange, Refusal>>>,
+    validate_only: bool,
+) -> Vec<Altered> {
+    let mut times: BTreeMap<Text, usize> = BTreeMap::new();
+    for one in &asked {
+        *times.entry(one.name.clone()).or_default() += 1;
+    }
+    let mut altered = Vec::new();
+    for one in asked {
+        // A name that stands more than once is answered the first time.
+        let outcome = match times.remove(&one.name) {
+            None => continue,
+            Some(1) => one
+                .change
+                .and_then(|change| log_levels::alter(broker, &one.name, &change, validate_only)),
+            Some(_) => Err(invalid("Each resource must appear at most once.")),
+        };
+        altered.push(Altered {
+            resource_type: one.resource_type,
+            name: one.name,
+            outcome,
+        });
+    }
+    altered
 }
 
 type Outcomes = BTreeMap<ConfigResource, Result<(), Refusal>>;

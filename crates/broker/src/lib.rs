@@ -15,6 +15,7 @@
 //! | `groups` | the driver of the group coordinators |
 //! | `authorized_operations` | what a client may do, as responses tell it |
 //! | `live_config` | properties that change while the node runs |
+//! | `log_levels` | the levels of the log's parts |
 //! | `config_resources` | topics, brokers, groups and more, as requests for configurations name them |
 //! | `distinct` | lists of a request without repetitions |
 //! | `fetch_sessions`, `producer_ids` | what those APIs remember |
@@ -36,6 +37,7 @@ mod fetch_sessions;
 mod groups;
 mod handlers;
 mod live_config;
+mod log_levels;
 mod partitions;
 mod probe;
 mod producer_ids;
@@ -45,5 +47,6 @@ mod reconcile;
 mod start;
 
 pub use broker::{Broker, MetadataAccess};
+pub use log_levels::{LogLevels, ROOT_LOGGER};
 pub use probe::Probe;
 pub use start::{Error, Handle, Options, start};

@@ -14,6 +14,7 @@ use ottla_runtime::{Runtime, TaskKind};
 
 use crate::broker::{Broker, Door, MetadataAccess};
 use crate::live_config::{LiveConfig, connection_limits};
+use crate::log_levels::LogLevels;
 use crate::probe::Probe;
 use crate::reconcile::Reconciler;
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub cluster_id: ClusterId,
     /// The opened data directory.
     pub log_dir: LogDir,
+    /// Whoever writes the log, if its levels can be changed.
+    pub log_levels: Option<Arc<dyn LogLevels>>,
     /// The way to the controller.
     pub metadata: MetadataAccess,
     /// The bytes of requests that may be in memory at a time.
@@ -124,21 +127,12 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         config,
         node_id,
         cluster_id,
-        log_dir,
         metadata,
         ..
     } = &options;
     let (publisher, shown) = published(Image::empty());
     let (config_publisher, live_config) = published((**config).clone());
-    let broker = Arc::new(Broker::new(
-        runtime.clone(),
-        live_config,
-        *node_id,
-        log_dir.clone(),
-        metadata.clone(),
-        shown,
-        options.read_budget_bytes,
-    ));
+    let broker = Arc::new(Broker::new(&options, live_config, shown));
     let net_options = net_options(
         config,
         options.request_budget_bytes,

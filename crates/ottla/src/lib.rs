@@ -4,6 +4,7 @@
 
 mod banner;
 mod http;
+mod log_levels;
 mod metrics;
 mod node;
 pub mod server;

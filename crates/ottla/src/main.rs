@@ -51,7 +51,7 @@ fn chain(error: &anyhow::Error) -> String {
 }
 
 fn serve(start: &ServerStart) -> anyhow::Result<()> {
-    ottla::server::start_log(start)?;
+    let log_levels = ottla::server::start_log(start)?;
     let loaded = ottla::server::configure(start)?;
     let threads = usize::try_from(loaded.config.broker.num_network_threads).unwrap_or(1);
     let tokio = tokio::runtime::Builder::new_multi_thread()
@@ -60,7 +60,7 @@ fn serve(start: &ServerStart) -> anyhow::Result<()> {
         .thread_name("ottla")
         .enable_all()
         .build()?;
-    tokio.block_on(ottla::server::run(loaded))
+    tokio.block_on(ottla::server::run(loaded, log_levels))
 }
 
 #[expect(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use ottla_broker::MetadataAccess;
+use ottla_broker::{LogLevels, MetadataAccess};
 use ottla_config::NodeConfig;
 use ottla_controller::{Controller, Identity, IdentityOptions};
 use ottla_log::{Housekeeping, LogDir, LogDirOptions};
@@ -34,7 +34,13 @@ pub struct Node {
 
 impl Node {
     /// Puts the roles together. Partitions may still be recovering when this returns.
-    pub async fn start(runtime: &Runtime, config: &Arc<NodeConfig>) -> anyhow::Result<Node> {
+    ///
+    /// `log_levels` is whoever writes the log, if clients may change its levels.
+    pub async fn start(
+        runtime: &Runtime,
+        config: &Arc<NodeConfig>,
+        log_levels: Option<Arc<dyn LogLevels>>,
+    ) -> anyhow::Result<Node> {
         let data = data_dir(config)?;
         let budget = memory_budget_bytes(config);
         runtime
@@ -55,7 +61,8 @@ impl Node {
                 "the last run did not end cleanly: reading again what lies behind the checkpoints"
             );
         }
-        let started = Node::start_on(runtime, config, data, budget, log_dir.clone()).await;
+        let started =
+            Node::start_on(runtime, config, log_levels, data, budget, log_dir.clone()).await;
         if started.is_err() {
             // A start that is refused leaves the data as it found it: cleanly shut down.
             runtime.tasks.stop().await;
@@ -68,6 +75,7 @@ impl Node {
     async fn start_on(
         runtime: &Runtime,
         config: &Arc<NodeConfig>,
+        log_levels: Option<Arc<dyn LogLevels>>,
         data: PathBuf,
         budget: usize,
         log_dir: LogDir,
@@ -83,6 +91,7 @@ impl Node {
             node_id: identity.node_id,
             cluster_id: identity.cluster_id.clone(),
             log_dir: log_dir.clone(),
+            log_levels,
             metadata,
             request_budget_bytes: request_budget_bytes(config, budget),
             read_budget_bytes: budget / 4,

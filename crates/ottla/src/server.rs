@@ -10,28 +10,36 @@ use std::io::IsTerminal;
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
+use ottla_broker::LogLevels;
 use ottla_cli::{LogFormat, ServerStart};
 use ottla_config::{Level, Loaded, NodeConfig, Sources};
 use ottla_runtime::{Runtime, system};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, fmt, reload};
 
+use crate::log_levels::Filter;
 use crate::{Node, banner, http};
 
-/// Starts the log on standard error.
-pub fn start_log(args: &ServerStart) -> anyhow::Result<()> {
+/// Starts the log on standard error. What comes back changes what it lets pass.
+pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
     let filter = EnvFilter::try_new(&args.log_filter)
         .with_context(|| format!("{} is no log level", args.log_filter))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let (filter, handle) = reload::Layer::new(filter);
+    let log = fmt::layer().with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            log.with_ansi(colours).init();
+            let log = log.with_ansi(colours);
+            tracing_subscriber::registry().with(filter).with(log).init();
         }
-        LogFormat::Json => log.json().init(),
+        LogFormat::Json => {
+            let log = log.json();
+            tracing_subscriber::registry().with(filter).with(log).init();
+        }
     }
-    Ok(())
+    let reload = move |filter| handle.reload(filter).map_err(|error| error.to_string());
+    Ok(Arc::new(Filter::new(&args.log_filter, Box::new(reload))))
 }
 
 /// Reads the configuration, or says everything that is wrong with it.
@@ -55,7 +63,7 @@ pub fn configure(args: &ServerStart) -> anyhow::Result<Loaded> {
 }
 
 /// Runs a node until it is told to stop.
-pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
+pub async fn run(loaded: Loaded, log_levels: Arc<dyn LogLevels>) -> anyhow::Result<()> {
     let Loaded { config, notices } = loaded;
     for notice in &notices {
         match notice.level {
@@ -83,7 +91,7 @@ pub async fn run(loaded: Loaded) -> anyhow::Result<()> {
         }
         None => None,
     };
-    let node = Arc::new(Node::start(&runtime, &config).await?);
+    let node = Arc::new(Node::start(&runtime, &config, Some(log_levels)).await?);
     banner::print(&node, health.as_ref().map(|(_, address)| *address));
     if let Some((slot, _)) = health {
         set(&slot, Arc::clone(&node));

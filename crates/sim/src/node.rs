@@ -93,7 +93,7 @@ impl NodeControl {
         };
         note("starts");
         let ended = async {
-            let node = Node::start(&runtime, &inner.config).await?;
+            let node = Node::start(&runtime, &inner.config, None).await?;
             note("has started");
             stop.announced().await;
             note("stops");

@@ -1,8 +1,9 @@
-//! DescribeConfigs (key 32): the properties of topics and brokers, with where each value comes from.
+//! DescribeConfigs (key 32): the properties of topics, brokers, groups and client-metrics
+//! subscriptions, with where each value comes from; and the levels of the log.
 
 use ottla_config::{
-    ConfigEntry, describe_all_brokers, describe_broker, describe_client_metrics, describe_group,
-    describe_topic,
+    ConfigEntry, ConfigSource, describe_all_brokers, describe_broker, describe_client_metrics,
+    describe_group, describe_topic,
 };
 use ottla_metadata::{ConfigResource, Overrides, Refusal};
 use ottla_model::ErrorCode;
@@ -13,9 +14,14 @@ use ottla_wire::messages::describe_configs_response::{
 };
 use ottla_wire::messages::{DescribeConfigsRequest, DescribeConfigsResponse};
 
-use crate::config_resources::{self, BROKER};
+use crate::config_resources::{self, BROKER, BROKER_LOGGER};
 use crate::context::{Answer, Ctx};
 use crate::distinct::distinct;
+use crate::log_levels;
+
+/// Groups and client-metrics subscriptions need not exist to be described. A request may name so
+/// many of those: else a small one would have an answer many hundred times its own size.
+const UNSET_MAX: usize = 1_000;
 
 pub(crate) async fn handle(
     ctx: Ctx,
@@ -25,9 +31,10 @@ pub(crate) async fn handle(
         synonyms: request.include_synonyms,
         docs: request.include_documentation,
     };
+    let mut unset = UNSET_MAX;
     let results = distinct(request.resources, identity)
         .into_iter()
-        .map(|r| resource(&ctx, r, detail))
+        .map(|r| resource(&ctx, r, detail, &mut unset))
         .collect();
     Answer::Now(DescribeConfigsResponse {
         results,
@@ -51,40 +58,82 @@ struct Detail {
     docs: bool,
 }
 
-fn resource(ctx: &Ctx, asked: DescribeConfigsResource, detail: Detail) -> DescribeConfigsResult {
-    let (code, message, entries) = match described(ctx, &asked) {
-        Ok(entries) => (ErrorCode::None, None, entries),
+fn resource(
+    ctx: &Ctx,
+    asked: DescribeConfigsResource,
+    detail: Detail,
+    unset: &mut usize,
+) -> DescribeConfigsResult {
+    let described = match asked.resource_type {
+        BROKER_LOGGER => log_levels(ctx, &asked),
+        _ => described(ctx, &asked, unset).map(|entries| {
+            let entries = entries.into_iter().filter(|e| is_wanted(&asked, e.name));
+            entries.map(|e| property(ctx.version, e, detail)).collect()
+        }),
+    };
+    let (code, message, configs) = match described {
+        Ok(configs) => (ErrorCode::None, None, configs),
         Err(refusal) => {
             let message = Text::from(refusal.message.as_str());
             (refusal.code, Some(message), Vec::new())
         }
     };
-    let wanted = |entry: &ConfigEntry| match &asked.configuration_keys {
-        // An empty list has meant all properties since before version 1.
-        None => true,
-        Some(keys) => keys.is_empty() || keys.iter().any(|k| **k == *entry.name),
-    };
-    let configs = entries
-        .into_iter()
-        .filter(wanted)
-        .map(|e| property(ctx.version, e, detail));
     DescribeConfigsResult {
         error_code: code.code(),
         error_message: message,
         resource_type: asked.resource_type,
         resource_name: asked.resource_name,
-        configs: configs.collect(),
+        configs,
         ..DescribeConfigsResult::default()
     }
 }
 
-fn described(ctx: &Ctx, asked: &DescribeConfigsResource) -> Result<Vec<ConfigEntry>, Refusal> {
+fn is_wanted(asked: &DescribeConfigsResource, name: &str) -> bool {
+    match &asked.configuration_keys {
+        // An empty list has meant all properties since before version 1.
+        None => true,
+        Some(keys) => keys.is_empty() || keys.iter().any(|key| **key == *name),
+    }
+}
+
+/// The parts of the log with their levels (KIP-412).
+fn log_levels(
+    ctx: &Ctx,
+    asked: &DescribeConfigsResource,
+) -> Result<Vec<DescribeConfigsResourceResult>, Refusal> {
+    let levels = log_levels::describe(&ctx.broker, &asked.resource_name)?;
+    let levels = levels
+        .into_iter()
+        .filter(|(part, _)| is_wanted(asked, part));
+    let described = levels.map(|(part, level)| DescribeConfigsResourceResult {
+        name: Text::from(part.as_str()),
+        value: Some(Text::from(level)),
+        config_source: ConfigSource::DynamicBrokerLoggerConfig.id(),
+        ..DescribeConfigsResourceResult::default()
+    });
+    Ok(described.collect())
+}
+
+/// Describes a resource. `unset` is how many more may be described that nobody has set anything of.
+fn described(
+    ctx: &Ctx,
+    asked: &DescribeConfigsResource,
+    unset: &mut usize,
+) -> Result<Vec<ConfigEntry>, Refusal> {
     let broker = &ctx.broker;
     let name = &asked.resource_name;
     let resource = config_resources::resource(broker, asked.resource_type, name)?;
     let (image, config) = (broker.image(), broker.config());
     let none = Overrides::new();
     let overrides = image.configs(&resource);
+    if overrides.is_none() {
+        *unset = unset.checked_sub(1).ok_or_else(|| {
+            config_resources::invalid(format!(
+                "The request describes more than {UNSET_MAX} resources that have no settings; ask \
+                 for fewer at a time"
+            ))
+        })?;
+    }
     match &resource {
         ConfigResource::Topic(name) => match overrides {
             Some(overrides) => Ok(describe_topic(&config, overrides)),

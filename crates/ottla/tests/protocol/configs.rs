@@ -14,6 +14,7 @@ use crate::harness::*;
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
+const BROKER_LOGGER: i8 = 8;
 const CLIENT_METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
@@ -511,4 +512,86 @@ async fn resources_with_configurations_are_listed_by_type() {
     .await;
     assert_eq!(done.0, ErrorCode::None);
     assert!(told(client.ask(1, ask(vec![16])).await).is_empty());
+}
+
+#[tokio::test]
+async fn the_levels_of_the_log_change_while_the_node_runs() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    set(&mut client, BROKER_LOGGER, "0", "ottla_log", "DEBUG").await;
+    set(&mut client, BROKER_LOGGER, "0", "root", "WARN").await;
+    let levels = describe(&mut client, BROKER_LOGGER, "0", &[]).await.configs;
+    let told: Vec<_> = levels
+        .iter()
+        .map(|c| (&*c.name, c.value.as_deref(), c.config_source))
+        .collect();
+    assert_eq!(
+        told,
+        [("ottla_log", Some("DEBUG"), 6), ("root", Some("WARN"), 6)]
+    );
+    use ErrorCode::{InvalidConfig, InvalidRequest};
+    let cases: &[(&str, Op<'_>, ErrorCode, &str)] = &[
+        (
+            "0",
+            ("kafka", SET, Some("INFO")),
+            InvalidConfig,
+            "does not exist",
+        ),
+        (
+            "0",
+            ("ottla_log", SET, Some("LOUD")),
+            InvalidConfig,
+            "DEBUG, ERROR, FATAL",
+        ),
+        (
+            "0",
+            ("ottla_log", APPEND, Some("INFO")),
+            InvalidRequest,
+            "APPEND",
+        ),
+        ("0", ("root", DELETE, None), InvalidRequest, "root"),
+        (
+            "7",
+            ("ottla_log", SET, Some("INFO")),
+            InvalidRequest,
+            "expected 0",
+        ),
+    ];
+    for (name, op, code, word) in cases {
+        let (got, message) = alter(&mut client, BROKER_LOGGER, name, &[*op]).await;
+        assert_eq!(got, *code, "{message}");
+        assert!(message.contains(word), "{message}");
+    }
+    let ops = [("ottla_log", DELETE, None)];
+    assert_eq!(
+        alter(&mut client, BROKER_LOGGER, "0", &ops).await.0,
+        ErrorCode::None
+    );
+    assert_eq!(
+        describe(&mut client, BROKER_LOGGER, "0", &[])
+            .await
+            .configs
+            .len(),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_request_describes_a_bounded_number_of_groups_that_nobody_has_set_anything_of() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    let resources = (0..1_500).map(|n| DescribeConfigsResource {
+        resource_type: GROUP,
+        resource_name: format!("g{n}").as_str().into(),
+        ..DescribeConfigsResource::default()
+    });
+    let request = DescribeConfigsRequest {
+        resources: resources.collect(),
+        ..DescribeConfigsRequest::default()
+    };
+    let results = client.ask(4, request).await.results;
+    let refused = results.iter().filter(|r| r.error_code != 0).count();
+    assert_eq!((results.len(), refused), (1_500, 500));
+    let message = results[1_499].error_message.as_deref().unwrap();
+    assert!(message.contains("1000"), "{message}");
 }

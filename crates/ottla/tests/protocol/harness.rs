@@ -1,12 +1,14 @@
 //! A node in this process, and a client that speaks any version of any API to it.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
 use ottla::Node;
+use ottla_broker::{LogLevels, ROOT_LOGGER};
 use ottla_config::{NodeConfig, Sources};
 use ottla_model::{ErrorCode, Uuid};
 use ottla_record::{Batch, BatchBuilder, BatchOptions, DecompressLimit, split_batches};
@@ -85,6 +87,34 @@ ask! {
     DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,
 }
 
+/// A log that only remembers its levels.
+#[derive(Default)]
+struct Levels(Mutex<BTreeMap<String, &'static str>>);
+
+impl LogLevels for Levels {
+    fn levels(&self) -> BTreeMap<String, &'static str> {
+        let mut levels = self.0.lock().unwrap().clone();
+        levels.entry(ROOT_LOGGER.to_owned()).or_insert("INFO");
+        levels
+    }
+
+    fn knows(&self, part: &str) -> bool {
+        part == ROOT_LOGGER || part.starts_with("ottla_")
+    }
+
+    fn set(&self, changes: &[(String, Option<String>)]) -> Result<(), String> {
+        let mut levels = self.0.lock().unwrap();
+        for (part, level) in changes {
+            match level.as_deref() {
+                Some("DEBUG") => levels.insert(part.clone(), "DEBUG"),
+                Some(_) => levels.insert(part.clone(), "WARN"),
+                None => levels.remove(part),
+            };
+        }
+        Ok(())
+    }
+}
+
 /// A running node, and the folder that its data is in.
 pub(crate) struct TestNode {
     pub(crate) node: Node,
@@ -107,7 +137,7 @@ impl TestNode {
     ) -> anyhow::Result<Self> {
         let config = Arc::new(config(dir.path(), settings));
         let runtime = Runtime::real();
-        let node = match Node::start(&runtime, &config).await {
+        let node = match Node::start(&runtime, &config, Some(Arc::new(Levels::default()))).await {
             Ok(node) => node,
             Err(error) => {
                 // What was begun lets go of the folder.
