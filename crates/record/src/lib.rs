@@ -32,6 +32,7 @@ mod header;
 mod lookup;
 mod recompress;
 mod record;
+mod retain;
 mod stamp;
 pub mod validate;
 mod varint;
@@ -45,4 +46,5 @@ pub use header::{Attributes, BatchHeader, HEADER_LEN, LENGTH_OVERHEAD, MAGIC, Ti
 pub use lookup::{first_record_at_or_after, first_record_from, record_with_max_timestamp};
 pub use recompress::recompress;
 pub use record::{Header, Record, Records};
+pub use retain::{KeyedRecord, Retained, retain, visit_keys, without_records};
 pub use stamp::{StampedBatch, stamp};

@@ -54,6 +54,10 @@ pub(crate) struct Frame {
     pub(crate) offset_delta: i32,
     pub(crate) key: Option<Range<usize>>,
     pub(crate) value: Option<Range<usize>>,
+    /// The record's own flags, which nobody uses yet.
+    pub(crate) attributes: u8,
+    /// Where the key's length stands: from here on nothing depends on the batch.
+    pub(crate) key_at: usize,
     headers_at: usize,
     header_count: i32,
 }
@@ -71,9 +75,10 @@ impl Frame {
         let end = cursor.at() + len;
         // From here nothing may reach beyond the record, even where the batch goes on.
         let mut cursor = Cursor::new(bytes.get(..end).unwrap_or_default(), cursor.at());
-        cursor.byte().ok_or("its attributes are missing")?;
+        let attributes = cursor.byte().ok_or("its attributes are missing")?;
         let timestamp_delta = cursor.varlong().ok_or("its timestamp cannot be read")?;
         let offset_delta = cursor.varint().ok_or("its offset cannot be read")?;
+        let key_at = cursor.at();
         let key = sized(&mut cursor).ok_or("its key exceeds the record")?;
         let value = sized(&mut cursor).ok_or("its value exceeds the record")?;
         let header_count = cursor.varint().ok_or("its header count cannot be read")?;
@@ -96,6 +101,8 @@ impl Frame {
             offset_delta,
             key,
             value,
+            attributes,
+            key_at,
             headers_at,
             header_count,
         })
