@@ -44,13 +44,14 @@ enum Node {
     File(u64),
 }
 
+#[derive(Clone)]
 enum NameChange {
     Add(PathBuf, Node),
     Remove(PathBuf),
     Rename(PathBuf, PathBuf),
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Contents {
     seen: Vec<u8>,
     durable: Vec<u8>,
@@ -83,6 +84,15 @@ impl SimDisk {
     /// The power fails: what was not flushed may be lost, torn or kept.
     pub fn crash(&self) {
         self.0.lock().crash();
+    }
+
+    /// What would be left if the power failed now, as a disk of its own; this one goes on. A test
+    /// that calls it before each operation tries a power failure at every moment of one run.
+    #[must_use]
+    pub fn crashed_copy(&self, seed: u64) -> SimDisk {
+        let mut copy = self.0.lock().copy(seed);
+        copy.crash();
+        SimDisk(Arc::new(Mutex::new(copy)))
     }
 
     /// Limits the bytes of all files together; writes beyond it fail as a full disk does.
@@ -138,6 +148,20 @@ impl Change {
 }
 
 impl State {
+    fn copy(&self, seed: u64) -> State {
+        State {
+            random: Random::from_seed(seed),
+            life: self.life,
+            files: self.files.clone(),
+            next_file: self.next_file,
+            names: self.names.clone(),
+            durable_names: self.durable_names.clone(),
+            pending_names: self.pending_names.clone(),
+            locks: self.locks.clone(),
+            capacity_bytes: self.capacity_bytes,
+        }
+    }
+
     fn crash(&mut self) {
         self.life += 1;
         self.locks.clear();
