@@ -57,6 +57,7 @@ pub(crate) fn of_read(error: &ottla_log::Error) -> ErrorCode {
         ottla_log::Error::Corrupt { .. } => ErrorCode::CorruptMessage,
         ottla_log::Error::Io { .. }
         | ottla_log::Error::Malformed { .. }
+        | ottla_log::Error::Uncleanable { .. }
         | ottla_log::Error::Locked { .. } => ErrorCode::KafkaStorageError,
         ottla_log::Error::Closed { .. } => ErrorCode::NotLeaderOrFollower,
     }

@@ -238,5 +238,9 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         delete: config.cleanup_policy.delete,
         retention_ms: config.retention_ms,
         retention_bytes: config.retention_bytes,
+        delete_retention_ms: config.delete_retention_ms,
+        min_compaction_lag_ms: config.min_compaction_lag_ms,
+        max_compaction_lag_ms: config.max_compaction_lag_ms,
+        min_cleanable_dirty_ratio: config.min_cleanable_dirty_ratio,
     }
 }

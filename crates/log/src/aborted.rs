@@ -332,6 +332,34 @@ impl AbortedIndex {
         range.collect(entries.newest.iter(), found)
     }
 
+    /// Whether a part of the entries is in the file only.
+    pub(crate) fn needs_file(&self) -> bool {
+        self.0.read().as_ref().is_some_and(|e| e.older > 0)
+    }
+
+    /// All entries of a segment that was checked.
+    pub(crate) fn all(
+        &self,
+        open: impl FnOnce() -> io::Result<std::sync::Arc<dyn File>>,
+    ) -> io::Result<Vec<AbortedEntry>> {
+        let (older, newest) = {
+            let slot = self.0.read();
+            let Some(entries) = slot.as_ref() else {
+                return Ok(Vec::new());
+            };
+            (entries.older, entries.newest.clone())
+        };
+        let mut all = Vec::new();
+        if older > 0 {
+            all = read_entries(&*open()?, 0, older)?;
+            if (all.len() as u64) < older {
+                return Err(too_short());
+            }
+        }
+        all.extend(newest);
+        Ok(all)
+    }
+
     /// As [`AbortedIndex::search`], in the file of a segment that was checked, and then in memory.
     pub(crate) fn search_file(
         &self,
@@ -347,12 +375,7 @@ impl AbortedIndex {
             (entries.older, entries.newest.clone())
         };
         let file = open()?;
-        let read = |at: u64, count: u64| -> io::Result<Vec<AbortedEntry>> {
-            let mut bytes = vec![0; count as usize * ENTRY_LEN];
-            let len = file.read_at(&mut bytes, at * ENTRY_LEN as u64)?;
-            let whole = bytes.get(..len).unwrap_or_default().chunks_exact(ENTRY_LEN);
-            Ok(whole.map_while(decode_entry).collect())
-        };
+        let read = |at, count| read_entries(&*file, at, count);
         let (mut low, mut high) = (0, older);
         while low < high {
             let middle = low.midpoint(high);
@@ -364,8 +387,7 @@ impl AbortedIndex {
         while low < older {
             let entries = read(low, CHUNK_ENTRIES.min(older - low))?;
             if entries.is_empty() {
-                let reason = "the transaction index is shorter than it was";
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
+                return Err(too_short());
             }
             low += entries.len() as u64;
             if range.collect(entries.iter(), found) == Search::Complete {
@@ -374,6 +396,18 @@ impl AbortedIndex {
         }
         Ok(range.collect(newest.iter(), found))
     }
+}
+
+fn read_entries(file: &dyn File, at: u64, count: u64) -> io::Result<Vec<AbortedEntry>> {
+    let mut bytes = vec![0; count as usize * ENTRY_LEN];
+    let len = file.read_at(&mut bytes, at * ENTRY_LEN as u64)?;
+    let whole = bytes.get(..len).unwrap_or_default().chunks_exact(ENTRY_LEN);
+    Ok(whole.map_while(decode_entry).collect())
+}
+
+fn too_short() -> io::Error {
+    let reason = "the transaction index is shorter than it was";
+    io::Error::new(io::ErrorKind::UnexpectedEof, reason)
 }
 
 #[cfg(test)]

@@ -99,6 +99,8 @@ pub(crate) struct Core {
     pub(crate) unflushed_since_ms: AtomicI64,
     /// The folder is gone; its name may belong to a new log.
     pub(crate) deleted: AtomicBool,
+    /// Compaction was at it once.
+    pub(crate) cleaned: AtomicBool,
     /// Damaged batches that were reported, so that a client's retries do not flood the log.
     pub(crate) reported: Mutex<Vec<(Offset, u64)>>,
 }
@@ -175,6 +177,11 @@ impl Core {
         Error::Closed {
             log: self.partition.to_string(),
         }
+    }
+
+    /// Whether offsets may be missing between batches; where they may not, a gap is damage.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.config.load().compact || self.cleaned.load(Ordering::Acquire)
     }
 
     pub(crate) fn is_replicated(&self) -> bool {

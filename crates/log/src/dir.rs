@@ -14,6 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
 use crate::checkpoint::{self, Offsets};
+use crate::clean::CleanState;
 use crate::core::{Context, Core, LogOffsets, Queue};
 use crate::layout;
 use crate::owner::Owner;
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     folders: Mutex<BTreeSet<TopicPartition>>,
     checkpoints: Mutex<Checkpoints>,
     progress: Arc<RecoveryProgress>,
+    pub(crate) clean: CleanState,
     lock: Mutex<Option<Box<dyn Lock>>>,
     /// Whether the last process ended cleanly.
     clean_start: bool,
@@ -87,6 +89,7 @@ impl LogDir {
             high_watermarks: load(layout::HIGH_WATERMARK_FILE)?,
             written: BTreeMap::new(),
         };
+        let clean = CleanState::new(path, load(layout::CLEANER_OFFSET_FILE)?);
         let context = Arc::new(Context {
             clock: runtime.clock.clone(),
             random: runtime.random.clone(),
@@ -111,6 +114,7 @@ impl LogDir {
             logs: Mutex::default(),
             progress: Arc::new(RecoveryProgress::new(folders.len() as u64)),
             folders: Mutex::new(folders),
+            clean,
             checkpoints: Mutex::new(checkpoints),
             lock: Mutex::new(Some(lock)),
             clean_start: clean_shutdown,
@@ -230,6 +234,7 @@ impl LogDir {
             partition: partition.clone(),
             topic_id,
             config: Arc::clone(config),
+            gaps: config.compact || self.0.clean.was_cleaned(partition),
             root: self.0.path.clone(),
             dir: dir.to_owned(),
             recovery_point: of(&known.recovery_points),
@@ -271,6 +276,7 @@ impl LogDir {
             log_end_offset: end,
         };
         let core = Arc::new(Core {
+            cleaned: self.0.clean.was_cleaned(&partition).into(),
             partition,
             topic_id,
             dir,
@@ -369,11 +375,14 @@ impl LogDir {
                 known.high_watermarks.remove(partition);
             }
         }
-        self.write_checkpoints().or_else(|error| {
-            // On a full disk the old text stays until the next time. A start in between finds no
-            // folder of this name and ignores the entry.
-            if error.is_full() { Ok(()) } else { Err(error) }
-        })
+        let forgotten = self.0.clean.forget(&**disk, partitions);
+        forgotten
+            .and_then(|()| self.write_checkpoints())
+            .or_else(|error| {
+                // On a full disk the old text stays until the next time. A start in between finds no
+                // folder of this name and ignores the entry.
+                if error.is_full() { Ok(()) } else { Err(error) }
+            })
     }
 
     /// Writes the checkpoint files, where they changed. Blocks.

@@ -61,6 +61,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Compaction cannot do its work.
+    #[error("the log {log} cannot be compacted: {reason}")]
+    Uncleanable {
+        /// The partition.
+        log: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The log was closed or deleted.
     #[error("the log {log} is closed")]
     Closed {

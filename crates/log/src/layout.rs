@@ -7,6 +7,7 @@
 //! ├── recovery-point-offset-checkpoint   up to where each log is known to be on disk
 //! ├── log-start-offset-checkpoint        the first offset of each log, where not a segment's
 //! ├── replication-offset-checkpoint      high watermarks
+//! ├── cleaner-offset-checkpoint          up to where each log is compacted
 //! ├── orders-0/                          one folder a partition, made by its first append
 //! │   ├── partition.metadata             the topic's id
 //! │   ├── leader-epoch-checkpoint        where each leader's term begins
@@ -30,6 +31,7 @@ pub(crate) const CLEAN_SHUTDOWN_FILE: &str = ".kafka_cleanshutdown";
 pub(crate) const RECOVERY_POINT_FILE: &str = "recovery-point-offset-checkpoint";
 pub(crate) const LOG_START_FILE: &str = "log-start-offset-checkpoint";
 pub(crate) const HIGH_WATERMARK_FILE: &str = "replication-offset-checkpoint";
+pub(crate) const CLEANER_OFFSET_FILE: &str = "cleaner-offset-checkpoint";
 pub(crate) const PARTITION_METADATA_FILE: &str = "partition.metadata";
 pub(crate) const LEADER_EPOCH_FILE: &str = "leader-epoch-checkpoint";
 pub(crate) const TRANSACTION_INDEX_FILE: &str = "transaction-index-checkpoint";
@@ -39,10 +41,14 @@ pub(crate) const INDEX_SUFFIX: &str = ".index";
 pub(crate) const TIME_INDEX_SUFFIX: &str = ".timeindex";
 pub(crate) const SNAPSHOT_SUFFIX: &str = ".snapshot";
 pub(crate) const DELETED_SUFFIX: &str = ".deleted";
+/// What compaction is writing.
+pub(crate) const CLEANED_SUFFIX: &str = ".cleaned";
+/// What compaction has written, and is about to put in its place.
+pub(crate) const SWAP_SUFFIX: &str = ".swap";
 pub(crate) const TRANSACTION_INDEX_SUFFIX: &str = ".txnindex";
 const DELETED_FOLDER_SUFFIX: &str = "-delete";
 /// What was being written when the process ended; worthless.
-const UNFINISHED_SUFFIXES: [&str; 2] = [".tmp", ".cleaned"];
+const UNFINISHED_SUFFIXES: [&str; 2] = [".tmp", CLEANED_SUFFIX];
 
 /// The longest name that common file systems take.
 const NAME_LEN_MAX: usize = 255;

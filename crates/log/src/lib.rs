@@ -23,6 +23,7 @@
 mod aborted;
 mod append;
 mod checkpoint;
+mod clean;
 mod core;
 mod dir;
 mod epochs;
@@ -51,6 +52,7 @@ mod walk;
 
 pub use crate::core::LogOffsets;
 pub use append::Appended;
+pub use clean::{Cleaned, Cleaner, CleanerHandle, CleanerOptions};
 pub use dir::{LogDir, RecoveryReport};
 pub use error::{AppendError, Error};
 pub use housekeeping::Housekeeping;

@@ -64,7 +64,7 @@ impl Default for LogDirOptions {
 }
 
 /// What concerns one log: the topic's properties, in Kafka's names and units.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct LogConfig {
     /// Whether an append is answered only when it is on disk (the default), or when the kernel has
     /// it.
@@ -81,8 +81,7 @@ pub struct LogConfig {
     pub segment_index_bytes: u64,
     /// An index entry for every so many bytes (`index.interval.bytes`).
     pub index_interval_bytes: u64,
-    /// Whether `cleanup.policy` has, or had, `compact`: only then may offsets have gaps. Elsewhere a
-    /// gap is damage.
+    /// Whether `cleanup.policy` has `compact`: of each key only the last record stays.
     pub compact: bool,
     /// Whether `cleanup.policy` has `delete`.
     pub delete: bool,
@@ -90,6 +89,25 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// The log's size beyond which segments are deleted, -1 for never (`retention.bytes`).
     pub retention_bytes: i64,
+    /// How long a compacted log keeps the tombstones of keys (`delete.retention.ms`).
+    pub delete_retention_ms: i64,
+    /// How long records stay uncompacted at least (`min.compaction.lag.ms`).
+    pub min_compaction_lag_ms: i64,
+    /// How long records stay uncompacted at most (`max.compaction.lag.ms`).
+    pub max_compaction_lag_ms: i64,
+    /// The dirty part of a log, 0 to 1, above which it is compacted (`min.cleanable.dirty.ratio`).
+    pub min_cleanable_dirty_ratio: f64,
+}
+
+impl LogConfig {
+    /// The age at which a new segment begins: the active one cannot be compacted.
+    pub(crate) fn segment_age_max_ms(&self) -> i64 {
+        if self.compact {
+            self.segment_ms.min(self.max_compaction_lag_ms)
+        } else {
+            self.segment_ms
+        }
+    }
 }
 
 impl Default for LogConfig {
@@ -106,6 +124,10 @@ impl Default for LogConfig {
             delete: true,
             retention_ms: 7 * 86_400_000,
             retention_bytes: -1,
+            delete_retention_ms: 86_400_000,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            min_cleanable_dirty_ratio: 0.5,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ottla_model::{Offset, TimestampMs};
+use ottla_model::{NO_TIMESTAMP, Offset, TimestampMs};
 use ottla_runtime::fail_stop;
 
 use crate::aborted::Promises;
@@ -44,6 +44,7 @@ pub(crate) struct Owner {
 }
 
 /// The segment that grows.
+#[derive(Clone)]
 pub(crate) struct Active {
     pub(crate) segment: Arc<Segment>,
     pub(crate) size: u64,
@@ -55,6 +56,22 @@ pub(crate) struct Active {
     /// Index entries that are in the files already.
     pub(crate) offsets_written: usize,
     pub(crate) times_written: usize,
+}
+
+impl Active {
+    /// An empty one, as old as its segment is known.
+    pub(crate) fn new(segment: &Arc<Segment>) -> Self {
+        Active {
+            segment: Arc::clone(segment),
+            size: 0,
+            created_ms: segment.seen_ms,
+            first_timestamp: None,
+            max_timestamp: (NO_TIMESTAMP, segment.base_offset),
+            bytes_since_index: 0,
+            offsets_written: 0,
+            times_written: 0,
+        }
+    }
 }
 
 enum Work {

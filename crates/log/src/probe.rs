@@ -1,6 +1,6 @@
 //! Counters that the broker exports.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 /// Upper bounds of the histogram of flush times, in microseconds; a last bucket has no bound.
 pub const SYNC_TIME_BOUNDS_US: [u64; 12] = [
@@ -32,6 +32,20 @@ pub struct Probe {
     pub segments_rolled: AtomicU64,
     /// Segments removed by retention.
     pub segments_deleted: AtomicU64,
+    /// Cleanings that came to their end.
+    pub clean_runs: AtomicU64,
+    /// Cleanings that failed.
+    pub clean_failures: AtomicU64,
+    /// Bytes that compaction has read.
+    pub clean_read_bytes: AtomicU64,
+    /// Bytes that compaction has written.
+    pub clean_written_bytes: AtomicU64,
+    /// Records that compaction has removed.
+    pub clean_records_dropped: AtomicU64,
+    /// The dirty part of the dirtiest compacted log, in percent.
+    pub dirty_percent_max: AtomicU64,
+    /// When compaction last looked for a log to clean, in milliseconds since 1970; 0 is never.
+    pub clean_looked_at_ms: AtomicI64,
     /// Damaged batches found, in recovery and when reading.
     pub corrupt_batches: AtomicU64,
     /// Bytes of torn tails that recovery cut off.

@@ -11,7 +11,7 @@ use ottla_record::{first_record_from, record_with_max_timestamp};
 use crate::aborted::{Promise, Range, Search};
 use crate::core::Core;
 use crate::segment::Segment;
-use crate::transactions::AbortedTransaction;
+use crate::transactions::{AbortedEntry, AbortedTransaction};
 use crate::walk::{Step, Walker, misplaced};
 use crate::{Error, Probe, replay};
 
@@ -219,6 +219,20 @@ impl Core {
         Ok(found)
     }
 
+    /// All transactions that begin below `end` and were aborted.
+    pub(crate) fn aborted_below(&self, end: Offset) -> Result<Vec<AbortedEntry>, Error> {
+        let segments = self.segments.load_full();
+        let mut found = Vec::new();
+        for (at, segment) in segments.iter().enumerate() {
+            if let Some(promise) = segment.aborted.unchecked() {
+                self.check_aborted(&segments, at, promise)?;
+            }
+            let entries = segment.all_aborted()?.into_iter();
+            found.extend(entries.filter(|entry| entry.first_offset < end));
+        }
+        Ok(found)
+    }
+
     /// Looks into a transaction index for the first time; one that is not what it should be is made
     /// again.
     fn check_aborted(
@@ -243,7 +257,7 @@ impl Core {
     /// The first batch of the segment that ends at or after `offset`.
     fn find(&self, segment: &Segment, offset: Offset) -> Result<Option<(u64, BatchHeader)>, Error> {
         let (file, size) = (segment.log()?, segment.size()?);
-        let gaps = self.config.load().compact;
+        let gaps = self.has_gaps();
         let base = segment.base_offset;
         let from_start = || Walker::from_start(&*file, size, base, gaps);
         let hint = segment.position_hint(offset)?;
@@ -307,7 +321,7 @@ impl Core {
         let left = segment.size()?.saturating_sub(position);
         let want = usize::try_from(left).unwrap_or(usize::MAX);
         let buffer = read_at(segment, position, want.min(ask.max_bytes.max(first_len)))?;
-        let gaps = self.config.load().compact;
+        let gaps = self.has_gaps();
         let mut end = 0;
         let mut next_offset = ask.from;
         let mut expected = segment.base_offset;

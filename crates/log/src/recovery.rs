@@ -16,10 +16,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ottla_model::{NO_TIMESTAMP, Offset, TopicId, TopicPartition, Uuid};
+use ottla_model::{Offset, TopicId, TopicPartition, Uuid};
 use ottla_runtime::disk::{File, OpenMode};
 
 use crate::aborted::{self, Promises};
+use crate::clean::complete_swaps;
 use crate::core::Context;
 use crate::epochs::Epochs;
 use crate::index::{self, Indexes};
@@ -39,6 +40,8 @@ pub(crate) struct Recovery {
     pub(crate) partition: TopicPartition,
     pub(crate) topic_id: TopicId,
     pub(crate) config: Arc<LogConfig>,
+    /// Whether compaction may have left gaps.
+    pub(crate) gaps: bool,
     /// The data folder.
     pub(crate) root: PathBuf,
     pub(crate) dir: PathBuf,
@@ -156,6 +159,7 @@ impl Recovery {
     /// Lists the folder, and removes what an interrupted deletion or write left behind.
     fn clean_folder(&self) -> Result<Folder, Error> {
         let disk = &*self.context.disk;
+        complete_swaps(disk, &self.dir)?;
         let entries = disk.list(&self.dir).map_err(Error::io("list", &self.dir))?;
         let mut folder = Folder {
             bases: Vec::new(),
@@ -411,7 +415,7 @@ impl Recovery {
         let mut from_index = start > 0;
         let promised = indexes.offsets.last();
         let promised = promised.map(|e| segment.base_offset + i64::from(e.relative_offset));
-        let gaps = self.config.compact;
+        let gaps = self.gaps;
         let mut walker = Walker::from_middle(&*file, start, size, segment.base_offset, gaps);
         let mut new_bytes = 0;
         let mut frozen = false;
@@ -425,7 +429,7 @@ impl Recovery {
                 // The last index entry is wrong: step over the whole segment instead.
                 from_index = false;
                 indexes = Indexes::default();
-                active = new_active(segment);
+                active = Active::new(segment);
                 walker = Walker::from_start(&*file, size, segment.base_offset, gaps);
                 continue;
             }
@@ -507,7 +511,7 @@ impl Recovery {
         point: Offset,
         size: u64,
     ) -> Result<(Indexes, Active), Error> {
-        let mut active = new_active(segment);
+        let mut active = Active::new(segment);
         let mut indexes = Indexes::default();
         if point > segment.base_offset {
             indexes = segment.load_indexes()?;
@@ -541,19 +545,6 @@ impl Recovery {
             .set_len(damage.position)
             .and_then(|()| damage.file.sync_data())
             .map_err(Error::io("cut", damage.path))
-    }
-}
-
-fn new_active(segment: &Arc<Segment>) -> Active {
-    Active {
-        segment: Arc::clone(segment),
-        size: 0,
-        created_ms: segment.seen_ms,
-        first_timestamp: None,
-        max_timestamp: (NO_TIMESTAMP, segment.base_offset),
-        bytes_since_index: 0,
-        offsets_written: 0,
-        times_written: 0,
     }
 }
 

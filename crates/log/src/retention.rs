@@ -114,7 +114,7 @@ impl Owner {
 }
 
 /// The time that a segment's age counts from.
-fn newest_record(segment: &Segment) -> Result<TimestampMs, Error> {
+pub(crate) fn newest_record(segment: &Segment) -> Result<TimestampMs, Error> {
     let (timestamp, _) = segment.max_timestamp()?;
     Ok(if timestamp < 0 {
         segment.seen_ms

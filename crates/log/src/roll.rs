@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use ottla_model::{NO_TIMESTAMP, Offset};
+use ottla_model::Offset;
 use ottla_runtime::Disk;
 use ottla_runtime::disk::{File, OpenMode};
 
@@ -80,16 +80,7 @@ impl Owner {
         }
         segments.push(Arc::clone(&segment));
         core.segments.store(Arc::new(segments));
-        self.active = Some(Active {
-            segment,
-            size: 0,
-            created_ms: now,
-            first_timestamp: None,
-            max_timestamp: (NO_TIMESTAMP, base_offset),
-            bytes_since_index: 0,
-            offsets_written: 0,
-            times_written: 0,
-        });
+        self.active = Some(Active::new(&segment));
         Ok(())
     }
 
@@ -155,7 +146,7 @@ impl Owner {
 
     /// The transaction index of the active segment, and what all of them have. An index is on disk
     /// before it is promised.
-    fn write_promises(&mut self) -> Result<(), Error> {
+    pub(crate) fn write_promises(&mut self) -> Result<(), Error> {
         if !self.core.has_aborted.load(Ordering::Acquire) {
             return Ok(());
         }

@@ -4,8 +4,8 @@
 //! begins it is sealed: its indexes are on disk, and its files are opened only when somebody reads.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use ottla_model::{NO_TIMESTAMP, Offset, TimestampMs};
 use ottla_runtime::Disk;
@@ -15,7 +15,8 @@ use parking_lot::{Mutex, RwLock};
 use crate::Error;
 use crate::aborted::{self, AbortedIndex, Promise, Range, Search};
 use crate::index::{self, Indexes, OFFSET_ENTRY_LEN, OffsetEntry};
-use crate::layout::{self, INDEX_SUFFIX, LOG_SUFFIX, TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX};
+use crate::layout::{self, CLEANED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX};
+use crate::layout::{TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX};
 use crate::transactions::{AbortedEntry, AbortedTransaction};
 use crate::walk::{Step, Walker};
 
@@ -33,12 +34,16 @@ pub(crate) struct Segment {
     offset_index: Mutex<Option<Arc<dyn File>>>,
     /// Bytes of whole batches; readers never look behind it.
     size: AtomicU64,
+    /// See [`Segment::first_timestamp`].
+    first_timestamp: OnceLock<TimestampMs>,
     /// The largest timestamp and the last offset of its batch.
     max_timestamp: Mutex<Option<(TimestampMs, Offset)>>,
     /// Present while the segment is active.
     pub(crate) indexes: RwLock<Option<Indexes>>,
     /// The transactions that were aborted by a marker in this segment.
     pub(crate) aborted: AbortedIndex,
+    /// Its file, once the name is about to be another's.
+    aborted_file: Mutex<Option<Arc<dyn File>>>,
 }
 
 impl Segment {
@@ -57,9 +62,11 @@ impl Segment {
             log: Mutex::default(),
             offset_index: Mutex::default(),
             size: AtomicU64::new(UNKNOWN),
+            first_timestamp: OnceLock::new(),
             max_timestamp: Mutex::default(),
             indexes: RwLock::default(),
             aborted: AbortedIndex::default(),
+            aborted_file: Mutex::default(),
         }
     }
 
@@ -80,6 +87,66 @@ impl Segment {
         *segment.max_timestamp.lock() = Some((NO_TIMESTAMP, base_offset));
         *segment.indexes.write() = Some(Indexes::default());
         Ok(segment)
+    }
+
+    /// A new, empty segment for compaction to write, in a `.cleaned` file.
+    pub(crate) fn create_cleaned(
+        disk: &Arc<dyn Disk>,
+        dir: &Path,
+        base_offset: Offset,
+        seen_ms: TimestampMs,
+    ) -> Result<Self, Error> {
+        let segment = Segment::on_disk(disk, dir, base_offset, seen_ms);
+        let path = segment.path(&format!("{LOG_SUFFIX}{CLEANED_SUFFIX}"));
+        let file = disk
+            .open(&path, OpenMode::Truncate)
+            .map_err(Error::io("create", &path))?;
+        *segment.log.lock() = Some(file);
+        segment.size.store(0, Ordering::Release);
+        Ok(segment)
+    }
+
+    /// Opens what readers who hold the segment may still need when its names are another's. Its
+    /// transaction index must have been looked into.
+    pub(crate) fn keep_for_readers(&self) -> Result<(), Error> {
+        self.size()?;
+        self.max_timestamp()?;
+        drop(self.log()?);
+        drop(self.open_offset_index(&self.path(INDEX_SUFFIX))?);
+        if self.aborted.needs_file() {
+            let path = self.path(TRANSACTION_INDEX_SUFFIX);
+            let file = self.disk.open(&path, OpenMode::Read);
+            *self.aborted_file.lock() = Some(file.map_err(Error::io("open", &path))?);
+        }
+        Ok(())
+    }
+
+    /// The files have their final names now: they are opened again when somebody reads.
+    pub(crate) fn renamed(&self) {
+        *self.log.lock() = None;
+    }
+
+    /// The max timestamp of the first batch, from which the segment's age counts; `None` while it
+    /// has no batch.
+    pub(crate) fn first_timestamp(&self) -> Result<Option<TimestampMs>, Error> {
+        if let Some(known) = self.first_timestamp.get() {
+            return Ok(Some(*known));
+        }
+        let size = self.size()?;
+        if size == 0 {
+            return Ok(None);
+        }
+        let file = self.log_for_a_moment()?;
+        let mut walker = Walker::new(&*file, 0, size, self.base_offset);
+        let first = walker
+            .next(false)
+            .map_err(Error::io("read", &self.log_path()))?;
+        let Step::Batch { header, .. } = first else {
+            return Ok(None);
+        };
+        Ok(Some(
+            *self.first_timestamp.get_or_init(|| header.max_timestamp),
+        ))
     }
 
     pub(crate) fn path(&self, suffix: &str) -> PathBuf {
@@ -109,13 +176,36 @@ impl Segment {
     pub(crate) fn size(&self) -> Result<u64, Error> {
         match self.size.load(Ordering::Acquire) {
             UNKNOWN => {
-                let file = self.log()?;
+                let file = self.log_for_a_moment()?;
                 let len = file.len().map_err(Error::io("measure", &self.log_path()))?;
                 self.set_size(len);
                 Ok(len)
             }
             size => Ok(size),
         }
+    }
+
+    /// The length of one of the segment's files, 0 when it is missing.
+    pub(crate) fn file_len(&self, suffix: &str) -> Result<u64, Error> {
+        let path = self.path(suffix);
+        match self.disk.open(&path, OpenMode::Read) {
+            Ok(file) => file.len().map_err(Error::io("measure", &path)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(Error::io("open", &path)(error)),
+        }
+    }
+
+    /// The `.log` file as it is open, or opened for the moment: of most segments little is asked
+    /// but their size.
+    fn log_for_a_moment(&self) -> Result<Arc<dyn File>, Error> {
+        let open = self.log.lock().clone();
+        if let Some(file) = open {
+            return Ok(file);
+        }
+        let path = self.log_path();
+        self.disk
+            .open(&path, OpenMode::Read)
+            .map_err(Error::io("open", &path))
     }
 
     pub(crate) fn set_size(&self, size: u64) {
@@ -285,10 +375,26 @@ impl Segment {
             Search::NeedsDisk => {}
             done => return Ok(done),
         }
-        let path = self.path(TRANSACTION_INDEX_SUFFIX);
-        let open = || self.disk.open(&path, OpenMode::Read);
-        let searched = self.aborted.search_file(open, range, found);
-        searched.map_err(Error::io("read", &path))
+        let searched = self
+            .aborted
+            .search_file(|| self.open_aborted(), range, found);
+        searched.map_err(Error::io("read", &self.path(TRANSACTION_INDEX_SUFFIX)))
+    }
+
+    /// All aborted transactions of this segment. The index must have been looked into.
+    pub(crate) fn all_aborted(&self) -> Result<Vec<AbortedEntry>, Error> {
+        let all = self.aborted.all(|| self.open_aborted());
+        all.map_err(Error::io("read", &self.path(TRANSACTION_INDEX_SUFFIX)))
+    }
+
+    fn open_aborted(&self) -> std::io::Result<Arc<dyn File>> {
+        let kept = self.aborted_file.lock().clone();
+        match kept {
+            Some(file) => Ok(file),
+            None => self
+                .disk
+                .open(&self.path(TRANSACTION_INDEX_SUFFIX), OpenMode::Read),
+        }
     }
 
     /// Turns an active segment into a sealed one; its indexes must be on disk.

@@ -121,6 +121,13 @@ impl LogTail {
         self.0.lock().clear();
     }
 
+    /// Forgets the batches before `offset`, which compaction has changed on disk.
+    pub(crate) fn forget_before(&self, offset: Offset) {
+        let mut cached = self.0.lock();
+        let count = cached.partition_point(|b| b.last_offset < offset);
+        cached.drain(..count);
+    }
+
     /// Batches from the one that has `from` up to those that end before `limit`, in at most
     /// `max_bytes` (but one batch in any case when `min_one_batch`). `None` when `from` is not here.
     pub(crate) fn read(

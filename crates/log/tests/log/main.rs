@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod basics;
+mod clean;
 mod crash;
 mod damage;
 mod fault;
@@ -9,4 +10,5 @@ mod history;
 mod power;
 mod transaction_index;
 mod transactions;
+mod watched;
 mod world;

@@ -1,0 +1,6 @@
+//! Compaction.
+
+mod behaviour;
+mod crashes;
+mod model;
+mod service;
