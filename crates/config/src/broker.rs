@@ -195,7 +195,7 @@ declare_properties! {
             "How often old segments are looked for."
         log_cleanup_policy: CleanupPolicy = "delete", "log.cleanup.policy",
             OneOf(CleanupPolicy::NAMES), None, Live, Works;
-            "What happens to old segments: delete, compact, both, or (empty) nothing. Compaction itself is not built yet."
+            "What happens to old segments: delete, compact (of each key only the last record stays), both, or (empty) nothing."
         log_segment_delete_delay_ms: i64 = "60000", "log.segment.delete.delay.ms",
             AtLeast(0), Ms, Live, Works;
             "How long the files of a deleted segment stay on disk."
@@ -243,6 +243,41 @@ declare_properties! {
         compression_zstd_level: i32 = "3", "compression.zstd.level",
             Between(-131_072, 22), None, Live, Works;
             "The level when the broker compresses with zstd."
+    }
+    Compaction {
+        log_cleaner_enable: bool = "true", "log.cleaner.enable",
+            Any, None, Restart, Works;
+            "Whether topics with cleanup.policy=compact are compacted. Without it they grow for ever, the consumers' offsets among them."
+        log_cleaner_threads: i32 = "1", "log.cleaner.threads",
+            AtLeast(0), Count, Live, Works;
+            "Logs that are compacted at the same time; 0 counts as 1."
+        log_cleaner_dedupe_buffer_size: i64 = "134217728", "log.cleaner.dedupe.buffer.size",
+            AtLeast(0), Bytes, Live, Works;
+            "Memory for the keys of logs that are compacted, of all threads together: 24 bytes for each key. It is taken as keys come, at most a quarter of the node's memory budget, and given back after each log. With less, a log takes several passes."
+        log_cleaner_io_buffer_load_factor: f64 = "0.9", "log.cleaner.io.buffer.load.factor",
+            Any, None, Live, Works;
+            "How full log.cleaner.dedupe.buffer.size becomes before a pass ends; fuller is slower."
+        log_cleaner_io_buffer_size: i32 = "524288", "log.cleaner.io.buffer.size",
+            AtLeast(0), Bytes, Live, Works;
+            "Bytes that compaction reads and writes at once, of all threads together."
+        log_cleaner_io_max_bytes_per_second: f64 = "1.7976931348623157E308", "log.cleaner.io.max.bytes.per.second",
+            Any, None, Live, Works;
+            "Bytes that compaction reads and writes in a second, of all threads together; the default is no limit."
+        log_cleaner_backoff_ms: i64 = "15000", "log.cleaner.backoff.ms",
+            AtLeast(0), Ms, Live, Works;
+            "How long compaction waits when no log is dirty enough."
+        log_cleaner_min_cleanable_ratio: f64 = "0.5", "log.cleaner.min.cleanable.ratio",
+            Between(0, 1), None, Live, Works;
+            "The uncompacted part of a log above which it is compacted."
+        log_cleaner_delete_retention_ms: i64 = "86400000", "log.cleaner.delete.retention.ms",
+            AtLeast(0), Ms, Live, Works;
+            "How long a compacted topic keeps the markers of deleted keys."
+        log_cleaner_min_compaction_lag_ms: i64 = "0", "log.cleaner.min.compaction.lag.ms",
+            AtLeast(0), Ms, Live, Works;
+            "How long a record stays uncompacted at least."
+        log_cleaner_max_compaction_lag_ms: i64 = "9223372036854775807", "log.cleaner.max.compaction.lag.ms",
+            AtLeast(1), Ms, Live, Works;
+            "How long a record stays uncompacted at most."
     }
     Timestamps {
         log_message_timestamp_type: TimestampType = "CreateTime", "log.message.timestamp.type",

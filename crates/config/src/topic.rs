@@ -14,7 +14,6 @@ use crate::property::{
 };
 use crate::sources::Setting;
 
-const LATER_COMPACTION: &str = "compaction is not built yet: the log keeps every record";
 const ONE_NODE: &str = "a single node has no replicas";
 const NO_TIER: &str = "tiered storage is not supported yet";
 
@@ -46,7 +45,7 @@ declare_properties! {
             "Whether a new segment takes its whole size on disk at once."
         cleanup_policy: CleanupPolicy = "delete", "cleanup.policy",
             OneOf(CleanupPolicy::NAMES), None, Live, Works, from [("log.cleanup.policy", 1)];
-            "What happens to old segments: delete, compact, both, or (empty) nothing. A topic with compact can be created; compaction itself is not built yet, so its log keeps every record."
+            "What happens to old segments: delete, compact (of each key only the last record stays), both, or (empty) nothing."
         retention_ms: i64 = "604800000", "retention.ms",
             AtLeast(-1), Ms, Live, Works,
             from [("log.retention.ms", 1), ("log.retention.minutes", 60_000),
@@ -100,21 +99,21 @@ declare_properties! {
     }
     Compaction {
         delete_retention_ms: i64 = "86400000", "delete.retention.ms",
-            AtLeast(0), Ms, Live, NoEffect(LATER_COMPACTION),
+            AtLeast(0), Ms, Live, Works,
             from [("log.cleaner.delete.retention.ms", 1)];
-            "How long a compacted topic keeps the markers of deleted keys."
+            "How long a compacted topic keeps the markers of deleted keys, so that consumers that read from the start see them; it counts from their first compaction."
         min_compaction_lag_ms: i64 = "0", "min.compaction.lag.ms",
-            AtLeast(0), Ms, Live, NoEffect(LATER_COMPACTION),
+            AtLeast(0), Ms, Live, Works,
             from [("log.cleaner.min.compaction.lag.ms", 1)];
-            "How long a record stays uncompacted at least."
+            "How long a record stays uncompacted at least, counted from its timestamp."
         max_compaction_lag_ms: i64 = "9223372036854775807", "max.compaction.lag.ms",
-            AtLeast(1), Ms, Live, NoEffect(LATER_COMPACTION),
+            AtLeast(1), Ms, Live, Works,
             from [("log.cleaner.max.compaction.lag.ms", 1)];
-            "How long a record stays uncompacted at most."
+            "How long a record stays uncompacted at most: older segments are closed and compacted, however little of the log they are."
         min_cleanable_dirty_ratio: f64 = "0.5", "min.cleanable.dirty.ratio",
-            Between(0, 1), None, Live, NoEffect(LATER_COMPACTION),
+            Between(0, 1), None, Live, Works,
             from [("log.cleaner.min.cleanable.ratio", 1)];
-            "The uncompacted part of a log from which on it is compacted."
+            "The uncompacted part of a log above which it is compacted. Less means less waste and more work."
     }
     Replication {
         min_insync_replicas: i32 = "1", "min.insync.replicas",

@@ -323,6 +323,7 @@ impl Scrape {
         for (name, help, value) in rows {
             self.counter(name, help, one(value.load(Relaxed) as f64));
         }
+        self.compaction(node);
         let sum = log.sync_us.load(Relaxed) as f64 / 1e6;
         let buckets = buckets(&SYNC_TIME_BOUNDS_US, &log.sync_time_buckets());
         self.metrics.push(Metric {
@@ -330,6 +331,70 @@ impl Scrape {
             help: "Flushes of segments to disk",
             values: Values::Histograms(vec![(Labels::new(), Durations { sum, buckets })]),
         });
+    }
+
+    fn compaction(&mut self, node: &Node) {
+        use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+        let log = node.log_dir.probe();
+        let rows: [(&'static str, &'static str, &AtomicU64); 5] = [
+            (
+                "ottla_compaction_runs",
+                "Compactions of a log that came to their end",
+                &log.clean_runs,
+            ),
+            (
+                "ottla_compaction_failures",
+                "Compactions of a log that failed",
+                &log.clean_failures,
+            ),
+            (
+                "ottla_compaction_bytes_read",
+                "Bytes that compaction has read",
+                &log.clean_read_bytes,
+            ),
+            (
+                "ottla_compaction_bytes_written",
+                "Bytes that compaction has written",
+                &log.clean_written_bytes,
+            ),
+            (
+                "ottla_compaction_records_removed",
+                "Records that compaction has removed",
+                &log.clean_records_dropped,
+            ),
+        ];
+        for (name, help, value) in rows {
+            self.counter(name, help, one(value.load(Relaxed) as f64));
+        }
+        let dirty = log.dirty_percent_max.load(Relaxed) as f64 / 100.0;
+        self.gauge(
+            "ottla_compaction_dirty_ratio_max",
+            "The uncompacted part of the dirtiest compacted log, 0 to 1",
+            one(dirty),
+        );
+        let looked_at = log.clean_looked_at_ms.load(Relaxed) as f64 / 1000.0;
+        self.gauge(
+            "ottla_compaction_last_look_timestamp_seconds",
+            "When compaction last looked for a dirty log",
+            one(looked_at),
+        );
+        let of = |partition: &ottla_model::TopicPartition| {
+            let labels = vec![
+                ("topic", partition.topic.to_string()),
+                ("partition", partition.partition.to_string()),
+            ];
+            (labels, 1.0)
+        };
+        self.gauge(
+            "ottla_compaction_running",
+            "Logs that are being compacted",
+            node.log_dir.being_cleaned().iter().map(of).collect(),
+        );
+        self.gauge(
+            "ottla_compaction_uncleanable",
+            "Logs that cannot be compacted; the log of the node says why",
+            node.log_dir.uncleanable().keys().map(of).collect(),
+        );
     }
 
     fn partitions(&mut self, node: &Node) {
