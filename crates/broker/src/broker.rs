@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use ottla_config::{NodeConfig, TopicConfig};
 use ottla_log::LogDir;
 use ottla_metadata::{Command, Image, NewTopic, Quorum, Refusal, Reply, TopicImage};
-use ottla_model::{BrokerId, CONSUMER_OFFSETS_TOPIC, ErrorCode};
+use ottla_model::{BrokerId, CONSUMER_OFFSETS_TOPIC, ErrorCode, TRANSACTION_STATE_TOPIC};
 use ottla_net::{Dispatch, Incoming, Outcome, Peer};
 use ottla_record::DecompressLimit;
 use ottla_runtime::Runtime;
@@ -29,6 +29,7 @@ use crate::producer_ids::ProducerIds;
 use crate::quotas::{self, Quotas};
 use crate::read_budget::ReadBudget;
 use crate::start::Options;
+use crate::transactions::Transactions;
 
 /// How the broker reaches the controller, wherever that runs.
 #[derive(Clone)]
@@ -51,6 +52,7 @@ pub struct Broker {
     pub(crate) log_dir: LogDir,
     pub(crate) partitions: PartitionTable,
     pub(crate) groups: Groups,
+    pub(crate) transactions: Transactions,
     pub(crate) sessions: FetchSessions,
     pub(crate) read_budget: ReadBudget,
     pub(crate) producer_ids: ProducerIds,
@@ -81,6 +83,7 @@ impl Broker {
             partitions: PartitionTable::default(),
             groups: Groups::default(),
             read_budget: ReadBudget::new(options.read_budget_bytes),
+            transactions: Transactions::default(),
             sessions: FetchSessions::new(usize::try_from(slots).unwrap_or(0)),
             producer_ids: ProducerIds::default(),
             quotas: quotas_of(&config.get()),
@@ -142,20 +145,39 @@ impl Broker {
         let config = self.config();
         let broker = &config.broker;
         let mut topic = NewTopic::with_defaults(name);
+        let set = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
         if name == CONSUMER_OFFSETS_TOPIC {
-            let live = self.image().brokers().filter(|b| !b.fenced).count();
-            let wanted = broker.offsets_topic_replication_factor;
             topic.num_partitions = broker.offsets_topic_num_partitions;
-            // A small cluster must work, too: there cannot be more replicas than brokers.
-            topic.replication_factor = wanted.min(i16::try_from(live).unwrap_or(i16::MAX)).max(1);
+            topic.replication_factor =
+                self.possible_replicas(broker.offsets_topic_replication_factor);
             let segment = broker.offsets_topic_segment_bytes.to_string();
             topic.configs = vec![
-                ("cleanup.policy".to_owned(), Some("compact".to_owned())),
-                ("compression.type".to_owned(), Some("producer".to_owned())),
-                ("segment.bytes".to_owned(), Some(segment)),
+                set("cleanup.policy", "compact"),
+                set("compression.type", "producer"),
+                set("segment.bytes", &segment),
+            ];
+        }
+        if name == TRANSACTION_STATE_TOPIC {
+            let replicas = self.possible_replicas(broker.transaction_state_log_replication_factor);
+            let min_isr = broker.transaction_state_log_min_isr.min(replicas.into());
+            let segment = broker.transaction_state_log_segment_bytes.to_string();
+            topic.num_partitions = broker.transaction_state_log_num_partitions;
+            topic.replication_factor = replicas;
+            topic.configs = vec![
+                set("cleanup.policy", "compact"),
+                set("compression.type", "uncompressed"),
+                set("min.insync.replicas", &min_isr.to_string()),
+                set("segment.bytes", &segment),
+                set("unclean.leader.election.enable", "false"),
             ];
         }
         topic
+    }
+
+    /// A small cluster must work, too: there cannot be more replicas than brokers.
+    fn possible_replicas(&self, wanted: i16) -> i16 {
+        let live = self.image().brokers().filter(|b| !b.fenced).count();
+        wanted.min(i16::try_from(live).unwrap_or(i16::MAX)).max(1)
     }
 
     /// The topic's configuration. The controller has checked the overrides; one that no longer

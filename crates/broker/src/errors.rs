@@ -14,8 +14,18 @@ pub(crate) fn refusal(code: ErrorCode) -> Invalid {
         }
         ErrorCode::InvalidRequiredAcks => "acks must be 0, 1 or -1 (all).",
         ErrorCode::InvalidTopicException => "Clients cannot write internal topics.",
-        ErrorCode::InvalidTxnState => {
-            "This node has no transaction coordinator; produce without a transactional id."
+        ErrorCode::InvalidTxnState => "The partition was not added to the transaction.",
+        ErrorCode::TransactionAbortable => {
+            "The partition is not in the transaction; abort it and try again."
+        }
+        ErrorCode::TransactionalIdAuthorizationFailed => {
+            "Records of a transaction need a transactional id in their request."
+        }
+        ErrorCode::InvalidProducerIdMapping => {
+            "The transactional id belongs to another producer id."
+        }
+        ErrorCode::ConcurrentTransactions => {
+            "The transaction before is still being ended; try again."
         }
         ErrorCode::NotEnoughReplicas => {
             "Fewer replicas are in sync than the topic's min.insync.replicas asks for."
@@ -26,6 +36,15 @@ pub(crate) fn refusal(code: ErrorCode) -> Invalid {
         code,
         message: message.to_owned(),
         record_errors: Vec::new(),
+    }
+}
+
+/// What a producer that does not own its id any more is told: versions before `since` of a request
+/// know it by an older name.
+pub(crate) fn of_fenced_producer(code: ErrorCode, version: i16, since: i16) -> ErrorCode {
+    match code {
+        ErrorCode::ProducerFenced if version < since => ErrorCode::InvalidProducerEpoch,
+        other => other,
     }
 }
 

@@ -10,19 +10,15 @@
 mod cluster;
 mod shard;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use ottla_group::partition_for;
 use ottla_group::{EndTransactionRequest, ListRequest, ListedGroup, Request, Response};
-use ottla_metadata::{Command, CreateTopics, Reply};
 use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, PartitionIndex, TopicId, TopicName};
-use ottla_runtime::mailbox::{Caller, Pending};
 use ottla_wire::Text;
-use parking_lot::RwLock;
 
 use crate::Broker;
+use crate::coordinators::{self, Asked, Shards};
 use crate::partitions::Partition;
 
 /// What a shard can be asked.
@@ -36,73 +32,30 @@ enum Ask {
 /// The name and the id of a topic that was deleted.
 pub(crate) type DeletedTopic = (Arc<str>, TopicId);
 
-/// A shard, as the handlers see it.
-#[derive(Clone)]
-struct Shard {
-    /// The topic's id: a topic that is deleted and made again has other shards.
-    topic_id: TopicId,
-    caller: Caller<Ask, Response>,
-    state: State,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Its log is being replayed.
-    Loading,
-    /// It answers.
-    Active,
-    /// Its log cannot be replayed.
-    Failed,
-}
-
 /// All group coordinators of this broker.
-#[derive(Default)]
 pub(crate) struct Groups {
-    shards: RwLock<BTreeMap<i32, Shard>>,
+    shards: Shards<Ask, Response>,
 }
 
-/// An answer that may still be on its way.
-pub(crate) enum Asked {
-    Refused(ErrorCode),
-    Waiting(Pending<Response>),
-}
-
-impl Asked {
-    /// Waits for the answer.
-    pub(crate) async fn wait(self) -> Result<Response, ErrorCode> {
-        match self {
-            Asked::Refused(code) => Err(code),
-            Asked::Waiting(pending) => pending.wait().await.map_err(|_| ErrorCode::NotCoordinator),
+impl Default for Groups {
+    fn default() -> Self {
+        Groups {
+            shards: Shards::new(CONSUMER_OFFSETS_TOPIC),
         }
     }
 }
 
 impl Groups {
     /// Puts a request into its coordinator's mailbox, in the order of the calls.
-    pub(crate) async fn ask(&self, broker: &Broker, group_id: &str, request: Request) -> Asked {
-        let image = broker.image();
-        let Some(topic) = image.topic(CONSUMER_OFFSETS_TOPIC) else {
-            return Asked::Refused(ErrorCode::CoordinatorNotAvailable);
-        };
-        let partition = partition_for(group_id, topic.partition_count());
-        let Some(shard) = self.shards.read().get(&partition).cloned() else {
-            let local = broker.partitions.topic(topic.id);
-            let is_here = local.is_some_and(|t| t.partition(partition).is_some());
-            // Its log is still being recovered: it is here that the client will find its group.
-            return Asked::Refused(if is_here {
-                ErrorCode::CoordinatorLoadInProgress
-            } else {
-                ErrorCode::NotCoordinator
-            });
-        };
-        match shard.state {
-            State::Loading => Asked::Refused(ErrorCode::CoordinatorLoadInProgress),
-            State::Failed => Asked::Refused(ErrorCode::CoordinatorNotAvailable),
-            State::Active => match shard.caller.send(Ask::Client(request)).await {
-                Ok(pending) => Asked::Waiting(pending),
-                Err(_) => Asked::Refused(ErrorCode::NotCoordinator),
-            },
-        }
+    pub(crate) async fn ask(
+        &self,
+        broker: &Broker,
+        group_id: &str,
+        request: Request,
+    ) -> Asked<Response> {
+        self.shards
+            .ask(broker, group_id, Ask::Client(request))
+            .await
     }
 
     /// Ends a transaction in a partition of `__consumer_offsets`: the marker is durable, and the
@@ -111,15 +64,13 @@ impl Groups {
     /// # Errors
     /// Those of the append, and `NOT_LEADER_OR_FOLLOWER` while the partition's groups cannot be
     /// had: the transaction coordinator tries again then.
-    #[allow(dead_code, reason = "the transaction coordinator calls it")]
     pub(crate) async fn end_transaction(
         &self,
         partition: PartitionIndex,
         marker: EndTransactionRequest,
     ) -> Result<(), ErrorCode> {
-        let shard = self.shards.read().get(&partition).cloned();
-        let active = shard.filter(|shard| shard.state == State::Active);
-        let caller = active.ok_or(ErrorCode::NotLeaderOrFollower)?.caller;
+        let shard = self.shards.of_partition(partition);
+        let caller = shard.ok_or(ErrorCode::NotLeaderOrFollower)?;
         let ask = Ask::Client(Request::EndTransaction(marker));
         match caller.call(ask).await {
             Ok(Response::EndTransaction(ErrorCode::None)) => Ok(()),
@@ -137,22 +88,7 @@ impl Groups {
         broker: &Broker,
         filter: ListRequest,
     ) -> (ErrorCode, Vec<ListedGroup>) {
-        let shards: Vec<Shard> = self.shards.read().values().cloned().collect();
-        let local = broker.partitions.topic_by_name(CONSUMER_OFFSETS_TOPIC);
-        let here = local.map_or(0, |t| t.partitions.iter().flatten().count());
-        let mut error = if shards.len() < here {
-            ErrorCode::CoordinatorLoadInProgress
-        } else {
-            ErrorCode::None
-        };
-        let mut callers = Vec::with_capacity(shards.len());
-        for shard in shards {
-            match shard.state {
-                State::Active => callers.push(shard.caller),
-                State::Loading => error = ErrorCode::CoordinatorLoadInProgress,
-                State::Failed => error = ErrorCode::CoordinatorNotAvailable,
-            }
-        }
+        let (error, callers) = self.shards.active(broker);
         let asked = callers
             .iter()
             .map(|c| c.call(Ask::Client(Request::List(filter.clone()))));
@@ -168,72 +104,26 @@ impl Groups {
 
     /// Makes the topic that holds the groups, if it is not there yet.
     pub(crate) async fn ensure_topic(&self, broker: &Arc<Broker>) -> Result<(), ErrorCode> {
-        if broker.image().topic(CONSUMER_OFFSETS_TOPIC).is_some() {
-            return Ok(());
-        }
-        let topics = vec![broker.automatic_topic(CONSUMER_OFFSETS_TOPIC)];
-        let command = Command::CreateTopics(CreateTopics {
-            topics,
-            ..CreateTopics::default()
-        });
-        match broker.submit(command).await {
-            Ok(Reply::CreateTopics(results)) => match results.into_iter().next() {
-                Some(result) => match result.outcome {
-                    Ok(_) => Ok(()),
-                    Err(refusal) if refusal.code == ErrorCode::TopicAlreadyExists => Ok(()),
-                    Err(refusal) => {
-                        tracing::warn!(%refusal, "the topic for groups could not be created");
-                        Err(ErrorCode::CoordinatorNotAvailable)
-                    }
-                },
-                None => Err(ErrorCode::CoordinatorNotAvailable),
-            },
-            Ok(_) | Err(_) => Err(ErrorCode::CoordinatorNotAvailable),
-        }
+        coordinators::ensure_topic(broker, CONSUMER_OFFSETS_TOPIC).await
     }
 
     /// Starts the coordinator of a partition whose log is ready.
     pub(crate) fn start(&self, broker: &Arc<Broker>, partition: &Arc<Partition>) {
-        let (caller, inbox) = shard::mailbox();
-        let shard = Shard {
-            topic_id: partition.topic_id,
-            caller,
-            state: State::Loading,
-        };
-        self.shards.write().insert(partition.index, shard);
-        shard::spawn(broker, partition, inbox);
+        shard::spawn(broker, partition, self.shards.add(partition));
     }
 
     /// Stops the coordinators of a topic that is gone.
     pub(crate) fn stop_all(&self) {
-        // Dropping the callers ends the tasks behind them.
-        self.shards.write().clear();
+        self.shards.stop_all();
     }
 
     /// Has every coordinator forget what is committed for topics that are gone. Those that still
     /// load do so when they are done.
     pub(crate) async fn topics_deleted(&self, topics: Vec<DeletedTopic>) {
         let topics: Arc<[DeletedTopic]> = topics.into();
-        let callers: Vec<_> = self
-            .shards
-            .read()
-            .values()
-            .map(|s| s.caller.clone())
-            .collect();
-        for caller in callers {
+        for caller in self.shards.all() {
             // A coordinator that is gone has nothing to forget.
             drop(caller.send(Ask::TopicsDeleted(Arc::clone(&topics))).await);
-        }
-    }
-
-    /// Notes what became of a shard. `false` when its topic was deleted meanwhile.
-    fn set_state(&self, partition: &Partition, state: State) -> bool {
-        match self.shards.write().get_mut(&partition.index) {
-            Some(shard) if shard.topic_id == partition.topic_id => {
-                shard.state = state;
-                true
-            }
-            _ => false,
         }
     }
 }

@@ -12,7 +12,8 @@
 //! | `handlers` | one file an API key, and the table of all |
 //! | `partitions` | the table of partitions that handlers look things up in |
 //! | `reconcile` | the backend: brings that table in line with the metadata |
-//! | `groups` | the driver of the group coordinators |
+//! | `coordinators` | what the drivers of coordinators have in common |
+//! | `groups`, `transactions` | the drivers of the coordinators |
 //! | `authorized_operations` | what a client may do, as responses tell it |
 //! | `live_config` | properties that change while the node runs |
 //! | `log_levels` | the levels of the log's parts |
@@ -31,6 +32,7 @@ mod authorized_operations;
 mod broker;
 mod config_resources;
 mod context;
+mod coordinators;
 mod distinct;
 mod errors;
 mod fetch_sessions;
@@ -45,6 +47,7 @@ mod quotas;
 mod read_budget;
 mod reconcile;
 mod start;
+mod transactions;
 
 pub use broker::{Broker, MetadataAccess};
 pub use log_levels::{LogLevels, ROOT_LOGGER};

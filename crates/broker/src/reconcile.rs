@@ -21,6 +21,7 @@ use crate::Broker;
 use crate::groups::holds_groups;
 use crate::live_config::LiveConfig;
 use crate::partitions::{LocalTopic, Partition};
+use crate::transactions::holds_transactions;
 
 /// Completes when a log is open.
 type Opening = Shared<BoxFuture<'static, ()>>;
@@ -187,6 +188,9 @@ impl Reconciler {
             if holds_groups(&partition.topic) {
                 broker.groups.start(&broker, &partition);
             }
+            if holds_transactions(&partition.topic) {
+                broker.transactions.start(&broker, &partition);
+            }
             // Nobody may be waiting any more.
             done.send(()).ok();
             Ok::<(), String>(())
@@ -214,6 +218,9 @@ impl Reconciler {
         };
         if holds_groups(&topic.name) {
             self.broker.groups.stop_all();
+        }
+        if holds_transactions(&topic.name) {
+            self.broker.transactions.stop_all();
         }
         // A folder is not taken away under the feet of its recovery.
         join_all(self.opening.remove(&image.id).unwrap_or_default()).await;

@@ -110,6 +110,16 @@ impl Handle {
         self.broker.quotas.shares()
     }
 
+    /// How many transactions that this broker coordinates are open, and for how many milliseconds
+    /// the oldest of them is (0 for none).
+    #[must_use]
+    pub fn open_transactions(&self) -> (usize, i64) {
+        let open = self.broker.transactions.open();
+        let now_ms = self.broker.runtime.clock.now_ms();
+        let oldest_ms = open.oldest_start_ms.map_or(0, |start_ms| now_ms - start_ms);
+        (open.transactions, oldest_ms.max(0))
+    }
+
     /// The number of open fetch sessions.
     #[must_use]
     pub fn fetch_sessions(&self) -> usize {

@@ -7,8 +7,6 @@ use crate::property::{
     Effect::{NoEffect, Refused, Works},
 };
 
-const NO_TRANSACTIONS: &str = "transactions are not supported yet";
-
 declare_properties! {
     /// The node's properties as they stand in its sources, typed and within their bounds.
     ///
@@ -301,15 +299,53 @@ declare_properties! {
             AtLeast(1), Ms, Restart, Works;
             "How often idle producers are looked for."
         transactional_id_expiration_ms: i32 = "604800000", "transactional.id.expiration.ms",
-            AtLeast(1), Ms, Restart, NoEffect(NO_TRANSACTIONS);
+            AtLeast(1), Ms, Restart, Works;
             "How long an idle transactional id is remembered."
         transaction_partition_verification_enable: bool = "true",
             "transaction.partition.verification.enable",
             Any, None, Live, Works;
             "Whether the coordinator is asked before a partition takes the first records of a transaction (KIP-890). Without it a client's late request can leave a transaction open for ever."
+        transaction_remove_expired_interval_ms: i32 = "3600000",
+            "transaction.remove.expired.transaction.cleanup.interval.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How often idle transactional ids are looked for."
         transaction_max_timeout_ms: i32 = "900000", "transaction.max.timeout.ms",
-            AtLeast(1), Ms, Restart, NoEffect(NO_TRANSACTIONS);
+            AtLeast(1), Ms, Restart, Works;
             "The longest timeout that a producer may ask for its transactions."
+        transaction_abort_timed_out_interval_ms: i32 = "10000",
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "The least time between two looks for transactions that are open for longer than their timeout."
+        transaction_two_phase_commit_enable: bool = "false",
+            "transaction.two.phase.commit.enable",
+            Any, None, Restart, Works;
+            "Whether producers may ask for transactions without a timeout, which an outside coordinator ends."
+        add_partitions_to_txn_retry_backoff_ms: i32 = "20",
+            "add.partitions.to.txn.retry.backoff.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How long a broker waits before it asks again to add a partition while the transaction before still ends."
+        add_partitions_to_txn_retry_backoff_max_ms: i32 = "100",
+            "add.partitions.to.txn.retry.backoff.max.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "How long a broker goes on asking before the producer is told to try again."
+        transaction_state_log_num_partitions: i32 = "50", "transaction.state.log.num.partitions",
+            AtLeast(1), Count, Restart, Works;
+            "The partitions of __transaction_state when it is created; transactional ids are spread over them."
+        transaction_state_log_replication_factor: i16 = "3",
+            "transaction.state.log.replication.factor",
+            AtLeast(1), Count, Restart, Works;
+            "The replicas of __transaction_state when it is created; never more than there are nodes."
+        transaction_state_log_min_isr: i32 = "2", "transaction.state.log.min.isr",
+            AtLeast(1), Count, Restart, Works;
+            "The replicas of __transaction_state that must have a record; never more than there are replicas."
+        transaction_state_log_segment_bytes: i32 = "104857600",
+            "transaction.state.log.segment.bytes",
+            AtLeast(1), Bytes, Restart, Works;
+            "The size of a segment of __transaction_state."
+        transaction_state_log_load_buffer_size: i32 = "5242880",
+            "transaction.state.log.load.buffer.size",
+            AtLeast(1), Bytes, Restart, Works;
+            "How much of __transaction_state is read at once while a partition is loaded."
     }
     Groups {
         group_min_session_timeout_ms: i32 = "6000", "group.min.session.timeout.ms",

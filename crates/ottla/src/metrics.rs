@@ -241,6 +241,17 @@ impl Scrape {
             "Rebalances begun",
             one(rebalances),
         );
+        let (open, oldest_ms) = node.broker.open_transactions();
+        self.gauge(
+            "ottla_transactions_open",
+            "Transactions that this node coordinates and that have not ended",
+            one(open as f64),
+        );
+        self.gauge(
+            "ottla_transactions_oldest_open_seconds",
+            "How long the oldest of them is open",
+            one(oldest_ms as f64 / 1e3),
+        );
         let sessions = node.broker.fetch_sessions() as f64;
         self.gauge("ottla_fetch_sessions", "Open fetch sessions", one(sessions));
     }

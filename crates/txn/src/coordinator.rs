@@ -361,7 +361,7 @@ impl Request {
             Request::Verify(_) => Response::Verify(Err(error)),
             Request::End(_) => Response::End(Err(error)),
             Request::Describe(_) => Response::Describe(Err(error)),
-            Request::List(_) => Response::List(crate::ListResponse::default()),
+            Request::List(_) => Response::List(Vec::new()),
         }
     }
 }

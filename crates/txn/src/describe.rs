@@ -5,7 +5,6 @@ use ottla_model::ErrorCode;
 use crate::coordinator::Coordinator;
 use crate::request::ListRequest;
 use crate::response::{Described, ListResponse, Listed};
-use crate::state::TransactionState;
 
 impl Coordinator {
     pub(crate) fn describe(&self, transactional_id: &str) -> Result<Described, ErrorCode> {
@@ -27,16 +26,9 @@ impl Coordinator {
     }
 
     pub(crate) fn list(&self, request: &ListRequest) -> ListResponse {
-        let mut unknown_states = Vec::new();
-        let mut states = Vec::new();
-        for name in &request.states {
-            match TransactionState::from_name(name) {
-                Some(state) => states.push(state),
-                None => unknown_states.push(name.clone()),
-            }
-        }
         let passes = |listed: &Listed, start_ms: i64| {
-            let state = request.states.is_empty() || states.contains(&listed.state);
+            let states = request.states.as_ref();
+            let state = states.is_none_or(|states| states.contains(&listed.state));
             let producer = request.producer_ids.is_empty()
                 || request.producer_ids.contains(&listed.producer_id);
             // As in Kafka, what never began has been running for ever.
@@ -45,7 +37,7 @@ impl Coordinator {
                 .is_none_or(|ms| self.now_ms.saturating_sub(start_ms) > ms);
             state && producer && running
         };
-        let transactions = self.entries.iter().filter_map(|(id, entry)| {
+        let listed = self.entries.iter().filter_map(|(id, entry)| {
             let listed = Listed {
                 transactional_id: id.clone(),
                 producer_id: entry.transaction.producer_id,
@@ -53,9 +45,6 @@ impl Coordinator {
             };
             passes(&listed, entry.transaction.start_ms).then_some(listed)
         });
-        ListResponse {
-            unknown_states,
-            transactions: transactions.collect(),
-        }
+        listed.collect()
     }
 }

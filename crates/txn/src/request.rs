@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ottla_model::{ProducerEpoch, ProducerId, TimestampMs, TopicPartition};
 
+use crate::state::TransactionState;
 use crate::version::TransactionVersion;
 
 /// A request for one partition of `__transaction_state`.
@@ -90,8 +91,8 @@ pub struct EndRequest {
 /// Which transactional ids to list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ListRequest {
-    /// Names of states; empty for all.
-    pub states: Vec<Arc<str>>,
+    /// Only ids in these states; `None` for all.
+    pub states: Option<BTreeSet<TransactionState>>,
     /// Empty for all.
     pub producer_ids: BTreeSet<ProducerId>,
     /// Only transactions that have been open for longer than this.

@@ -49,14 +49,8 @@ pub struct Described {
     pub partitions: Vec<TopicPartition>,
 }
 
-/// The transactional ids of one partition of `__transaction_state`, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct ListResponse {
-    /// Names in the filter that no state has.
-    pub unknown_states: Vec<Arc<str>>,
-    /// What passes the filter.
-    pub transactions: Vec<Listed>,
-}
+/// The transactional ids of one partition of `__transaction_state` that pass the filter, by name.
+pub type ListResponse = Vec<Listed>;
 
 /// One transactional id of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]

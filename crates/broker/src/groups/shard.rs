@@ -9,33 +9,25 @@ use futures_util::stream::{FuturesOrdered, StreamExt};
 use ottla_config::NodeConfig;
 use ottla_group::{AppendId, Coordinator, Effect, EndTransactionRequest, KeyValue, Notice};
 use ottla_group::{Options, Producer, Response, Token};
-use ottla_log::{Append, Log, UpTo};
+use ottla_log::{Append, Log};
 use ottla_metadata::Image;
 use ottla_model::{ErrorCode, LeaderEpoch};
-use ottla_record::{Batch, BatchBuilder, BatchOptions, ControlType, DecompressLimit};
-use ottla_record::{EndTxnMarker, end_txn_marker, split_batches};
-use ottla_runtime::mailbox::{Caller, Inbox, Responder};
+use ottla_record::{Batch, BatchBuilder, BatchOptions, ControlType};
+use ottla_record::{EndTxnMarker, end_txn_marker};
+use ottla_runtime::mailbox::{Inbox, Responder};
 use ottla_runtime::{Shutdown, TaskKind};
 
+use super::Ask;
 use super::cluster::{ClusterView, consumer_options};
-use super::{Ask, State};
 use crate::Broker;
+use crate::coordinators::{self, REPLAY_LIMIT, State};
 use crate::errors;
 use crate::partitions::Partition;
 
-/// Requests that may wait in a shard's mailbox; further ones hold up their connections.
-const MAILBOX_LEN: usize = 1024;
 /// How much of the log is read at once while it is replayed.
 const REPLAY_CHUNK_BYTES: usize = 1 << 20;
-/// Batches of this topic are written by brokers; larger ones than this are not theirs.
-const REPLAY_LIMIT: DecompressLimit = DecompressLimit(256 << 20);
 /// How long the end waits for appends that are on their way.
 const LINGER: Duration = Duration::from_secs(5);
-
-/// The way to a shard.
-pub(super) fn mailbox() -> (Caller<Ask, Response>, Inbox<Ask, Response>) {
-    ottla_runtime::mailbox::mailbox(MAILBOX_LEN)
-}
 
 /// Starts the task: it replays the log and then answers.
 pub(super) fn spawn(broker: &Arc<Broker>, partition: &Arc<Partition>, inbox: Inbox<Ask, Response>) {
@@ -48,7 +40,7 @@ pub(super) fn spawn(broker: &Arc<Broker>, partition: &Arc<Partition>, inbox: Inb
             // The other groups and all partitions can do without it. Unless the topic was deleted
             // meanwhile, which is no error at all.
             Err(error) => {
-                if broker.groups.set_state(&partition, State::Failed) {
+                if broker.groups.shards.set_state(&partition, State::Failed) {
                     tracing::error!(
                         partition = %format_args!("{}-{}", partition.topic, partition.index),
                         %error,
@@ -111,6 +103,7 @@ impl Shard {
         shard
             .broker
             .groups
+            .shards
             .set_state(&shard.partition, State::Active);
         Ok(shard)
     }
@@ -305,39 +298,21 @@ fn build_marker(
     end_txn_marker(0, leader_epoch, now_ms, id, epoch, end)
 }
 
-/// Applies every record of the log, from its start to its end.
+/// Applies every record of the log.
 fn replay(log: &Log, mut coordinator: Coordinator) -> Result<Coordinator, String> {
-    let mut offset = log.log_start_offset();
-    let end = log.high_watermark();
-    while offset < end {
-        let read = log
-            .read_blocking(offset, REPLAY_CHUNK_BYTES, true, UpTo::HighWatermark)
-            .map_err(|e| e.to_string())?;
-        let before = offset;
-        for chunk in read.chunks {
-            for batch in split_batches(chunk) {
-                let batch = batch.map_err(|e| format!("at offset {offset}: {e}"))?;
-                offset = batch.header().last_offset() + 1;
-                replay_batch(&batch, &mut coordinator)?;
-            }
-        }
-        if offset == before {
-            return Err(format!(
-                "nothing is left to read at offset {offset}, before {end}"
-            ));
-        }
-    }
+    coordinators::replay(log, REPLAY_CHUNK_BYTES, |batch| {
+        replay_batch(batch, &mut coordinator)
+    })?;
     Ok(coordinator)
 }
 
 fn replay_batch(batch: &Batch, coordinator: &mut Coordinator) -> Result<(), String> {
     let header = batch.header();
-    let failed = |e: String| format!("in the batch at offset {}: {e}", header.base_offset);
     if header.attributes.is_control() {
         // Compaction may have left nothing of it but its header.
         if header.record_count > 0 {
             let record = batch.control_record(REPLAY_LIMIT);
-            let (kind, _) = record.map_err(|e| failed(e.to_string()))?;
+            let (kind, _) = record.map_err(|e| e.to_string())?;
             if matches!(kind, ControlType::Commit | ControlType::Abort) {
                 coordinator.apply_marker(header.producer_id, kind == ControlType::Commit);
             }
@@ -346,12 +321,12 @@ fn replay_batch(batch: &Batch, coordinator: &mut Coordinator) -> Result<(), Stri
     }
     let producer_id = Some(header.producer_id).filter(|_| header.attributes.is_transactional());
     let records = batch.records(REPLAY_LIMIT);
-    for record in records.map_err(|e| failed(e.to_string()))? {
-        let record = record.map_err(|e| failed(e.to_string()))?;
+    for record in records.map_err(|e| e.to_string())? {
+        let record = record.map_err(|e| e.to_string())?;
         let key = record.key.unwrap_or_default();
         coordinator
             .apply(producer_id, &key, record.value.as_deref())
-            .map_err(|e| failed(e.to_string()))?;
+            .map_err(|e| e.to_string())?;
     }
     Ok(())
 }

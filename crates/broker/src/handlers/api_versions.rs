@@ -2,12 +2,11 @@
 
 use ottla_model::ErrorCode;
 use ottla_net::ClientSoftware;
-use ottla_wire::ApiKey;
-use ottla_wire::Text;
 use ottla_wire::messages::api_versions_response::{
     ApiVersion, FinalizedFeatureKey, SupportedFeatureKey,
 };
 use ottla_wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
+use ottla_wire::{ApiKey, Text};
 
 use super::{advertised, advertised_range};
 use crate::context::{Answer, Ctx};
@@ -47,6 +46,12 @@ const FEATURES: &[Feature] = &[
         name: "group.version",
         level_max: 1,
         level: 1,
+    },
+    // 2: each end of a transaction bumps the producer's epoch (KIP-890).
+    Feature {
+        name: "transaction.version",
+        level_max: 2,
+        level: 2,
     },
 ];
 

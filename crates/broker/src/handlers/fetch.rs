@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! ordered stage    the session learns what changed (KIP-227)
-//! awaiting stage   read what is there; not enough yet and time left? wait for a high watermark to
-//!                  move and read again
+//! awaiting stage   read what is there; not enough yet and time left? wait for a high watermark (or
+//!                  a last stable offset, who reads what is committed) to move and read again
 //! ```
 //!
 //! The newest batches come from memory; others are read from disk away from the network's threads.
@@ -15,7 +15,9 @@ use futures_util::future::select_all;
 use ottla_log::{Log, ReadResult, UpTo};
 use ottla_model::{ErrorCode, Uuid};
 use ottla_wire::Text;
-use ottla_wire::messages::fetch_response::{FetchableTopicResponse, PartitionData};
+use ottla_wire::messages::fetch_response::{
+    AbortedTransaction, FetchableTopicResponse, PartitionData,
+};
 use ottla_wire::messages::{FetchRequest, FetchResponse};
 
 use crate::context::{Answer, Ctx};
@@ -90,8 +92,10 @@ impl Limits {
                 .unwrap_or(0)
                 .min(max_bytes),
             max_bytes,
-            // Without transactions the last stable offset is the high watermark.
-            up_to: UpTo::HighWatermark,
+            up_to: match request.isolation_level {
+                READ_COMMITTED => UpTo::LastStable,
+                _ => UpTo::HighWatermark,
+            },
         }
     }
 }
@@ -278,7 +282,13 @@ fn state(wanted: &Wanted, log: &Log) -> PartitionData {
 }
 
 fn records(wanted: &Wanted, log: &Log, read: ReadResult) -> PartitionData {
+    let aborted = read.aborted.iter().map(|a| AbortedTransaction {
+        producer_id: a.producer_id,
+        first_offset: a.first_offset,
+        ..AbortedTransaction::default()
+    });
     PartitionData {
+        aborted_transactions: Some(aborted.collect()),
         high_watermark: read.high_watermark,
         last_stable_offset: read.last_stable_offset,
         log_start_offset: read.log_start_offset,
@@ -317,7 +327,8 @@ fn respond(
         {
             data.error_code = ErrorCode::NotLeaderOrFollower.code();
         }
-        data.aborted_transactions = read_committed.then(Vec::new);
+        let aborted = data.aborted_transactions.take();
+        data.aborted_transactions = read_committed.then(|| aborted.unwrap_or_default());
         // Neighbouring partitions of one topic share its entry.
         if last.as_deref() != Some(&wanted.topic) {
             responses.push(topic_entry(&wanted.topic));

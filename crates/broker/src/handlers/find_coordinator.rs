@@ -1,4 +1,4 @@
-//! FindCoordinator (key 10): which broker answers for a group.
+//! FindCoordinator (key 10): which broker answers for a group or a transactional id.
 
 use ottla_model::ErrorCode;
 use ottla_wire::Text;
@@ -9,6 +9,8 @@ use crate::context::{Answer, BrokerAddress, Ctx};
 
 /// `KeyType`: the key is a group's id.
 const GROUP: i8 = 0;
+/// `KeyType`: the key is a transactional id.
+const TRANSACTION: i8 = 1;
 
 pub(crate) async fn handle(
     ctx: Ctx,
@@ -46,17 +48,21 @@ pub(crate) async fn handle(
 type Found = Result<BrokerAddress, (ErrorCode, &'static str)>;
 
 async fn find(ctx: &Ctx, key_type: i8) -> Found {
-    if key_type != GROUP {
-        return Err((
-            ErrorCode::InvalidRequest,
-            "This node coordinates consumer groups; it has no coordinator for transactions or \
-             share groups.",
-        ));
-    }
-    if let Err(code) = ctx.broker.groups.ensure_topic(&ctx.broker).await {
+    let ensured = match key_type {
+        GROUP => ctx.broker.groups.ensure_topic(&ctx.broker).await,
+        TRANSACTION => ctx.broker.transactions.ensure_topic(&ctx.broker).await,
+        _ => {
+            return Err((
+                ErrorCode::InvalidRequest,
+                "This node coordinates groups and transactions; it has no coordinator for share \
+                 groups.",
+            ));
+        }
+    };
+    if let Err(code) = ensured {
         return Err((
             code,
-            "The topic that holds the groups could not be created.",
+            "The topic that holds the coordinator's state could not be created.",
         ));
     }
     let image = ctx.broker.image();

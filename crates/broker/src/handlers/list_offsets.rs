@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use futures_util::future::join_all;
-use ottla_log::{Log, TimestampOffset};
+use ottla_log::{Log, TimestampOffset, UpTo};
 use ottla_model::ErrorCode;
 use ottla_wire::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla_wire::messages::list_offsets_response::{
@@ -16,8 +16,11 @@ use crate::context::{Answer, Ctx};
 use crate::errors;
 use crate::partitions::{self, LocalTopic};
 
-/// The end of what can be read: the high watermark.
+/// The end of what can be read: the high watermark, or the last stable offset for who reads what is
+/// committed (`IsolationLevel` 1).
 const LATEST: i64 = -1;
+/// `IsolationLevel`: only what was committed.
+const READ_COMMITTED: i8 = 1;
 /// The log start offset.
 const EARLIEST: i64 = -2;
 /// The record with the largest timestamp (KIP-734).
@@ -31,7 +34,12 @@ const EARLIEST_PENDING_UPLOAD: i64 = -6;
 
 pub(crate) async fn handle(ctx: Ctx, request: ListOffsetsRequest) -> Answer<ListOffsetsResponse> {
     Answer::later(async move {
-        let topics = join_all(request.topics.into_iter().map(|t| topic(&ctx, t))).await;
+        let up_to = match request.isolation_level {
+            READ_COMMITTED => UpTo::LastStable,
+            _ => UpTo::HighWatermark,
+        };
+        let topics = request.topics.into_iter();
+        let topics = join_all(topics.map(|t| topic(&ctx, t, up_to))).await;
         ListOffsetsResponse {
             topics,
             ..ListOffsetsResponse::default()
@@ -39,7 +47,7 @@ pub(crate) async fn handle(ctx: Ctx, request: ListOffsetsRequest) -> Answer<List
     })
 }
 
-async fn topic(ctx: &Ctx, topic: ListOffsetsTopic) -> ListOffsetsTopicResponse {
+async fn topic(ctx: &Ctx, topic: ListOffsetsTopic, up_to: UpTo) -> ListOffsetsTopicResponse {
     let local = ctx.broker.partitions.topic_by_name(&topic.name);
     let mut times_named: HashMap<i32, usize> = HashMap::new();
     for wanted in &topic.partitions {
@@ -50,7 +58,7 @@ async fn topic(ctx: &Ctx, topic: ListOffsetsTopic) -> ListOffsetsTopicResponse {
         // A partition that is named several times is refused, once, as by Kafka.
         let answer = match times_named.remove(&wanted.partition_index) {
             None => continue,
-            Some(1) => lookup(ctx, local.as_deref(), &wanted).await,
+            Some(1) => lookup(ctx, local.as_deref(), &wanted, up_to).await,
             Some(_) => Err(ErrorCode::InvalidRequest),
         };
         partitions.push(response(ctx.version, wanted.partition_index, answer));
@@ -91,6 +99,7 @@ async fn lookup(
     ctx: &Ctx,
     topic: Option<&LocalTopic>,
     wanted: &ListOffsetsPartition,
+    up_to: UpTo,
 ) -> Result<Found, ErrorCode> {
     if !is_supported(wanted.timestamp, ctx.version) {
         return Err(ErrorCode::UnsupportedVersion);
@@ -107,16 +116,30 @@ async fn lookup(
         })
     };
     match wanted.timestamp {
-        LATEST => at(log.high_watermark()),
+        LATEST => at(end(log, up_to)),
         EARLIEST | EARLIEST_LOCAL => at(log.log_start_offset()),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(NOTHING),
-        MAX_TIMESTAMP => search(ctx, log, None).await,
-        timestamp => search(ctx, log, Some(timestamp)).await,
+        MAX_TIMESTAMP => search(ctx, log, None, up_to).await,
+        timestamp => search(ctx, log, Some(timestamp), up_to).await,
+    }
+}
+
+/// The end of what the client can read.
+fn end(log: &Log, up_to: UpTo) -> i64 {
+    match up_to {
+        UpTo::LastStable => log.last_stable_offset(),
+        UpTo::HighWatermark | UpTo::LogEnd => log.high_watermark(),
     }
 }
 
 /// Looks the time index up and reads the batch that it points at, away from the network's threads.
-async fn search(ctx: &Ctx, log: &Log, timestamp: Option<i64>) -> Result<Found, ErrorCode> {
+async fn search(
+    ctx: &Ctx,
+    log: &Log,
+    timestamp: Option<i64>,
+    up_to: UpTo,
+) -> Result<Found, ErrorCode> {
+    let end = end(log, up_to);
     let log = log.clone();
     let limit = ctx.broker.decompress_limit();
     let search = move || match timestamp {
@@ -128,12 +151,13 @@ async fn search(ctx: &Ctx, log: &Log, timestamp: Option<i64>) -> Result<Found, E
             timestamp,
             offset,
             leader_epoch,
-        })) => Ok(Found {
+        })) if offset < end => Ok(Found {
             timestamp,
             offset,
             leader_epoch,
         }),
-        Ok(None) => Ok(NOTHING),
+        // Nothing fits, or only what the client cannot read yet.
+        Ok(_) => Ok(NOTHING),
         Err(error) => Err(errors::of_read(&error)),
     }
 }

@@ -1,7 +1,8 @@
 //! Produce (key 0): records for partitions.
 //!
 //! ```text
-//! ordered stage    lookup → record::validate → Log::append puts the batch into the log's queue
+//! ordered stage    lookup → record::validate → (a transaction: admission) → Log::append puts the
+//!                  batch into the log's queue
 //! awaiting stage   the log's owner writes and flushes a group of batches, then the answer goes out
 //! ```
 //!
@@ -9,12 +10,14 @@
 //! is configured not to wait. With `acks=0` there is no answer; a refused batch closes the
 //! connection, which is the only way to make such a client look again.
 
+mod admission;
+
 use std::sync::Arc;
 
 use futures_util::future::join_all;
 use ottla_config::TopicConfig;
 use ottla_log::{Append, AppendFuture, Appended, Log};
-use ottla_model::{ErrorCode, Uuid, is_internal_topic};
+use ottla_model::{ErrorCode, TopicPartition, Uuid, is_internal_topic};
 use ottla_record::validate::{self, Invalid, Rules};
 use ottla_record::{Compression, TimestampType};
 use ottla_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -35,11 +38,16 @@ const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 pub(crate) async fn handle(ctx: Ctx, request: ProduceRequest) -> Answer<ProduceResponse> {
     let acks = request.acks;
-    let topics: Vec<_> = request
+    let mut topics: Vec<_> = request
         .topic_data
         .into_iter()
-        .map(|t| ordered(&ctx, t, acks))
+        .map(|t| check(&ctx, t, acks))
         .collect();
+    if topics.iter().any(Checked::is_transactional) {
+        let transactional_id = request.transactional_id.as_ref();
+        admission::admit(&ctx, transactional_id, &mut topics).await;
+    }
+    let topics: Vec<_> = topics.into_iter().map(|t| t.enqueue(&ctx)).collect();
     if acks == 0 {
         return unacknowledged(topics);
     }
@@ -53,6 +61,21 @@ pub(crate) async fn handle(ctx: Ctx, request: ProduceRequest) -> Answer<ProduceR
     })
 }
 
+/// The batches of one topic that have been looked at.
+struct Checked {
+    name: Text,
+    topic_id: Uuid,
+    partitions: Vec<(i32, Result<Ready, Invalid>)>,
+}
+
+/// A batch that may enter its log.
+struct Ready {
+    at: TopicPartition,
+    log: Log,
+    append: Append,
+    records: i32,
+}
+
 /// The batches of one topic on their way.
 struct TopicOnItsWay {
     name: Text,
@@ -63,31 +86,61 @@ struct TopicOnItsWay {
 /// The batch of one partition: in the log's queue, or refused at the door.
 type Queued = Result<AppendFuture, Invalid>;
 
-/// The ordered stage of one topic.
-fn ordered(ctx: &Ctx, topic: TopicProduceData, acks: i16) -> TopicOnItsWay {
+/// Looks up the partitions of one topic, and checks what is sent to them.
+fn check(ctx: &Ctx, topic: TopicProduceData, acks: i16) -> Checked {
     let by_id = ctx.version >= BY_ID;
     let local = if by_id {
         ctx.broker.partitions.topic(topic.topic_id)
     } else {
         ctx.broker.partitions.topic_by_name(&topic.name)
     };
-    let queue = |partition: PartitionProduceData| {
-        let queued = match &local {
-            Some(local) => append(ctx, local, partition.index, partition.records, acks),
+    let check = |partition: PartitionProduceData| {
+        let checked = match &local {
+            Some(local) => check_partition(ctx, local, partition.index, partition.records, acks),
             None if by_id => Err(refusal(ErrorCode::UnknownTopicId)),
             None => Err(refusal(ErrorCode::UnknownTopicOrPartition)),
         };
-        (partition.index, queued)
+        (partition.index, checked)
     };
-    let partitions = topic.partition_data.into_iter().map(queue).collect();
-    TopicOnItsWay {
+    let partitions = topic.partition_data.into_iter().map(check).collect();
+    Checked {
         name: topic.name,
         topic_id: topic.topic_id,
         partitions,
     }
 }
 
-fn append(ctx: &Ctx, topic: &LocalTopic, index: i32, records: Option<Chunks>, acks: i16) -> Queued {
+impl Checked {
+    fn is_transactional(&self) -> bool {
+        let ready = self.partitions.iter().filter_map(|(_, r)| r.as_ref().ok());
+        let mut headers = ready.flat_map(|r| r.append.batches.iter().map(|b| b.header()));
+        headers.any(|header| header.attributes.is_transactional())
+    }
+
+    /// Puts the batches into the queues of their logs.
+    fn enqueue(self, ctx: &Ctx) -> TopicOnItsWay {
+        let enqueue = |(index, checked): (i32, Result<Ready, Invalid>)| {
+            let queued = checked.map(|ready| {
+                ctx.broker.probe.count_records_in(ready.records);
+                ready.log.append(ready.append)
+            });
+            (index, queued)
+        };
+        TopicOnItsWay {
+            name: self.name,
+            topic_id: self.topic_id,
+            partitions: self.partitions.into_iter().map(enqueue).collect(),
+        }
+    }
+}
+
+fn check_partition(
+    ctx: &Ctx,
+    topic: &LocalTopic,
+    index: i32,
+    records: Option<Chunks>,
+    acks: i16,
+) -> Result<Ready, Invalid> {
     if !(-1..=1).contains(&acks) {
         return Err(refusal(ErrorCode::InvalidRequiredAcks));
     }
@@ -104,31 +157,27 @@ fn append(ctx: &Ctx, topic: &LocalTopic, index: i32, records: Option<Chunks>, ac
     if acks == -1 && config.min_insync_replicas > ctx.broker.in_sync_replicas(partition) {
         return Err(refusal(ErrorCode::NotEnoughReplicas));
     }
-    enqueue(ctx, partition, log, &config, records)
+    check_records(ctx, partition, log, &config, records)
 }
 
-fn enqueue(
+fn check_records(
     ctx: &Ctx,
     partition: &Arc<Partition>,
     log: &Log,
     config: &TopicConfig,
     records: Option<Chunks>,
-) -> Queued {
+) -> Result<Ready, Invalid> {
     let records = records.unwrap_or_default().into_contiguous();
     let validated = validate::produce(records, &rules(ctx, config))?;
-    if validated
-        .batches
-        .iter()
-        .any(|b| b.header().attributes.is_transactional())
-    {
-        // Without a coordinator no such transaction can have begun, and none could end.
-        return Err(refusal(ErrorCode::InvalidTxnState));
-    }
-    ctx.broker.probe.count_records_in(validated.record_count);
-    Ok(log.append(Append {
-        log_append_time: validated.log_append_time,
-        ..Append::from_client(validated.batches, partition.leader_epoch())
-    }))
+    Ok(Ready {
+        at: TopicPartition::new(partition.topic.clone(), partition.index),
+        log: log.clone(),
+        append: Append {
+            log_append_time: validated.log_append_time,
+            ..Append::from_client(validated.batches, partition.leader_epoch())
+        },
+        records: validated.record_count,
+    })
 }
 
 /// What the topic asks of the records.

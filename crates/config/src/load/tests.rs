@@ -256,8 +256,6 @@ fn the_environment_of_the_published_manifests_works_as_it_stands() {
             "KAFKA_HEAP_OPTS",
             "KAFKA_OPTS",
             "KF_REPLICAS",
-            "transaction.state.log.min.isr",
-            "transaction.state.log.replication.factor",
             "zookeeper.connect",
         ]
     );

@@ -90,16 +90,18 @@ async fn coordinators_are_found_in_every_version() {
             assert_eq!(&*answer.host, "127.0.0.1");
         }
     }
-    let transactions = FindCoordinatorRequest {
-        key_type: 1,
+    let keys = |key_type| FindCoordinatorRequest {
+        key_type,
         ..FindCoordinatorRequest::default()
     };
-    let refused = client.ask(3, transactions).await;
+    let transactions = client.ask(3, keys(1)).await;
+    assert_eq!((transactions.error_code, transactions.node_id), (0, own));
+    let refused = client.ask(3, keys(2)).await;
     assert_eq!(
         (error(refused.error_code), refused.node_id),
         (ErrorCode::InvalidRequest, -1)
     );
-    assert!(refused.error_message.unwrap().contains("transactions"));
+    assert!(refused.error_message.unwrap().contains("share"));
 }
 
 #[tokio::test]

@@ -355,7 +355,7 @@ async fn a_producer_that_the_node_does_not_know_may_begin_anywhere_and_an_epoch_
 }
 
 #[tokio::test]
-async fn transactions_are_refused_by_name() {
+async fn transactional_records_without_a_transactional_id_are_refused() {
     let node = TestNode::start(&[]).await;
     let mut client = node.connect().await;
     client.create("topic", 1, &[]).await;
@@ -368,7 +368,10 @@ async fn transactions_are_refused_by_name() {
     };
     let bytes = batch(options, &[(now_ms(), None, "v")]);
     let refused = client.produce("topic", 0, bytes).await;
-    assert_eq!(error(refused.error_code), ErrorCode::InvalidTxnState);
+    assert_eq!(
+        error(refused.error_code),
+        ErrorCode::TransactionalIdAuthorizationFailed
+    );
     assert!(refused.error_message.unwrap().contains("transaction"));
     let nameless = InitProducerIdRequest {
         transactional_id: Some("".into()),

@@ -1,0 +1,124 @@
+//! The driver of the transaction coordinators: each partition of `__transaction_state` has one pure
+//! [`ottla_txn::Coordinator`], owned by one task ([`shard`]); handlers ask it by mailbox.
+//!
+//! ```text
+//! handler ──ask──▶ Transactions ──mailbox──▶ shard task: Coordinator ──append──▶ __transaction_state-N
+//!    ▲                                            │  │  ▲                                 │
+//!    └──────────────── reply ─────────────────────┘  │  ├──────────── durable ────────────┘
+//!                                                    │  └──── durable everywhere ────┐
+//!                                                    └──────────── markers ──▶ other partitions' logs
+//! ```
+
+pub(crate) mod markers;
+mod shard;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use ottla_model::{ErrorCode, PartitionIndex, TRANSACTION_STATE_TOPIC, TimestampMs, TopicName};
+use ottla_txn::{ListRequest, ListResponse, Request, Response};
+use parking_lot::Mutex;
+
+use crate::Broker;
+use crate::coordinators::{self, Asked, Shards};
+use crate::partitions::Partition;
+
+pub(crate) use verify::Verify;
+
+/// All transaction coordinators of this broker.
+pub(crate) struct Transactions {
+    shards: Shards<Request, Response>,
+    /// What each shard last said of its open transactions; those without any have no entry.
+    open: Mutex<BTreeMap<PartitionIndex, Open>>,
+}
+
+/// The open transactions of one shard, or of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Open {
+    /// How many there are: ongoing, or with markers on their way.
+    pub(crate) transactions: usize,
+    /// When the oldest one began.
+    pub(crate) oldest_start_ms: Option<TimestampMs>,
+}
+
+impl Default for Transactions {
+    fn default() -> Self {
+        Transactions {
+            shards: Shards::new(TRANSACTION_STATE_TOPIC),
+            open: Mutex::default(),
+        }
+    }
+}
+
+impl Transactions {
+    /// Puts a request into its coordinator's mailbox, in the order of the calls.
+    pub(crate) async fn ask(
+        &self,
+        broker: &Broker,
+        transactional_id: &str,
+        request: Request,
+    ) -> Asked<Response> {
+        self.shards.ask(broker, transactional_id, request).await
+    }
+
+    /// The transactional ids of all shards. While a shard loads, the list is not whole, and the
+    /// error says so.
+    pub(crate) async fn list(
+        &self,
+        broker: &Broker,
+        filter: ListRequest,
+    ) -> (ErrorCode, ListResponse) {
+        let (error, callers) = self.shards.active(broker);
+        let asked = callers
+            .iter()
+            .map(|c| c.call(Request::List(filter.clone())));
+        let mut all = ListResponse::new();
+        for answer in join_all(asked).await {
+            if let Ok(Response::List(listed)) = answer {
+                all.extend(listed);
+            }
+        }
+        all.sort_by(|a, b| a.transactional_id.cmp(&b.transactional_id));
+        (error, all)
+    }
+
+    /// Makes the topic that holds the transactions, if it is not there yet.
+    pub(crate) async fn ensure_topic(&self, broker: &Arc<Broker>) -> Result<(), ErrorCode> {
+        coordinators::ensure_topic(broker, TRANSACTION_STATE_TOPIC).await
+    }
+
+    /// Starts the coordinator of a partition whose log is ready.
+    pub(crate) fn start(&self, broker: &Arc<Broker>, partition: &Arc<Partition>) {
+        shard::spawn(broker, partition, self.shards.add(partition));
+    }
+
+    /// Stops the coordinators of a topic that is gone.
+    pub(crate) fn stop_all(&self) {
+        self.shards.stop_all();
+        self.open.lock().clear();
+    }
+
+    /// The open transactions of all shards.
+    pub(crate) fn open(&self) -> Open {
+        let open = self.open.lock();
+        Open {
+            transactions: open.values().map(|o| o.transactions).sum(),
+            oldest_start_ms: open.values().filter_map(|o| o.oldest_start_ms).min(),
+        }
+    }
+
+    fn set_open(&self, partition: PartitionIndex, open: Open) {
+        if open.transactions > 0 {
+            self.open.lock().insert(partition, open);
+        } else {
+            self.open.lock().remove(&partition);
+        }
+    }
+}
+
+/// Whether a topic is the one whose partitions hold transactions.
+pub(crate) fn holds_transactions(topic: &TopicName) -> bool {
+    topic.as_str() == TRANSACTION_STATE_TOPIC
+}
