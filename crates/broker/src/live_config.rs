@@ -9,13 +9,14 @@
 //! ```
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ottla_config::{Dynamic, NodeConfig};
 use ottla_log::LogDir;
-use ottla_metadata::{Image, Overrides};
-use ottla_model::BrokerId;
-use ottla_net::ConnectionLimits;
+use ottla_metadata::{ClientQuotas, Image, Overrides};
+use ottla_model::{BrokerId, ClientQuotaEntity, EntityName, QuotaKey};
+use ottla_net::{ConnectionLimits, IpCreationRates};
 use ottla_runtime::published::Publisher;
 
 /// Follows the node's properties.
@@ -46,6 +47,11 @@ impl LiveConfig {
             log_dir,
             connections_max,
         }
+    }
+
+    /// Takes over the quotas of addresses.
+    pub(crate) fn follow_quotas(&self, quotas: &ClientQuotas) {
+        self.net.set_ip_creation_rates(ip_creation_rates(quotas));
     }
 
     /// Takes over what the image has for this broker.
@@ -82,6 +88,28 @@ impl LiveConfig {
     }
 }
 
+/// How fast addresses may make connections, as the quotas of an image say.
+fn ip_creation_rates(quotas: &ClientQuotas) -> IpCreationRates {
+    let mut rates = IpCreationRates::default();
+    for (entity, limits) in quotas.iter() {
+        let limit = limits.get(&QuotaKey::ConnectionCreationRate);
+        let (ClientQuotaEntity::Ip(ip), Some(limit)) = (entity, limit) else {
+            continue;
+        };
+        // Quotas of addresses are whole numbers, which the metadata has checked.
+        let rate = limit.0 as u32;
+        match ip {
+            EntityName::Default => rates.default = Some(rate),
+            EntityName::Named(ip) => {
+                if let Ok(ip) = ip.parse::<IpAddr>() {
+                    rates.by_ip.insert(ip.to_canonical(), rate);
+                }
+            }
+        }
+    }
+    rates
+}
+
 /// How many connections there may be; `max` is what the process has file descriptors for.
 pub(crate) fn connection_limits(config: &NodeConfig, max: usize) -> ConnectionLimits {
     let count = |n: i32| usize::try_from(n).unwrap_or(0);
@@ -94,5 +122,10 @@ pub(crate) fn connection_limits(config: &NodeConfig, max: usize) -> ConnectionLi
         max: count(config.broker.max_connections).min(max),
         max_per_ip: count(config.broker.max_connections_per_ip),
         overrides,
+        // Kafka's default says that there is no limit.
+        creation_rate: match config.broker.max_connection_creation_rate {
+            i32::MAX => None,
+            rate => Some(rate.unsigned_abs()),
+        },
     }
 }

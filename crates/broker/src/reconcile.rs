@@ -107,6 +107,7 @@ impl Reconciler {
         }
         if delta.client_quotas_changed {
             self.broker.quotas.follow(image.client_quotas());
+            self.live_config.follow_quotas(image.client_quotas());
         }
         let mut opening = BTreeMap::new();
         for topic in &delta.created {

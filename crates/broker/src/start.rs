@@ -11,6 +11,7 @@ use ottla_model::{BrokerId, ClusterId, Uuid};
 use ottla_net::{ListenerOptions, Server};
 use ottla_runtime::published::published;
 use ottla_runtime::{Runtime, TaskKind};
+use ottla_security::quota::Window;
 
 use crate::broker::{Broker, Door, MetadataAccess};
 use crate::live_config::{LiveConfig, connection_limits};
@@ -228,6 +229,8 @@ fn net_options(
         max_connections: limits.max,
         max_connections_per_ip: limits.max_per_ip,
         max_connections_per_ip_overrides: limits.overrides,
+        max_connection_creation_rate: limits.creation_rate,
+        rate_window: Window::new(broker.quota_window_num, broker.quota_window_size_seconds),
         idle_timeout: Duration::from_millis(idle_ms),
         memory_budget_bytes: budget_bytes,
         ..ottla_net::Options::default()

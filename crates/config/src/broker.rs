@@ -4,7 +4,7 @@ use crate::declare::declare_properties;
 use crate::field::{CleanupPolicy, CompressionType, TimestampType};
 use crate::property::{
     Bounds::{Any, AtLeast, Between, BetweenOr, NoDuplicates, NonEmpty, OneOf},
-    Effect::{NoEffect, Refused, Works},
+    Effect::{NoEffect, Works},
 };
 
 declare_properties! {
@@ -70,8 +70,8 @@ declare_properties! {
             Any, None, Live, Works;
             "Other limits for single addresses: address:count, separated by commas."
         max_connection_creation_rate: i32 = "2147483647", "max.connection.creation.rate",
-            AtLeast(0), Count, Live, Refused("the rate of new connections is not limited yet; max.connections and max.connections.per.ip are");
-            "The most new connections a second."
+            AtLeast(0), Count, Live, Works;
+            "The most new connections a second; beyond it, accepting rests."
         quota_window_num: i32 = "11", "quota.window.num",
             AtLeast(1), Count, Restart, Works;
             "Over how many windows the rates of client quotas are measured."

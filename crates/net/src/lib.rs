@@ -22,6 +22,7 @@
 //! is the [`Dispatch`]'s business, which the broker implements.
 
 mod connection;
+mod creation_rates;
 mod dispatch;
 mod error;
 mod first_bytes;
@@ -35,6 +36,7 @@ mod probe;
 mod replies;
 mod server;
 
+pub use creation_rates::IpCreationRates;
 pub use dispatch::{Dispatch, Incoming, Outcome, Reply};
 pub use error::Error;
 pub use options::{ConnectionLimits, ListenerOptions, Options};

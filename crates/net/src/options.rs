@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ottla_security::quota::Window;
+
 /// One address to listen on.
 #[derive(Debug, Clone)]
 pub struct ListenerOptions {
@@ -28,6 +30,11 @@ pub struct Options {
     pub max_connections_per_ip: usize,
     /// Other limits for single addresses (`max.connections.per.ip.overrides`).
     pub max_connections_per_ip_overrides: HashMap<IpAddr, usize>,
+    /// The most new connections a second (`max.connection.creation.rate`); none is no limit.
+    pub max_connection_creation_rate: Option<u32>,
+    /// Over which time the rates of new connections are measured (`quota.window.num`,
+    /// `quota.window.size.seconds`).
+    pub rate_window: Window,
     /// How long a connection may be silent while none of its requests is in work
     /// (`connections.max.idle.ms`). It is closed between one and two times this long.
     pub idle_timeout: Duration,
@@ -58,6 +65,8 @@ pub struct ConnectionLimits {
     pub max_per_ip: usize,
     /// See [`Options::max_connections_per_ip_overrides`].
     pub overrides: HashMap<IpAddr, usize>,
+    /// See [`Options::max_connection_creation_rate`].
+    pub creation_rate: Option<u32>,
 }
 
 impl Options {
@@ -68,6 +77,7 @@ impl Options {
             max: self.max_connections,
             max_per_ip: self.max_connections_per_ip,
             overrides: self.max_connections_per_ip_overrides.clone(),
+            creation_rate: self.max_connection_creation_rate,
         }
     }
 }
@@ -81,6 +91,8 @@ impl Default for Options {
             max_connections: usize::MAX,
             max_connections_per_ip: usize::MAX,
             max_connections_per_ip_overrides: HashMap::new(),
+            max_connection_creation_rate: None,
+            rate_window: Window::new(11, 1),
             idle_timeout: Duration::from_secs(600),
             max_in_flight: 64,
             memory_budget_bytes: 256 * 1024 * 1024,

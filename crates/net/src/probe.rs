@@ -13,6 +13,8 @@ pub enum Refused {
     Total,
     /// `max.connections.per.ip` were open from its address.
     PerIp,
+    /// Its address makes more connections a second than its quota allows.
+    IpRate,
 }
 
 /// Why a connection ended.
@@ -38,7 +40,7 @@ pub enum Closed {
 
 impl Refused {
     /// All reasons.
-    pub const ALL: [Refused; 2] = [Refused::Total, Refused::PerIp];
+    pub const ALL: [Refused; 3] = [Refused::Total, Refused::PerIp, Refused::IpRate];
 
     /// A word for labels.
     #[must_use]
@@ -46,6 +48,7 @@ impl Refused {
         match self {
             Refused::Total => "max_connections",
             Refused::PerIp => "max_connections_per_ip",
+            Refused::IpRate => "connection_creation_rate",
         }
     }
 
@@ -55,6 +58,7 @@ impl Refused {
         match self {
             Refused::Total => "max.connections",
             Refused::PerIp => "max.connections.per.ip",
+            Refused::IpRate => "the quota connection_creation_rate",
         }
     }
 }
@@ -94,6 +98,8 @@ pub struct ListenerProbe {
     name: Arc<str>,
     accepted: AtomicU64,
     refused: [AtomicU64; Refused::ALL.len()],
+    delayed: AtomicU64,
+    delayed_ms: AtomicU64,
     closed: [AtomicU64; Closed::ALL.len()],
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
@@ -105,6 +111,8 @@ impl ListenerProbe {
             name,
             accepted: AtomicU64::default(),
             refused: Default::default(),
+            delayed: AtomicU64::default(),
+            delayed_ms: AtomicU64::default(),
             closed: Default::default(),
             bytes_in: AtomicU64::default(),
             bytes_out: AtomicU64::default(),
@@ -131,6 +139,13 @@ impl ListenerProbe {
     #[must_use]
     pub fn refused(&self, reason: Refused) -> u64 {
         self.refused[reason as usize].load(Relaxed)
+    }
+
+    /// How often accepting rested because of `max.connection.creation.rate`, and for how many
+    /// milliseconds in all.
+    #[must_use]
+    pub fn delayed(&self) -> (u64, u64) {
+        (self.delayed.load(Relaxed), self.delayed_ms.load(Relaxed))
     }
 
     /// Connections that ended.
@@ -164,6 +179,12 @@ impl ListenerProbe {
 
     pub(crate) fn count_refused(&self, reason: Refused) {
         self.refused[reason as usize].fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn count_delayed(&self, pause: Duration) {
+        self.delayed.fetch_add(1, Relaxed);
+        let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.delayed_ms.fetch_add(ms, Relaxed);
     }
 
     pub(crate) fn count_closed(&self, reason: Closed) {

@@ -1,6 +1,7 @@
 //! All listeners together: accepting, refusing, and stopping.
 
 use std::collections::HashSet;
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,13 +13,14 @@ use ottla_runtime::net::{Listener, Stream};
 use ottla_runtime::{Runtime, Service, Shutdown, TaskKind};
 
 use crate::connection::Connection;
+use crate::creation_rates::{CreationRates, IpCreationRates};
 use crate::dispatch::Dispatch;
 use crate::error::Error;
 use crate::limits::{Connections, MemoryBudget};
 use crate::log_limit::LogLimit;
 use crate::options::{ConnectionLimits, Options};
 use crate::peer::Peer;
-use crate::probe::{ListenerProbe, Probe};
+use crate::probe::{ListenerProbe, Probe, Refused};
 
 /// How long accepting rests when the process is out of file descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -30,6 +32,7 @@ pub(crate) struct Shared<D> {
     pub(crate) dispatch: Arc<D>,
     pub(crate) probe: Arc<Probe>,
     pub(crate) connections: Arc<Connections>,
+    creation_rates: Arc<CreationRates>,
     pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) log_limit: LogLimit,
     next_connection_id: AtomicU64,
@@ -48,12 +51,19 @@ pub struct Handle {
     probe: Arc<Probe>,
     memory: Arc<MemoryBudget>,
     connections: Arc<Connections>,
+    creation_rates: Arc<CreationRates>,
 }
 
 impl Handle {
     /// Changes how many connections there may be. Those that are open stay.
     pub fn set_connection_limits(&self, limits: ConnectionLimits) {
+        self.creation_rates.set_limit(limits.creation_rate);
         self.connections.set_limits(limits);
+    }
+
+    /// From now on these rates of single addresses count.
+    pub fn set_ip_creation_rates(&self, rates: IpCreationRates) {
+        self.creation_rates.set_ips(rates);
     }
 
     /// The listeners' names and addresses, with the ports that the system chose.
@@ -119,8 +129,11 @@ impl<D: Dispatch> Server<D> {
         }
         let memory = Arc::new(MemoryBudget::new(options.memory_budget_bytes));
         let connections = Arc::new(Connections::new(&options));
+        let limit = options.max_connection_creation_rate;
+        let creation_rates = Arc::new(CreationRates::new(options.rate_window, limit));
         let shared = Arc::new(Shared {
             connections: Arc::clone(&connections),
+            creation_rates: Arc::clone(&creation_rates),
             log_limit: LogLimit::new(runtime.clock.clone()),
             memory: Arc::clone(&memory),
             probe: Arc::clone(&probe),
@@ -134,6 +147,7 @@ impl<D: Dispatch> Server<D> {
             probe,
             memory,
             connections,
+            creation_rates,
         };
         Ok((Server { shared, listeners }, handle))
     }
@@ -167,6 +181,7 @@ async fn accept<D: Dispatch>(
     counters: Arc<ListenerProbe>,
     shutdown: &Shutdown,
 ) {
+    let clock = &shared.runtime.clock;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -174,7 +189,18 @@ async fn accept<D: Dispatch>(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, from)) => admit(shared, &counters, shutdown, stream, from),
+            Ok((stream, from)) => {
+                let pause = shared.creation_rates.pause(clock.monotonic_ms());
+                if !pause.is_zero() {
+                    counters.count_delayed(pause);
+                    tokio::select! {
+                        biased;
+                        () = shutdown.announced() => return,
+                        () = clock.sleep(pause) => {}
+                    }
+                }
+                admit(shared, &counters, shutdown, stream, from);
+            }
             Err(error) if concerns_one_peer(&error) => {
                 tracing::debug!(listener = counters.name(), %error, "a connection was gone at once");
             }
@@ -218,14 +244,16 @@ fn admit<D: Dispatch>(
 ) {
     let id = shared.next_connection_id.fetch_add(1, Relaxed);
     let peer = Peer::new(counters.shared_name(), from, id);
+    let (rates, now_ms) = (&shared.creation_rates, shared.runtime.clock.monotonic_ms());
+    if let Some(pause) = rates.refused_for(peer.address().ip(), now_ms) {
+        refuse(shared, counters, &peer, Refused::IpRate);
+        hold(shared, shutdown, stream, pause);
+        return;
+    }
     let place = match shared.connections.enter(peer.address().ip()) {
         Ok(place) => place,
         Err(reason) => {
-            counters.count_refused(reason);
-            if let Some(suppressed) = shared.log_limit.pass() {
-                let limit = reason.property();
-                tracing::warn!(%peer, suppressed, "refused a connection: {limit} is reached");
-            }
+            refuse(shared, counters, &peer, reason);
             return;
         }
     };
@@ -239,4 +267,36 @@ fn admit<D: Dispatch>(
     };
     let tasks = &shared.runtime.tasks;
     tasks.spawn(TaskKind::Connection, "connection", connection.serve(stream));
+}
+
+fn refuse<D>(shared: &Shared<D>, counters: &ListenerProbe, peer: &Peer, reason: Refused) {
+    counters.count_refused(reason);
+    if let Some(suppressed) = shared.log_limit.pass() {
+        let limit = reason.property();
+        tracing::warn!(%peer, suppressed, "refused a connection: {limit} is reached");
+    }
+}
+
+/// Closes a connection later, if there is room to hold it until then.
+fn hold<D: Dispatch>(
+    shared: &Arc<Shared<D>>,
+    shutdown: &Shutdown,
+    stream: Stream,
+    pause: Duration,
+) {
+    let Some(room) = shared.creation_rates.hold() else {
+        return;
+    };
+    let (clock, shutdown) = (shared.runtime.clock.clone(), shutdown.child());
+    let holding = async move {
+        tokio::select! {
+            biased;
+            () = shutdown.announced() => {}
+            () = clock.sleep(pause) => {}
+        }
+        drop((stream, room));
+        Ok::<(), Infallible>(())
+    };
+    let tasks = &shared.runtime.tasks;
+    tasks.spawn(TaskKind::Connection, "held connection", holding);
 }

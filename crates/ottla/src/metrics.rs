@@ -148,6 +148,11 @@ impl Scrape {
             "Bytes of responses",
             each(&|l| l.bytes_out()),
         );
+        self.counter(
+            "ottla_connections_delayed",
+            "Connections that were accepted later because too many came",
+            each(&|l| l.delayed().0),
+        );
         let mut refused = Vec::new();
         let mut closed = Vec::new();
         for listener in listeners {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 use bytes::Bytes;
+use ottla_security::quota::Window;
 use ottla_wire::messages::{ApiVersionsRequest, MetadataRequest, RequestHeader};
 use ottla_wire::{ApiKey, Reader, Request, Response, decode_response_header, encode_request};
 use tokio::io::AsyncWriteExt;
@@ -13,7 +14,7 @@ use tokio::sync::Semaphore;
 use super::harness::{options, request, response, start, start_echo, until};
 use crate::error::Ended;
 use crate::first_bytes::Guess;
-use crate::{Closed, Options, Outcome, Refused};
+use crate::{Closed, ConnectionLimits, IpCreationRates, Options, Outcome, Refused};
 
 #[tokio::test]
 async fn a_request_that_trickles_in_is_cut_off() {
@@ -361,4 +362,63 @@ async fn announced_requests_that_do_not_come_hold_up_nobody() {
     client.request(2, &vec![7; 1 << 20]).await;
     assert_eq!(client.reply().await.unwrap().0, 2);
     drop(silent);
+}
+
+#[tokio::test]
+async fn an_address_that_connects_too_fast_is_held_and_closed_and_others_are_served() {
+    let node = start_echo(Options {
+        rate_window: Window::new(2, 1),
+        ..options()
+    })
+    .await;
+    let (slow, other) = ([127, 0, 0, 1].into(), [127, 0, 0, 2].into());
+    let by_ip = [(slow, 1), (other, 1_000_000)];
+    node.handle.set_ip_creation_rates(IpCreationRates {
+        default: None,
+        by_ip: by_ip.into(),
+    });
+    let refused = || node.handle.probe().listeners()[0].refused(Refused::IpRate);
+    let mut flood = Vec::new();
+    while refused() == 0 {
+        flood.push(node.connect().await);
+        tokio::task::yield_now().await;
+    }
+    node.connect_from("127.0.0.2").await.is_served().await;
+    node.handle
+        .set_ip_creation_rates(IpCreationRates::default());
+    let last = node.connect().await;
+    flood.push(last);
+    flood.last_mut().unwrap().is_served().await;
+    // Those that were refused are closed in the end, and no other.
+    let mut closed = 0;
+    for client in &mut flood {
+        // The connection may be gone already.
+        client.0.write_all(&request(77, b"ping")).await.ok();
+        closed += u64::from(client.reply().await.is_none());
+    }
+    assert_eq!(closed, refused());
+}
+
+#[tokio::test]
+async fn accepting_rests_when_too_many_connections_come_and_all_are_served() {
+    let node = start_echo(Options {
+        rate_window: Window::new(2, 1),
+        max_connection_creation_rate: Some(1),
+        ..options()
+    })
+    .await;
+    let delayed = || node.handle.probe().listeners()[0].delayed().0;
+    let mut clients = Vec::new();
+    while delayed() == 0 {
+        clients.push(node.connect().await);
+        tokio::task::yield_now().await;
+    }
+    let limits = ConnectionLimits {
+        creation_rate: None,
+        ..options().connection_limits()
+    };
+    node.handle.set_connection_limits(limits);
+    for client in &mut clients {
+        client.is_served().await;
+    }
 }

@@ -511,3 +511,36 @@ async fn new_clients_are_refused_topics_beyond_their_quota_and_old_ones_pause() 
         (vec![ErrorCode::None], 0)
     );
 }
+
+#[tokio::test]
+async fn an_address_has_its_own_rate_of_connections() {
+    let node = TestNode::start(SHORT).await;
+    let mut admin = node.connect().await;
+    set(
+        &mut admin,
+        &[("ip", None)],
+        "connection_creation_rate",
+        Some(1.0),
+    )
+    .await;
+    let listener = &node.node.broker.net_probe().listeners()[0];
+    let refused = || listener.refused(ottla_net::Refused::IpRate);
+    let mut flood = Vec::new();
+    while refused() == 0 {
+        flood.push(node.connect().await);
+    }
+    let local: Entity<'_> = &[("ip", Some("127.0.0.1"))];
+    set(
+        &mut admin,
+        local,
+        "connection_creation_rate",
+        Some(1_000_000.0),
+    )
+    .await;
+    let answer = node
+        .connect()
+        .await
+        .ask(3, ApiVersionsRequest::default())
+        .await;
+    assert_eq!(answer.throttle_time_ms, 0);
+}
