@@ -240,6 +240,8 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         flush_ms: config.flush_ms,
         segment_bytes: u64::try_from(config.segment_bytes).unwrap_or(0),
         segment_ms: config.segment_ms,
+        segment_jitter_ms: config.segment_jitter_ms,
+        preallocate: config.preallocate,
         segment_index_bytes: u64::try_from(config.segment_index_bytes).unwrap_or(0),
         index_interval_bytes: u64::try_from(config.index_interval_bytes).unwrap_or(0),
         compact: config.cleanup_policy.compact,
@@ -250,5 +252,6 @@ fn log_config(config: &TopicConfig) -> LogConfig {
         min_compaction_lag_ms: config.min_compaction_lag_ms,
         max_compaction_lag_ms: config.max_compaction_lag_ms,
         min_cleanable_dirty_ratio: config.min_cleanable_dirty_ratio,
+        file_delete_delay_ms: config.file_delete_delay_ms,
     }
 }

@@ -128,7 +128,7 @@ declare_properties! {
             AtLeast(1), Count, Restart, Works;
             "Threads that write logs; never more than are useful for the log directories."
         background_threads: i32 = "10", "background.threads",
-            AtLeast(1), Count, Restart, NoEffect("background work has no threads of its own");
+            AtLeast(1), Count, Live, NoEffect("background work has no threads of its own");
             "The most background tasks, such as retention, at once."
     }
     Topics {
@@ -171,10 +171,10 @@ declare_properties! {
             AtLeast(1), Hours, Restart, Works;
             "The age at which a segment is closed."
         log_roll_jitter_ms: Option<i64>, "log.roll.jitter.ms",
-            AtLeast(0), Ms, Live, NoEffect("segments roll without jitter: group commit makes rolling at the same time cheap");
+            AtLeast(0), Ms, Live, Works;
             "The most that is taken off that age at random; unset, log.roll.jitter.hours counts."
         log_roll_jitter_hours: i32 = "0", "log.roll.jitter.hours",
-            AtLeast(0), Hours, Restart, NoEffect("segments roll without jitter: group commit makes rolling at the same time cheap");
+            AtLeast(0), Hours, Restart, Works;
             "The most that is taken off that age at random."
         log_retention_ms: Option<i64>, "log.retention.ms",
             AtLeast(-1), Ms, Live, Works;
@@ -200,6 +200,9 @@ declare_properties! {
         disk_reserve_bytes: i64 = "33554432", "ottla.disk.reserve.bytes",
             AtLeast(0), Bytes, Restart, Works;
             "Records are refused while fewer bytes than this are free on the disk: so topics can still be deleted, consumers can still commit, and the node can be restarted."
+        log_preallocate: bool = "false", "log.preallocate",
+            Any, None, Live, Works;
+            "Whether a new segment takes its whole room on disk at once."
         log_index_interval_bytes: i32 = "4096", "log.index.interval.bytes",
             AtLeast(0), Bytes, Live, Works;
             "Roughly how many bytes of records lie between two index entries."

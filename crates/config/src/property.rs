@@ -67,6 +67,8 @@ pub enum Bounds {
     NonEmpty,
     /// A list without an entry that comes twice.
     NoDuplicates,
+    /// A list of replicas, each as partition:broker, or `*` for all.
+    Replicas,
 }
 
 impl fmt::Display for Bounds {
@@ -79,6 +81,7 @@ impl fmt::Display for Bounds {
             Bounds::OneOf(texts) => write!(f, "one of {}", texts.join(", ")),
             Bounds::NonEmpty => f.write_str("at least one entry, none twice"),
             Bounds::NoDuplicates => f.write_str("no entry twice"),
+            Bounds::Replicas => f.write_str("partition:broker each, or *"),
         }
     }
 }
@@ -322,6 +325,9 @@ impl Property {
         if self.bounds == Bounds::Any {
             return Ok(());
         }
+        if self.bounds == Bounds::Replicas {
+            return check_replicas(&entries);
+        }
         for (index, entry) in entries.iter().enumerate() {
             if entry.is_empty() {
                 return Err("values must not be empty.".to_owned());
@@ -343,6 +349,22 @@ fn check_boolean(text: &str) -> Result<(), String> {
     } else {
         Err("Expected value to be either true or false".to_owned())
     }
+}
+
+fn check_replicas(entries: &[String]) -> Result<(), String> {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let is_replica = |entry: &String| {
+        let (partition, broker) = entry.split_once(':').unwrap_or_default();
+        is_number(partition) && is_number(broker)
+    };
+    if entries == ["*"] || entries.iter().all(is_replica) {
+        return Ok(());
+    }
+    Err(
+        "Value must be the literal '*' or a list of replicas in the following format: \
+         [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+            .to_owned(),
+    )
 }
 
 fn check_one_of(texts: &[&str], text: &str) -> Result<(), String> {

@@ -8,7 +8,7 @@ use crate::field::{CleanupPolicy, CompressionType, TimestampType};
 use crate::node::NodeConfig;
 use crate::overrides;
 use crate::property::{
-    Bounds::{Any, AtLeast, Between, BetweenOr, OneOf},
+    Bounds::{Any, AtLeast, Between, BetweenOr, OneOf, Replicas},
     Effect::{NoEffect, Refused, Works},
     Property,
 };
@@ -30,7 +30,7 @@ declare_properties! {
             from [("log.roll.ms", 1), ("log.roll.hours", 3_600_000)];
             "A segment older than this is closed even when it is not full, so that retention can reach it."
         segment_jitter_ms: i64 = "0", "segment.jitter.ms",
-            AtLeast(0), Ms, Live, NoEffect("segments roll without jitter: group commit makes rolling at the same time cheap"),
+            AtLeast(0), Ms, Live, Works,
             from [("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", 3_600_000)];
             "The most that is taken off segment.ms at random, so that segments do not all roll at once."
         segment_index_bytes: i32 = "10485760", "segment.index.bytes",
@@ -40,7 +40,7 @@ declare_properties! {
             AtLeast(0), Bytes, Live, Works, from [("log.index.interval.bytes", 1)];
             "Roughly how many bytes of records lie between two index entries."
         preallocate: bool = "false", "preallocate",
-            Any, None, Live, NoEffect("segments grow as they are written"),
+            Any, None, Live, Works,
             from [("log.preallocate", 1)];
             "Whether a new segment takes its whole size on disk at once."
         cleanup_policy: CleanupPolicy = "delete", "cleanup.policy",
@@ -124,11 +124,11 @@ declare_properties! {
             "Whether a replica that is not in sync may become the leader, at the price of lost records."
         leader_replication_throttled_replicas: Vec<String> = "",
             "leader.replication.throttled.replicas",
-            Any, None, Live, NoEffect(ONE_NODE);
+            Replicas, None, Live, NoEffect(ONE_NODE);
             "The replicas whose replication is throttled on the leader's side."
         follower_replication_throttled_replicas: Vec<String> = "",
             "follower.replication.throttled.replicas",
-            Any, None, Live, NoEffect(ONE_NODE);
+            Replicas, None, Live, NoEffect(ONE_NODE);
             "The replicas whose replication is throttled on the follower's side."
     }
     Tier {

@@ -189,7 +189,7 @@ impl Owner {
         });
         size + bytes > config.segment_bytes
             || size + bytes > u64::from(u32::MAX >> 1)
-            || age_ms > config.segment_age_max_ms()
+            || age_ms > active.age_limit_ms(config)
             || is_index_full
             || index::relative(active.segment.base_offset, last).is_none()
     }

@@ -1,6 +1,6 @@
 //! A data folder: its logs, its checkpoints, its clean or unclean end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -323,6 +323,11 @@ impl LogDir {
             let mut open = self.0.logs.lock();
             partitions.iter().filter_map(|p| open.remove(p)).collect()
         };
+        let delay_of = |log: &Log| log.0.config.load().file_delete_delay_ms;
+        let delays: HashMap<_, _> = logs
+            .iter()
+            .map(|log| (log.0.partition.clone(), delay_of(log)))
+            .collect();
         // After what was enqueued before; then nothing touches the folders any more.
         let retired: Vec<_> = logs.iter().map(|log| log.0.submit(retire)).collect();
         for retired in retired.into_iter().flatten() {
@@ -336,11 +341,16 @@ impl LogDir {
             }
         }
         let dir = self.clone();
-        self.on_worker(move || dir.remove_folders(&partitions))
+        self.on_worker(move || dir.remove_folders(&partitions, &delays))
             .await
     }
 
-    fn remove_folders(&self, partitions: &[TopicPartition]) -> Result<(), Error> {
+    /// `delays_ms` says how long the files of a log stay; those of others stay for no time.
+    fn remove_folders(
+        &self,
+        partitions: &[TopicPartition],
+        delays_ms: &HashMap<TopicPartition, i64>,
+    ) -> Result<(), Error> {
         let context = &self.0.context;
         let disk = &context.disk;
         let mut renamed = Vec::new();
@@ -349,7 +359,7 @@ impl LogDir {
             let id = Uuid(context.random.bytes16());
             let to = self.0.path.join(layout::deleted_folder(partition, id));
             match disk.rename(&from, &to) {
-                Ok(()) => renamed.push(to),
+                Ok(()) => renamed.push((delays_ms.get(partition).copied().unwrap_or(0), to)),
                 // Nothing was ever written to it.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(Error::io("rename", &from)(error)),
@@ -360,12 +370,10 @@ impl LogDir {
         }
         disk.sync_dir(&self.0.path)
             .map_err(Error::io("flush", &self.0.path))?;
-        let due = context
-            .clock
-            .now_ms()
-            .saturating_add(context.options.file_delete_delay_ms);
-        let renamed = renamed.into_iter().map(|to| (due, to));
-        context.trash.lock().extend(renamed);
+        let now_ms = context.clock.now_ms();
+        let renamed = renamed.into_iter();
+        let due = renamed.map(|(delay_ms, to)| (now_ms.saturating_add(delay_ms), to));
+        context.trash.lock().extend(due);
         {
             // A new topic of this name must not inherit the offsets.
             let mut known = self.0.checkpoints.lock();

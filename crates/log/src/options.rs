@@ -37,8 +37,6 @@ pub struct LogDirOptions {
     /// The longest timeout of a transaction (`transaction.max.timeout.ms`): one that is open for
     /// longer, and five minutes, is late.
     pub transaction_max_timeout_ms: i64,
-    /// How long deleted files keep their bytes under another name (`file.delete.delay.ms`).
-    pub file_delete_delay_ms: i64,
     /// Clients' records are refused while fewer bytes than this are free, so that what makes room
     /// again still has some (`ottla.disk.reserve.bytes`).
     pub reserve_bytes: u64,
@@ -57,7 +55,6 @@ impl Default for LogDirOptions {
             producer_id_check_interval: Duration::from_secs(600),
             verify_transactions: true,
             transaction_max_timeout_ms: 900_000,
-            file_delete_delay_ms: 60_000,
             reserve_bytes: 0,
         }
     }
@@ -77,6 +74,11 @@ pub struct LogConfig {
     pub segment_bytes: u64,
     /// The age at which a new segment begins (`segment.ms`).
     pub segment_ms: i64,
+    /// The most that is taken off that age, by chance, so that segments do not all roll at once
+    /// (`segment.jitter.ms`).
+    pub segment_jitter_ms: i64,
+    /// Whether a new segment takes its whole room on disk at once (`preallocate`).
+    pub preallocate: bool,
     /// The size of an index at which a new segment begins (`segment.index.bytes`).
     pub segment_index_bytes: u64,
     /// An index entry for every so many bytes (`index.interval.bytes`).
@@ -89,6 +91,8 @@ pub struct LogConfig {
     pub retention_ms: i64,
     /// The log's size beyond which segments are deleted, -1 for never (`retention.bytes`).
     pub retention_bytes: i64,
+    /// How long deleted files keep their bytes under another name (`file.delete.delay.ms`).
+    pub file_delete_delay_ms: i64,
     /// How long a compacted log keeps the tombstones of keys (`delete.retention.ms`).
     pub delete_retention_ms: i64,
     /// How long records stay uncompacted at least (`min.compaction.lag.ms`).
@@ -118,12 +122,15 @@ impl Default for LogConfig {
             flush_ms: i64::MAX,
             segment_bytes: 1 << 30,
             segment_ms: 7 * 86_400_000,
+            segment_jitter_ms: 0,
+            preallocate: false,
             segment_index_bytes: 10 << 20,
             index_interval_bytes: 4096,
             compact: false,
             delete: true,
             retention_ms: 7 * 86_400_000,
             retention_bytes: -1,
+            file_delete_delay_ms: 60_000,
             delete_retention_ms: 86_400_000,
             min_compaction_lag_ms: 0,
             max_compaction_lag_ms: i64::MAX,

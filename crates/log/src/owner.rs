@@ -20,7 +20,7 @@ use crate::aborted::Promises;
 use crate::append::Written;
 use crate::core::{Answer, Command, Core};
 use crate::segment::Segment;
-use crate::{Append, Error, Probe};
+use crate::{Append, Error, LogConfig, Probe};
 
 /// A group takes at most this many bytes; the rest waits for the next one.
 pub(crate) const GROUP_BYTES_MAX: u64 = 8 << 20;
@@ -71,6 +71,17 @@ impl Active {
             offsets_written: 0,
             times_written: 0,
         }
+    }
+
+    /// The age at which the segment is closed: `segment.ms`, less what chance takes off it. It is
+    /// always the same for one segment, however often it is asked for.
+    pub(crate) fn age_limit_ms(&self, config: &LogConfig) -> i64 {
+        let age_ms = config.segment_age_max_ms();
+        let most = config.segment_jitter_ms.min(age_ms);
+        if most <= 0 {
+            return age_ms;
+        }
+        age_ms - self.segment.chance() % most
     }
 }
 

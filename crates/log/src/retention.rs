@@ -126,7 +126,7 @@ pub(crate) fn newest_record(segment: &Segment) -> Result<TimestampMs, Error> {
 /// Renames a segment's files, durably, and leaves their removal for later.
 fn retire(core: &Core, segment: &Segment, now_ms: TimestampMs) -> Result<(), Error> {
     let disk = &*core.context.disk;
-    let due_ms = now_ms.saturating_add(core.context.options.file_delete_delay_ms);
+    let due_ms = now_ms.saturating_add(core.config.load().file_delete_delay_ms);
     for suffix in [
         LOG_SUFFIX,
         INDEX_SUFFIX,

@@ -48,11 +48,17 @@ impl Owner {
             return Ok(());
         }
         let old = Arc::clone(&active.segment);
+        let size = active.size;
         if let Some(indexes) = old.indexes.write().as_mut() {
             active.push_time(indexes);
         }
         self.persist()?;
         self.begin_segment(self.next_offset)?;
+        if self.core.config.load().preallocate {
+            // The room that the segment took and did not need.
+            let trimmed = old.log()?.set_len(size);
+            trimmed.map_err(Error::io("trim", &old.log_path()))?;
+        }
         old.seal();
         self.core
             .recovery_point
@@ -67,6 +73,10 @@ impl Owner {
         let disk = &core.context.disk;
         let now = self.now_ms();
         let segment = Arc::new(Segment::create(disk, &core.dir, base_offset, now)?);
+        let config = core.config.load();
+        if config.preallocate {
+            reserve(&segment, config.segment_bytes)?;
+        }
         disk.sync_dir(&core.dir)
             .map_err(Error::io("flush", &core.dir))?;
         let mut segments = Vec::clone(&core.segments.load());
@@ -197,6 +207,19 @@ impl Owner {
             remove_if_exists(disk, &path)?;
         }
         Ok(())
+    }
+}
+
+/// Takes room for a whole segment. When there is not so much, the segment grows as it is written.
+fn reserve(segment: &Segment, bytes: u64) -> Result<(), Error> {
+    let path = segment.log_path();
+    let reserved = segment.log()?.reserve(bytes);
+    match reserved.map_err(Error::io("take room for", &path)) {
+        Err(error) if error.is_full() => {
+            tracing::warn!(file = %path.display(), bytes, "no room to preallocate a segment");
+            Ok(())
+        }
+        other => other,
     }
 }
 

@@ -3,6 +3,7 @@
 //! The newest segment of a log is *active*: its indexes are in memory and grow. When the next one
 //! begins it is sealed: its indexes are on disk, and its files are opened only when somebody reads.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -147,6 +148,14 @@ impl Segment {
         Ok(Some(
             *self.first_timestamp.get_or_init(|| header.max_timestamp),
         ))
+    }
+
+    /// A number that is spread evenly over the segments of all logs, and stays the same for each.
+    pub(crate) fn chance(&self) -> i64 {
+        let mut hasher = DefaultHasher::new();
+        self.dir.file_name().hash(&mut hasher);
+        self.base_offset.hash(&mut hasher);
+        i64::from_ne_bytes((hasher.finish() >> 1).to_ne_bytes())
     }
 
     pub(crate) fn path(&self, suffix: &str) -> PathBuf {

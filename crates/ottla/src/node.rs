@@ -176,7 +176,6 @@ fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {
         producer_id_check_interval: ms(broker.producer_id_expiration_check_interval_ms.into()),
         verify_transactions: broker.transaction_partition_verification_enable,
         transaction_max_timeout_ms: broker.transaction_max_timeout_ms.into(),
-        file_delete_delay_ms: broker.log_segment_delete_delay_ms,
         reserve_bytes: u64::try_from(broker.disk_reserve_bytes).unwrap_or(0),
         ..defaults
     }

@@ -89,6 +89,11 @@ pub trait File: Send + Sync {
     }
     /// Cuts or extends (with zeros) the file.
     fn set_len(&self, len: u64) -> io::Result<()>;
+    /// Takes room on the disk for a file of `len` bytes, whose length stays as it is.
+    /// [`File::set_len`] gives back what is left of it. A disk that cannot do this does nothing.
+    fn reserve(&self, _len: u64) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 impl dyn Disk + '_ {

@@ -121,6 +121,7 @@ fn texts_out_of_bounds(property: &Property) -> Vec<String> {
         Bounds::OneOf(_) => vec!["no-such-value".to_owned()],
         Bounds::NonEmpty => vec![String::new(), "a,a".to_owned()],
         Bounds::NoDuplicates => vec!["a,a".to_owned()],
+        Bounds::Replicas => vec!["a".to_owned()],
         Bounds::Any => Vec::new(),
     };
     use crate::property::ValueType::{Boolean, Double, Int, Long, Short};

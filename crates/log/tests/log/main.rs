@@ -8,6 +8,7 @@ mod damage;
 mod fault;
 mod history;
 mod power;
+mod properties;
 mod transaction_index;
 mod transactions;
 mod watched;

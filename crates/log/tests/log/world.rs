@@ -29,6 +29,7 @@ pub(crate) fn small() -> LogConfig {
     LogConfig {
         segment_bytes: 2000,
         index_interval_bytes: 200,
+        file_delete_delay_ms: 0,
         ..LogConfig::default()
     }
 }
@@ -36,7 +37,6 @@ pub(crate) fn small() -> LogConfig {
 pub(crate) fn options() -> LogDirOptions {
     LogDirOptions {
         checkpoint_min_bytes: 1,
-        file_delete_delay_ms: 0,
         ..LogDirOptions::default()
     }
 }
