@@ -4,16 +4,17 @@
 //! ```text
 //! image: overrides of all brokers, of this one ──▶ NodeConfig::with_dynamic ──▶ Broker::config()
 //!                                                        ├──▶ net: how many connections
-//!                                                        ├──▶ logs: how producers are treated
+//!                                                        ├──▶ logs: how producers are treated, compaction
 //!                                                        └──▶ reconcile: topics' defaults to all logs
 //! ```
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_config::{Dynamic, NodeConfig};
-use ottla_log::LogDir;
+use ottla_log::{CleanerHandle, CleanerOptions, LogDir};
 use ottla_metadata::{ClientQuotas, Image, Overrides};
 use ottla_model::{BrokerId, ClientQuotaEntity, EntityName, QuotaKey};
 use ottla_net::{ConnectionLimits, IpCreationRates};
@@ -26,8 +27,17 @@ pub(crate) struct LiveConfig {
     publisher: Publisher<NodeConfig>,
     net: ottla_net::Handle,
     log_dir: LogDir,
+    cleaner: CleanerHandle,
+    limits: Limits,
+}
+
+/// What the machine allows, whatever is configured.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
     /// The connections that the process has file descriptors for.
-    connections_max: usize,
+    pub(crate) connections_max: usize,
+    /// The memory that compaction may take for its maps of keys.
+    pub(crate) dedupe_buffer_bytes_max: u64,
 }
 
 impl LiveConfig {
@@ -37,7 +47,8 @@ impl LiveConfig {
         publisher: Publisher<NodeConfig>,
         net: ottla_net::Handle,
         log_dir: LogDir,
-        connections_max: usize,
+        cleaner: CleanerHandle,
+        limits: Limits,
     ) -> Self {
         LiveConfig {
             node_id,
@@ -45,7 +56,8 @@ impl LiveConfig {
             publisher,
             net,
             log_dir,
-            connections_max,
+            cleaner,
+            limits,
         }
     }
 
@@ -77,8 +89,10 @@ impl LiveConfig {
             this_broker = ?config.dynamic().this_broker.keys().collect::<Vec<_>>(),
             "properties that are set while the node runs"
         );
-        let limits = connection_limits(&config, self.connections_max);
+        let limits = connection_limits(&config, self.limits.connections_max);
         self.net.set_connection_limits(limits);
+        self.cleaner
+            .reconfigure(cleaner_options(&config, self.limits));
         let broker = &config.broker;
         self.log_dir.update_producer_rules(
             broker.producer_id_expiration_ms.into(),
@@ -108,6 +122,23 @@ fn ip_creation_rates(quotas: &ClientQuotas) -> IpCreationRates {
         }
     }
     rates
+}
+
+/// How logs are compacted (`log.cleaner.*`).
+pub(crate) fn cleaner_options(config: &NodeConfig, limits: Limits) -> CleanerOptions {
+    let broker = &config.broker;
+    let dedupe = u64::try_from(broker.log_cleaner_dedupe_buffer_size).unwrap_or(0);
+    let backoff_ms = u64::try_from(broker.log_cleaner_backoff_ms).unwrap_or(0);
+    CleanerOptions {
+        enabled: broker.log_cleaner_enable,
+        threads: usize::try_from(broker.log_cleaner_threads).unwrap_or(1),
+        dedupe_buffer_bytes: dedupe.min(limits.dedupe_buffer_bytes_max),
+        load_factor: broker.log_cleaner_io_buffer_load_factor,
+        io_buffer_bytes: usize::try_from(broker.log_cleaner_io_buffer_size).unwrap_or(0),
+        io_max_bytes_per_second: broker.log_cleaner_io_max_bytes_per_second,
+        backoff: Duration::from_millis(backoff_ms),
+        decompressed_bytes_max: usize::try_from(broker.socket_request_max_bytes).unwrap_or(0),
+    }
 }
 
 /// How many connections there may be; `max` is what the process has file descriptors for.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_config::NodeConfig;
-use ottla_log::LogDir;
+use ottla_log::{Cleaner, LogDir};
 use ottla_metadata::{Command, Endpoint, Image, Refusal, RegisterBroker, Reply};
 use ottla_model::{BrokerId, ClusterId, Uuid};
 use ottla_net::{ListenerOptions, Server};
@@ -14,7 +14,7 @@ use ottla_runtime::{Runtime, TaskKind};
 use ottla_security::quota::Window;
 
 use crate::broker::{Broker, Door, MetadataAccess};
-use crate::live_config::{LiveConfig, connection_limits};
+use crate::live_config::{Limits, LiveConfig, cleaner_options, connection_limits};
 use crate::log_levels::LogLevels;
 use crate::probe::Probe;
 use crate::reconcile::Reconciler;
@@ -41,6 +41,8 @@ pub struct Options {
     pub read_budget_bytes: usize,
     /// The connections that the process has file descriptors for; `max.connections` may be lower.
     pub connections_max: usize,
+    /// The most that `log.cleaner.dedupe.buffer.size` may take.
+    pub dedupe_buffer_bytes_max: u64,
 }
 
 /// Why a broker does not start.
@@ -165,13 +167,20 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         Ok(Err(refusal)) => return Err(Error::Refused(refusal)),
         Err(gone) => return Err(Error::Partitions(gone.to_string())),
     }
+    let limits = Limits {
+        connections_max: options.connections_max,
+        dedupe_buffer_bytes_max: options.dedupe_buffer_bytes_max,
+    };
+    let (cleaning, cleaner) = Cleaner::new(&broker.log_dir, cleaner_options(config, limits));
+    runtime.tasks.run("compaction", cleaning);
     let live_config = LiveConfig::new(
         *node_id,
         Arc::clone(config),
         config_publisher,
         net.clone(),
         broker.log_dir.clone(),
-        options.connections_max,
+        cleaner,
+        limits,
     );
     let mut reconciler = Reconciler::new(
         Arc::clone(&broker),

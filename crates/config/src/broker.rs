@@ -239,7 +239,7 @@ declare_properties! {
             BetweenOr(1, 9, -1), None, Live, Works;
             "The level when the broker compresses with gzip; -1 is the library's own."
         compression_lz4_level: i32 = "9", "compression.lz4.level",
-            Between(1, 17), None, Live, Works;
+            Between(1, 17), None, Live, NoEffect("lz4 is always compressed by its fast method");
             "The level when the broker compresses with lz4."
         compression_zstd_level: i32 = "3", "compression.zstd.level",
             Between(-131_072, 22), None, Live, Works;

@@ -14,6 +14,7 @@ use crate::property::{
 };
 use crate::sources::Setting;
 
+const ONE_LZ4: &str = "lz4 is always compressed by its fast method";
 const ONE_NODE: &str = "a single node has no replicas";
 const NO_TIER: &str = "tiered storage is not supported yet";
 
@@ -79,7 +80,7 @@ declare_properties! {
             BetweenOr(1, 9, -1), None, Live, Works, from [("compression.gzip.level", 1)];
             "The gzip level when the broker compresses with gzip; -1 is the library's own."
         compression_lz4_level: i32 = "9", "compression.lz4.level",
-            Between(1, 17), None, Live, Works, from [("compression.lz4.level", 1)];
+            Between(1, 17), None, Live, NoEffect(ONE_LZ4), from [("compression.lz4.level", 1)];
             "The lz4 level when the broker compresses with lz4."
         compression_zstd_level: i32 = "3", "compression.zstd.level",
             Between(-131_072, 22), None, Live, Works, from [("compression.zstd.level", 1)];

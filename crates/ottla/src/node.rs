@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use ottla_broker::{LogLevels, MetadataAccess};
 use ottla_config::NodeConfig;
 use ottla_controller::{Controller, Identity, IdentityOptions};
-use ottla_log::{Cleaner, CleanerHandle, CleanerOptions, Housekeeping, LogDir, LogDirOptions};
+use ottla_log::{Housekeeping, LogDir, LogDirOptions};
 use ottla_model::{BrokerId, ClusterId};
 use ottla_runtime::{Runtime, system};
 
@@ -26,8 +26,6 @@ pub struct Node {
     pub broker: ottla_broker::Handle,
     /// The logs.
     pub log_dir: LogDir,
-    /// Compaction of the logs.
-    pub cleaner: CleanerHandle,
     /// Who the node is.
     pub identity: Identity,
     /// Where its data is.
@@ -85,8 +83,6 @@ impl Node {
         runtime
             .tasks
             .run("log housekeeping", Housekeeping::new(&log_dir));
-        let (cleaning, cleaner) = Cleaner::new(&log_dir, cleaner_options(config, budget));
-        runtime.tasks.run("compaction", cleaning);
         let identity = identity(runtime, config, &data).await?;
         let metadata = start_controller(runtime, config, &identity).await?;
         let broker = ottla_broker::start(ottla_broker::Options {
@@ -100,12 +96,12 @@ impl Node {
             request_budget_bytes: request_budget_bytes(config, budget),
             read_budget_bytes: budget / 4,
             connections_max: connections_max(),
+            dedupe_buffer_bytes_max: budget as u64 / 4,
         })
         .await?;
         Ok(Node {
             broker,
             log_dir,
-            cleaner,
             identity,
             data,
         })
@@ -178,23 +174,6 @@ fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {
         transaction_max_timeout_ms: broker.transaction_max_timeout_ms.into(),
         reserve_bytes: u64::try_from(broker.disk_reserve_bytes).unwrap_or(0),
         ..defaults
-    }
-}
-
-fn cleaner_options(config: &NodeConfig, budget_bytes: usize) -> CleanerOptions {
-    let broker = &config.broker;
-    let budget = budget_bytes as u64 / 4;
-    let dedupe = u64::try_from(broker.log_cleaner_dedupe_buffer_size).unwrap_or(0);
-    let ms = u64::try_from(broker.log_cleaner_backoff_ms).unwrap_or(0);
-    CleanerOptions {
-        enabled: broker.log_cleaner_enable,
-        threads: usize::try_from(broker.log_cleaner_threads).unwrap_or(1),
-        dedupe_buffer_bytes: dedupe.min(budget),
-        load_factor: broker.log_cleaner_io_buffer_load_factor,
-        io_buffer_bytes: usize::try_from(broker.log_cleaner_io_buffer_size).unwrap_or(0),
-        io_max_bytes_per_second: broker.log_cleaner_io_max_bytes_per_second,
-        backoff: Duration::from_millis(ms),
-        decompressed_bytes_max: usize::try_from(broker.socket_request_max_bytes).unwrap_or(0),
     }
 }
 

@@ -121,6 +121,9 @@ async fn worker(shared: Arc<Shared>, number: usize, shutdown: Shutdown) -> Resul
 impl CleanerHandle {
     /// Changes the options; a cleaning that runs goes on with its own, but for the throttle.
     pub fn reconfigure(&self, options: CleanerOptions) {
+        if **self.0.options.load() == options {
+            return;
+        }
         self.0.throttle.set(options.io_max_bytes_per_second);
         self.0.options.store(Arc::new(options));
         self.0.changed.notify_one();

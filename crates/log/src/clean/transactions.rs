@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_model::{Offset, ProducerId};
+use ottla_model::ProducerId;
 use ottla_record::{Batch, BatchHeader, ControlType, DecompressLimit};
 
 use crate::transactions::AbortedEntry;
@@ -47,7 +47,7 @@ impl Transactions {
 
     /// Takes note of a batch of records; whether its transaction was aborted.
     pub(crate) fn on_records(&mut self, header: &BatchHeader) -> bool {
-        self.begin_up_to(header.last_offset());
+        self.move_to(header);
         if !header.attributes.is_transactional() {
             return false;
         }
@@ -62,7 +62,7 @@ impl Transactions {
     /// Takes note of a control batch.
     pub(crate) fn on_control(&mut self, batch: &Batch) -> Marker {
         let header = batch.header();
-        self.begin_up_to(header.last_offset());
+        self.move_to(header);
         let producer = header.producer_id;
         let stays = |is_bare| Marker {
             is_bare,
@@ -83,12 +83,31 @@ impl Transactions {
         }
     }
 
-    fn begin_up_to(&mut self, offset: Offset) {
-        while let Some(entry) = self.to_come.pop_if(|next| next.first_offset <= offset) {
-            self.aborted.entry(entry.producer_id).or_insert(Aborted {
+    /// Begins the transactions up to a batch, and ends those whose marker lies before it: it may be
+    /// gone already, or before the place where the reading began.
+    fn move_to(&mut self, header: &BatchHeader) {
+        let is_over = |entry: &AbortedEntry| entry.last_offset < header.base_offset;
+        if let Some(aborted) = self.aborted.get(&header.producer_id)
+            && is_over(&aborted.entry)
+        {
+            self.aborted.remove(&header.producer_id);
+        }
+        let up_to = header.last_offset();
+        while let Some(entry) = self.to_come.pop_if(|next| next.first_offset <= up_to) {
+            if is_over(&entry) {
+                continue;
+            }
+            let aborted = Aborted {
                 entry,
                 has_records: false,
-            });
+            };
+            let slot = self.aborted.entry(entry.producer_id);
+            slot.and_modify(|known| {
+                if is_over(&known.entry) {
+                    *known = aborted.clone();
+                }
+            })
+            .or_insert(aborted);
         }
     }
 }

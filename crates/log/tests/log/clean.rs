@@ -3,4 +3,5 @@
 mod behaviour;
 mod crashes;
 mod model;
+mod random;
 mod service;

@@ -488,3 +488,123 @@ fn a_full_disk_stops_the_cleaning_and_nothing_else() {
         });
     }
 }
+
+#[test]
+fn an_aborted_transaction_does_not_taint_the_later_ones_of_its_producer() {
+    let disk = &SimDisk::new(1);
+    let transactional = |sequence, pairs: &[Pair]| {
+        let options = BatchOptions {
+            producer_id: 1,
+            producer_epoch: 0,
+            base_sequence: sequence,
+            transactional: true,
+            ..BatchOptions::default()
+        };
+        keyed(options, 1000, pairs)
+    };
+    run(disk, |runtime| async move {
+        runtime.clock.jump_ms(10_000);
+        let (dir, log) = open(&runtime, compacted()).await;
+        let append = |batch| log.append(verified(&log, batch, 1));
+        append(transactional(0, &[pair("a", "aborted")]))
+            .await
+            .unwrap();
+        log.append(marker(1, 0, false, 1)).await.unwrap();
+        let old = keyed(BatchOptions::default(), 1000, &[pair("b", "old")]);
+        log.append(client(old)).await.unwrap();
+        log.roll().await.unwrap();
+        assert_eq!(clean(&dir, &log).await.unwrap().to, 3);
+        // The second cleaning reads keys from here on, where the first marker is not.
+        let pairs = [tombstone("b"), pair("a", "committed")];
+        append(transactional(1, &pairs)).await.unwrap();
+        log.append(marker(1, 0, true, 1)).await.unwrap();
+        log.roll().await.unwrap();
+        clean(&dir, &log).await.unwrap();
+        let left = [(3, tombstone("b")), (4, pair("a", "committed"))];
+        assert_eq!(read_pairs(&log).unwrap(), left);
+        runtime.clock.jump_ms(1000);
+        clean(&dir, &log).await.unwrap();
+        assert_eq!(read_pairs(&log).unwrap(), left[1..]);
+    });
+}
+
+#[test]
+fn markers_go_once_their_records_are_gone_and_their_time_is_over() {
+    let disk = &SimDisk::new(1);
+    let options = |id| BatchOptions {
+        producer_id: id,
+        producer_epoch: 0,
+        base_sequence: 0,
+        transactional: true,
+        ..BatchOptions::default()
+    };
+    run(disk, |runtime| async move {
+        runtime.clock.jump_ms(10_000);
+        let (dir, log) = open(&runtime, compacted()).await;
+        for (id, commit) in [(1, true), (2, false), (3, true)] {
+            let key = format!("key {id}");
+            let batch = keyed(options(id), 1000, &[pair(&key, "v")]);
+            log.append(verified(&log, batch, 1)).await.unwrap();
+            log.append(marker(id, 0, commit, 1)).await.unwrap();
+        }
+        let last = keyed(BatchOptions::default(), 1000, &[pair("key 1", "new")]);
+        log.append(client(last)).await.unwrap();
+        log.roll().await.unwrap();
+        dir.update_producer_rules(1, true);
+        let kinds = || {
+            let batches = read_batches(&log).unwrap().into_iter();
+            batches
+                .map(|b| {
+                    (
+                        b.header().base_offset,
+                        b.header().attributes.is_control(),
+                        b.header().record_count,
+                    )
+                })
+                .collect::<Vec<_>>()
+        };
+        clean(&dir, &log).await.unwrap();
+        // The last batches of known producers stay without their records, and with them the markers.
+        assert_eq!(
+            kinds(),
+            [
+                (0, false, 0),
+                (1, true, 1),
+                (2, false, 0),
+                (3, true, 1),
+                (4, false, 1),
+                (5, true, 1),
+                (6, false, 1)
+            ]
+        );
+        runtime
+            .tasks
+            .run("housekeeping", ottla_log::Housekeeping::new(&dir));
+        runtime.clock.jump_ms(1_000_000);
+        tokio::time::sleep(std::time::Duration::from_secs(601)).await;
+        assert!(
+            log.active_producers().await.unwrap().is_empty(),
+            "they are forgotten"
+        );
+        clean(&dir, &log).await.unwrap();
+        assert_eq!(
+            kinds(),
+            [
+                (1, true, 1),
+                (3, true, 1),
+                (4, false, 1),
+                (5, true, 1),
+                (6, false, 1)
+            ]
+        );
+        // This one is the first that meets the markers without records: their time begins.
+        clean(&dir, &log).await.unwrap();
+        runtime.clock.jump_ms(999);
+        clean(&dir, &log).await.unwrap();
+        assert_eq!(kinds().len(), 5);
+        runtime.clock.jump_ms(1);
+        clean(&dir, &log).await.unwrap();
+        assert_eq!(kinds(), [(4, false, 1), (5, true, 1), (6, false, 1)]);
+        runtime.tasks.stop().await;
+    });
+}

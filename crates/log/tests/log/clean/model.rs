@@ -140,7 +140,8 @@ fn latest<'a>(pairs: impl Iterator<Item = &'a Pair>) -> BTreeMap<String, String>
 pub(crate) fn read_pairs(log: &Log) -> Result<Vec<(i64, Pair)>, Error> {
     let mut found = Vec::new();
     let mut at = log.log_start_offset();
-    for batch in read_batches(log)? {
+    let batches = read_batches(log)?.into_iter();
+    for batch in batches.filter(|b| !b.header().attributes.is_control()) {
         for record in batch.records(LIMIT).unwrap() {
             let record = record.unwrap();
             if record.offset >= at {
