@@ -280,6 +280,7 @@ impl Owner {
             fail_stop("a log has no active segment after it was made");
         };
         let path = active.segment.log_path();
+        active.segment.set_unflushed(true);
         let file = active.segment.log()?;
         let parts: Vec<IoSlice<'_>> = run
             .batches

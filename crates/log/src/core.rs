@@ -12,6 +12,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
 use crate::epochs::Epochs;
+use crate::handles::Handles;
 use crate::owner::Owner;
 use crate::producer_state::ProducerState;
 use crate::room::Room;
@@ -28,6 +29,7 @@ pub(crate) struct Context {
     pub(crate) options: LogDirOptions,
     pub(crate) cache: TailCache,
     pub(crate) room: Room,
+    pub(crate) handles: Arc<Handles>,
     pub(crate) probe: Arc<Probe>,
     /// See [`LogDirOptions::producer_id_expiration_ms`].
     pub(crate) producer_id_expiration_ms: AtomicI64,

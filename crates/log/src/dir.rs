@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::checkpoint::{self, Offsets};
 use crate::clean::CleanState;
 use crate::core::{Context, Core, LogOffsets, Queue};
+use crate::handles::Handles;
 use crate::layout;
 use crate::owner::Owner;
 use crate::progress::RecoveryProgress;
@@ -96,6 +97,7 @@ impl LogDir {
             workers: runtime.tasks.workers("log-disk", options.disk_threads),
             cache: TailCache::new(options.cache_bytes),
             room: Room::new(options.reserve_bytes),
+            handles: Arc::new(Handles::new(options.open_files)),
             probe: Arc::new(Probe::default()),
             trash: Mutex::new(trash),
             producer_id_expiration_ms: options.producer_id_expiration_ms.into(),
@@ -602,16 +604,22 @@ impl LogDir {
         let now = self.0.context.clock.monotonic_ms();
         for log in self.logs() {
             let since = log.0.unflushed_since_ms.load(Ordering::Relaxed);
-            if since == i64::MAX || now.saturating_sub(since) < log.0.config.load().flush_ms {
-                continue;
+            if since != i64::MAX && now.saturating_sub(since) >= log.0.config.load().flush_ms {
+                flush_later(&log);
             }
-            // Nobody waits; a log that was closed meanwhile has flushed already.
-            drop(log.0.submit(|owner| {
-                if owner.flushed_offset < owner.next_offset {
-                    owner.flush();
-                    owner.publish_end();
-                }
-            }));
+        }
+    }
+
+    /// When more files are open than there should be, flushes as many logs as that: their files can
+    /// be closed then.
+    pub(crate) fn flush_to_close(&self) {
+        let handles = &self.0.context.handles;
+        handles.close_idle();
+        let logs = self.logs().into_iter();
+        let unflushed =
+            logs.filter(|log| log.0.unflushed_since_ms.load(Ordering::Relaxed) != i64::MAX);
+        for log in unflushed.take(handles.excess()) {
+            flush_later(&log);
         }
     }
 
@@ -717,6 +725,17 @@ fn load_offsets(
     };
     offsets.retain(|partition, _| folders.contains(partition));
     Ok(offsets)
+}
+
+/// Flushes a log when its owner comes to it. Nobody waits; a log that was closed meanwhile has
+/// flushed already.
+fn flush_later(log: &Log) {
+    drop(log.0.submit(|owner| {
+        if owner.flushed_offset < owner.next_offset {
+            owner.flush();
+            owner.publish_end();
+        }
+    }));
 }
 
 /// Ends a log whose topic is gone.

@@ -1,11 +1,14 @@
-//! What a data folder does by itself: retention, checkpoints, late flushes, removal of deleted
-//! files.
+//! What a data folder does by itself: retention, checkpoints, late flushes, forgetting of silent
+//! producers, removal of deleted files, closing of idle ones.
 
 use std::time::Duration;
 
-use ottla_runtime::{Service, Shutdown};
+use ottla_runtime::{Clock, Instant, Service, Shutdown};
 
 use crate::LogDir;
+
+/// How often it is looked whether too many files are open.
+const CLOSE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The running half; its handle is the [`LogDir`].
 pub struct Housekeeping {
@@ -19,19 +22,25 @@ impl Housekeeping {
         Housekeeping { dir: dir.clone() }
     }
 
-    async fn tick(&self, retention: bool, checkpoint: bool, producers: bool) {
+    async fn tick(&self, due: &Due) {
         let inner = &self.dir.0;
         self.dir.flush_overdue();
-        if retention {
+        if due.close {
+            let dir = self.dir.clone();
+            inner.tasks.blocking(move || dir.flush_to_close()).await;
+        }
+        if due.retention {
             let now = inner.context.clock.now_ms();
             if let Err(error) = self.dir.enforce_retention(now).await {
                 tracing::error!(%error, "retention failed; it is tried again");
             }
         }
-        if checkpoint && let Err(error) = self.dir.checkpoint(false).await {
+        if due.checkpoint
+            && let Err(error) = self.dir.checkpoint(false).await
+        {
             tracing::warn!(%error, "checkpoints were not written; they are tried again");
         }
-        if producers {
+        if due.producers {
             let dir = self.dir.clone();
             inner.tasks.blocking(move || dir.expire_producers()).await;
         }
@@ -52,25 +61,51 @@ impl Service for Housekeeping {
             .min(options.checkpoint_interval)
             .min(options.producer_id_check_interval)
             .max(Duration::from_millis(1));
-        let mut next_retention = clock.instant() + options.retention_interval;
-        let mut next_checkpoint = clock.instant() + options.checkpoint_interval;
-        let mut next_producers = clock.instant() + options.producer_id_check_interval;
+        let mut retention = Timer::new(&clock, options.retention_interval);
+        let mut checkpoint = Timer::new(&clock, options.checkpoint_interval);
+        let mut producers = Timer::new(&clock, options.producer_id_check_interval);
+        let mut close = Timer::new(&clock, CLOSE_INTERVAL);
         while clock.timeout(step, shutdown.announced()).await.is_none() {
             let now = clock.instant();
-            let retention = now >= next_retention;
-            let checkpoint = now >= next_checkpoint;
-            let producers = now >= next_producers;
-            self.tick(retention, checkpoint, producers).await;
-            if producers {
-                next_producers = now + options.producer_id_check_interval;
-            }
-            if retention {
-                next_retention = now + options.retention_interval;
-            }
-            if checkpoint {
-                next_checkpoint = now + options.checkpoint_interval;
-            }
+            self.tick(&Due {
+                retention: retention.is_due(now),
+                checkpoint: checkpoint.is_due(now),
+                producers: producers.is_due(now),
+                close: close.is_due(now),
+            })
+            .await;
         }
         Ok(())
+    }
+}
+
+/// What is to be done now.
+struct Due {
+    retention: bool,
+    checkpoint: bool,
+    producers: bool,
+    close: bool,
+}
+
+/// Something that is done again and again.
+struct Timer {
+    interval: Duration,
+    next: Instant,
+}
+
+impl Timer {
+    fn new(clock: &Clock, interval: Duration) -> Self {
+        Timer {
+            interval,
+            next: clock.instant() + interval,
+        }
+    }
+
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            self.next = now + self.interval;
+        }
+        is_due
     }
 }

@@ -28,6 +28,7 @@ mod core;
 mod dir;
 mod epochs;
 mod error;
+mod handles;
 mod housekeeping;
 mod index;
 mod layout;

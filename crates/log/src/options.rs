@@ -17,6 +17,9 @@ pub struct LogDirOptions {
     pub disk_threads: usize,
     /// Bytes of the newest batches kept in memory, of all logs together.
     pub cache_bytes: u64,
+    /// Files of segments that stay open, of all logs together. More are open only while they have
+    /// bytes that are not flushed, or are being read.
+    pub open_files: usize,
     /// How often retention looks at the logs (`log.retention.check.interval.ms`).
     pub retention_interval: Duration,
     /// How often the recovery points, log start offsets and high watermarks are written
@@ -47,6 +50,7 @@ impl Default for LogDirOptions {
         LogDirOptions {
             disk_threads: 8,
             cache_bytes: 32 << 20,
+            open_files: 4096,
             retention_interval: Duration::from_secs(300),
             checkpoint_interval: Duration::from_secs(60),
             checkpoint_min_bytes: 1 << 20,

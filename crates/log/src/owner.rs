@@ -199,6 +199,7 @@ impl Owner {
             .context
             .probe
             .observe_sync(u64::try_from(us).unwrap_or(u64::MAX));
+        segment.set_unflushed(false);
         self.flushed_offset = self.next_offset;
         self.core
             .unflushed_since_ms

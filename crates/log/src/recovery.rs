@@ -213,9 +213,9 @@ impl Recovery {
     }
 
     fn open_segments(&self, folder: &Folder, recovered: &mut Recovered) {
-        let disk = &self.context.disk;
-        let now = self.context.clock.now_ms();
-        let open = |&base: &Offset| Arc::new(Segment::on_disk(disk, &self.dir, base, now));
+        let context = &self.context;
+        let now = context.clock.now_ms();
+        let open = |&base: &Offset| Arc::new(Segment::on_disk(context, &self.dir, base, now));
         recovered.segments = folder.bases.iter().map(open).collect();
     }
 

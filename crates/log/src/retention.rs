@@ -105,7 +105,7 @@ impl Owner {
                 "deleting a segment"
             );
             // Opened now, so that readers who still hold the segment can finish.
-            drop(oldest.log()?);
+            oldest.keep_open()?;
             retire(&self.core, &oldest, now_ms)?;
             Probe::add(&self.core.context.probe.segments_deleted, 1);
         }

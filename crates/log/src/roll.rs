@@ -72,7 +72,7 @@ impl Owner {
         let core = Arc::clone(&self.core);
         let disk = &core.context.disk;
         let now = self.now_ms();
-        let segment = Arc::new(Segment::create(disk, &core.dir, base_offset, now)?);
+        let segment = Arc::new(Segment::create(&core.context, &core.dir, base_offset, now)?);
         let config = core.config.load();
         if config.preallocate {
             reserve(&segment, config.segment_bytes)?;

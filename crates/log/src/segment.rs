@@ -15,6 +15,8 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::Error;
 use crate::aborted::{self, AbortedIndex, Promise, Range, Search};
+use crate::core::Context;
+use crate::handles::{Handle, Handles};
 use crate::index::{self, Indexes, OFFSET_ENTRY_LEN, OffsetEntry};
 use crate::layout::{self, CLEANED_SUFFIX, INDEX_SUFFIX, LOG_SUFFIX};
 use crate::layout::{TIME_INDEX_SUFFIX, TRANSACTION_INDEX_SUFFIX};
@@ -31,8 +33,9 @@ pub(crate) struct Segment {
     /// When this process first met the segment: stands in for its age when no record has a
     /// timestamp.
     pub(crate) seen_ms: TimestampMs,
-    log: Mutex<Option<Arc<dyn File>>>,
-    offset_index: Mutex<Option<Arc<dyn File>>>,
+    handles: Arc<Handles>,
+    log: Handle,
+    offset_index: Handle,
     /// Bytes of whole batches; readers never look behind it.
     size: AtomicU64,
     /// See [`Segment::first_timestamp`].
@@ -50,7 +53,7 @@ pub(crate) struct Segment {
 impl Segment {
     /// A segment that is on disk already; nothing is opened.
     pub(crate) fn on_disk(
-        disk: &Arc<dyn Disk>,
+        context: &Context,
         dir: &Path,
         base_offset: Offset,
         now_ms: TimestampMs,
@@ -58,10 +61,11 @@ impl Segment {
         Segment {
             base_offset,
             dir: dir.to_owned(),
-            disk: Arc::clone(disk),
+            disk: Arc::clone(&context.disk),
             seen_ms: now_ms,
-            log: Mutex::default(),
-            offset_index: Mutex::default(),
+            handles: Arc::clone(&context.handles),
+            log: Handle::default(),
+            offset_index: Handle::default(),
             size: AtomicU64::new(UNKNOWN),
             first_timestamp: OnceLock::new(),
             max_timestamp: Mutex::default(),
@@ -73,17 +77,18 @@ impl Segment {
 
     /// A new, empty, active segment; its name is not durable yet.
     pub(crate) fn create(
-        disk: &Arc<dyn Disk>,
+        context: &Context,
         dir: &Path,
         base_offset: Offset,
         now_ms: TimestampMs,
     ) -> Result<Self, Error> {
-        let segment = Segment::on_disk(disk, dir, base_offset, now_ms);
+        let segment = Segment::on_disk(context, dir, base_offset, now_ms);
         let path = segment.log_path();
-        let file = disk
+        let file = context
+            .disk
             .open(&path, OpenMode::Truncate)
             .map_err(Error::io("create", &path))?;
-        *segment.log.lock() = Some(file);
+        segment.log.put(&segment.handles, file);
         segment.size.store(0, Ordering::Release);
         *segment.max_timestamp.lock() = Some((NO_TIMESTAMP, base_offset));
         *segment.indexes.write() = Some(Indexes::default());
@@ -92,17 +97,20 @@ impl Segment {
 
     /// A new, empty segment for compaction to write, in a `.cleaned` file.
     pub(crate) fn create_cleaned(
-        disk: &Arc<dyn Disk>,
+        context: &Context,
         dir: &Path,
         base_offset: Offset,
         seen_ms: TimestampMs,
     ) -> Result<Self, Error> {
-        let segment = Segment::on_disk(disk, dir, base_offset, seen_ms);
+        let segment = Segment::on_disk(context, dir, base_offset, seen_ms);
         let path = segment.path(&format!("{LOG_SUFFIX}{CLEANED_SUFFIX}"));
-        let file = disk
+        let file = context
+            .disk
             .open(&path, OpenMode::Truncate)
             .map_err(Error::io("create", &path))?;
-        *segment.log.lock() = Some(file);
+        // Until it is renamed the file of this name is the old segment's.
+        segment.log.keep();
+        segment.log.put(&segment.handles, file);
         segment.size.store(0, Ordering::Release);
         Ok(segment)
     }
@@ -112,8 +120,7 @@ impl Segment {
     pub(crate) fn keep_for_readers(&self) -> Result<(), Error> {
         self.size()?;
         self.max_timestamp()?;
-        drop(self.log()?);
-        drop(self.open_offset_index(&self.path(INDEX_SUFFIX))?);
+        self.keep_open()?;
         if self.aborted.needs_file() {
             let path = self.path(TRANSACTION_INDEX_SUFFIX);
             let file = self.disk.open(&path, OpenMode::Read);
@@ -124,7 +131,7 @@ impl Segment {
 
     /// The files have their final names now: they are opened again when somebody reads.
     pub(crate) fn renamed(&self) {
-        *self.log.lock() = None;
+        self.log.forget();
     }
 
     /// The max timestamp of the first batch, from which the segment's age counts; `None` while it
@@ -166,19 +173,31 @@ impl Segment {
         self.path(LOG_SUFFIX)
     }
 
-    /// The `.log` file, opened when first needed.
+    /// The `.log` file, opened when needed.
     pub(crate) fn log(&self) -> Result<Arc<dyn File>, Error> {
-        let mut slot = self.log.lock();
-        if let Some(file) = &*slot {
-            return Ok(Arc::clone(file));
-        }
-        let path = self.log_path();
-        let file = self
-            .disk
-            .open(&path, OpenMode::Write)
-            .map_err(Error::io("open", &path))?;
-        *slot = Some(Arc::clone(&file));
-        Ok(file)
+        let path = || self.log_path();
+        let open = || {
+            let path = path();
+            let file = self.disk.open(&path, OpenMode::Write);
+            file.map(Some).map_err(Error::io("open", &path))
+        };
+        let missing = || Error::io("open", &path())(std::io::ErrorKind::NotFound.into());
+        self.log.get(&self.handles, open)?.ok_or_else(missing)
+    }
+
+    /// Says whether the `.log` file has bytes that are not flushed.
+    pub(crate) fn set_unflushed(&self, unflushed: bool) {
+        self.log.set_unflushed(unflushed);
+    }
+
+    /// Opens what readers who hold the segment may still need when its names are another's or
+    /// nobody's.
+    pub(crate) fn keep_open(&self) -> Result<(), Error> {
+        self.log.keep();
+        self.offset_index.keep();
+        drop(self.log()?);
+        drop(self.open_offset_index(&self.path(INDEX_SUFFIX))?);
+        Ok(())
     }
 
     /// Bytes of batches.
@@ -207,7 +226,7 @@ impl Segment {
     /// The `.log` file as it is open, or opened for the moment: of most segments little is asked
     /// but their size.
     fn log_for_a_moment(&self) -> Result<Arc<dyn File>, Error> {
-        let open = self.log.lock().clone();
+        let open = self.log.opened();
         if let Some(file) = open {
             return Ok(file);
         }
@@ -318,15 +337,13 @@ impl Segment {
     }
 
     fn open_offset_index(&self, path: &Path) -> Result<Option<Arc<dyn File>>, Error> {
-        let mut slot = self.offset_index.lock();
-        if slot.is_none() {
+        self.offset_index.get(&self.handles, || {
             match self.disk.open(path, OpenMode::Read) {
-                Ok(file) => *slot = Some(file),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(Error::io("open", path)(error)),
+                Ok(file) => Ok(Some(file)),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                Err(error) => Err(Error::io("open", path)(error)),
             }
-        }
-        Ok(slot.clone())
+        })
     }
 
     /// Writes what is new in the transaction index to its file.

@@ -155,6 +155,12 @@ fn connections_max() -> usize {
     usize::try_from(limit / 4 * 3).unwrap_or(usize::MAX)
 }
 
+/// Half of what connections leave: the other half is for files that are open for a moment.
+fn open_files_of_logs(most: usize) -> usize {
+    let limit = system::open_files_limit().unwrap_or(u64::MAX);
+    usize::try_from(limit / 8).unwrap_or(usize::MAX).min(most)
+}
+
 fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {
     let broker = &config.broker;
     let ms = |n: i64| Duration::from_millis(u64::try_from(n).unwrap_or(u64::MAX / 4));
@@ -165,6 +171,7 @@ fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {
             .unwrap_or(1)
             .min(DISK_THREADS_MAX),
         cache_bytes: defaults.cache_bytes.min(budget_bytes as u64 / 8),
+        open_files: open_files_of_logs(defaults.open_files),
         retention_interval: ms(broker.log_retention_check_interval_ms),
         checkpoint_interval: ms(broker.log_flush_offset_checkpoint_interval_ms.into()),
         flush_check_interval: defaults.flush_check_interval.min(ms(scheduler_ms)),

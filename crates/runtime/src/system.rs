@@ -65,8 +65,8 @@ pub fn open_files_limit() -> Option<u64> {
     getrlimit(Resource::Nofile).current
 }
 
-/// Raises the soft limit of open files to the hard one and returns it: a broker holds three files
-/// for every partition.
+/// Raises the soft limit of open files to the hard one and returns it: a broker holds a file
+/// for every connection, and thousands for its partitions.
 pub fn raise_open_files_limit() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let limit = getrlimit(Resource::Nofile);

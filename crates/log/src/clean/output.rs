@@ -51,7 +51,7 @@ impl Output {
     pub(crate) fn create(core: &Core, old: &Segment) -> Result<Self, Error> {
         let disk = &core.context.disk;
         let (base, seen_ms) = (old.base_offset, old.seen_ms);
-        let segment = Segment::create_cleaned(disk, &core.dir, base, seen_ms)?;
+        let segment = Segment::create_cleaned(&core.context, &core.dir, base, seen_ms)?;
         let segment = Arc::new(segment);
         let had_transactions = disk.exists(&old.path(TRANSACTION_INDEX_SUFFIX));
         Ok(Output {
