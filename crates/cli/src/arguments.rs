@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::ServerArgs;
 use crate::globals::GlobalArgs;
-use crate::{config, consume, group, inspect, produce, topic, txn};
+use crate::{completions, config, consume, dump, group, inspect, produce, topic, txn};
 
 /// The whole command line of `ottla`.
 #[derive(Debug, Parser)]
@@ -47,6 +47,11 @@ pub enum Command {
     Produce(produce::ProduceArgs),
     /// Read records
     Consume(consume::ConsumeArgs),
+    /// Look into the files of a log, without a node
+    #[command(subcommand, visible_alias = "logs")]
+    Log(dump::LogCommand),
+    /// Print what a shell needs to complete commands and flags
+    Completions(completions::CompletionsArgs),
     /// List, describe and delete groups, and move them to other offsets
     #[command(subcommand, visible_alias = "groups")]
     Group(group::GroupCommand),

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //!   Cli ─▶ action ─┬▶ Server(ServerArgs) ─▶ resolve: what the binary starts a node with
-//!                  └▶ Command ─▶ main ─▶ run ─▶ topic | produce | consume | config
-//!                                                  └──▶ cluster (ottla-client) ─▶ View ─▶ -o
+//!                  └▶ Command ─▶ main ─▶ run ─▶ topic | group | config | txn | produce | …
+//!                                          │       └──▶ cluster (ottla-client) ─▶ View ─▶ -o
+//!                                          └──▶ dump: files, without a cluster
 //! ```
 //!
 //! Each command gathers what it knows into a `View`, whose fields are the JSON and YAML; the table
@@ -11,14 +12,16 @@
 //! error.
 //!
 //! Architecture invariant: this crate reaches a cluster only through `ottla-client`, and never
-//! imports the broker, the controller or the log.
+//! imports the broker, the controller or the log. Files of a log are read by formats of its own.
 
 mod arguments;
 mod base64;
 mod cluster;
+mod completions;
 mod config;
 mod confirm;
 mod consume;
+mod dump;
 mod error;
 mod escape;
 mod exit;
@@ -44,8 +47,10 @@ use ottla_runtime::{Runtime, Shutdown, TaskKind};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use arguments::{Action, Cli, Command};
+pub use completions::CompletionsArgs;
 pub use config::ConfigCommand;
 pub use consume::ConsumeArgs;
+pub use dump::LogCommand;
 pub use error::Error;
 pub use exit::Exit;
 pub use globals::GlobalArgs;
@@ -128,6 +133,8 @@ async fn dispatch(
         Command::Config(command) if command.is_offline() => {
             config::run_offline(globals.output, streams)
         }
+        Command::Log(command) => dump::run(&command, &*runtime.disk, globals.output, streams),
+        Command::Completions(args) => completions::run(&args, streams),
         Command::Produce(args) => {
             let plan = args.plan(&globals)?;
             hear_signals(runtime, &interrupt)?;
@@ -179,7 +186,10 @@ async fn administer(
         Command::Cluster(command) => inspect::run(command, cluster, format, streams).await,
         Command::Txn(command) => txn::run(command, cluster, format, streams).await,
         Command::Config(command) => config::run(command, cluster, output, streams).await,
-        Command::Produce(_) | Command::Consume(_) => Ok(()),
+        // These run by themselves.
+        Command::Produce(_) | Command::Consume(_) | Command::Log(_) | Command::Completions(_) => {
+            Ok(())
+        }
     }
 }
 

@@ -324,7 +324,9 @@ fn decoder(out: &mut String, scope: &Scope<'_>) -> Result<(), String> {
             for (field, (tag, versions)) in tagged {
                 let guard = condition(versions, this.versions)
                     .map_or(String::new(), |condition| format!(" if {condition}"));
-                let read = read_field(field, scope, versions);
+                // In front of a tagged struct stands a compact length's null, not a plain one's.
+                let read = read_field(field, scope, versions)
+                    .replace("r.is_present()", "r.is_present_in_tag()");
                 let _ = writeln!(out, "{tag}{guard} => this.{} = {read},", ident(&field.name));
             }
             out.push_str("_ => return Ok(false),\n}\nOk(true)\n})?;\n}\nOk(this)\n}\n");

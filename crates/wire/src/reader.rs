@@ -255,6 +255,11 @@ impl Reader {
         Ok(self.i8()? >= 0)
     }
 
+    /// The same before a struct in a tagged field: Kafka writes 0 for null there.
+    pub fn is_present_in_tag(&mut self) -> Result<bool> {
+        Ok(self.uvarint()? > 0)
+    }
+
     /// An array that may be null. `min_size` is what an element takes on the wire at least:
     /// counts that the rest of the frame cannot hold are refused before anything is allocated.
     pub fn opt_array<T>(

@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use ottla_wire::messages::consumer_protocol_subscription::TopicPartition;
 use ottla_wire::messages::{
-    ConsumerProtocolSubscription, GroupMetadataKey, OffsetCommitKey, OffsetCommitValue,
-    TransactionLogKey,
+    ConsumerGroupMemberMetadataValue, ConsumerProtocolSubscription, GroupMetadataKey,
+    OffsetCommitKey, OffsetCommitValue, TransactionLogKey,
 };
 use ottla_wire::{CoordinatorKey, Message, MetadataRecord, Seed, record_type};
 
@@ -73,6 +73,18 @@ fn a_subscription_newer_than_ours_is_read_as_our_newest() {
     ConsumerProtocolSubscription::decode_versioned(bytes.clone()).unwrap_err();
     let read = ConsumerProtocolSubscription::decode_versioned_or_newer(bytes).unwrap();
     assert_eq!(read, (9, subscription));
+}
+
+/// Kafka 4.4 wrote these bytes: it does not leave out a tagged struct that is null.
+#[test]
+fn a_tagged_struct_that_is_null_is_read_as_kafka_writes_it() {
+    let mut bytes = b"\0\0\0\0\x03n1\x0b/127.0.0.1\x02\x07orders\x01\0\x04\x93\xe0\0".to_vec();
+    let tag_0_of_one_byte_that_says_null = [1, 0, 1, 0];
+    bytes.extend(tag_0_of_one_byte_that_says_null);
+    let (_, value) = ConsumerGroupMemberMetadataValue::decode_versioned(bytes.into()).unwrap();
+    assert_eq!(&*value.client_id, "n1");
+    assert_eq!(value.rebalance_timeout_ms, 300_000);
+    assert_eq!(value.classic_member_metadata, None);
 }
 
 #[test]
