@@ -122,10 +122,8 @@ pub(super) fn dump(
             .is_none_or(|from| header.last_offset() >= from)
         {
             show(position, &header, batch, contents, args, sink)?;
-        } else if let Some(batch) = batch {
-            if let Err(error) = batch.verify_crc() {
-                sink.damage(position, error)?;
-            }
+        } else if let Some(Err(error)) = batch.map(|batch| batch.verify_crc()) {
+            sink.damage(position, error)?;
         }
         position += total;
     }
