@@ -1,7 +1,8 @@
 //! The coordinator from outside: requests, time and the log's answers in, effects out.
 
-mod harness;
+pub(crate) mod harness;
 
+mod consumers;
 mod deleting;
 mod describing;
 mod joining;

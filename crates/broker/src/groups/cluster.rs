@@ -40,9 +40,18 @@ impl Cluster for ClusterView {
         racks.collect()
     }
 
-    /// Groups have no configuration of their own yet.
-    fn group_overrides(&self, _: &str) -> GroupOverrides {
-        GroupOverrides::default()
+    /// What was set for the group itself. It was checked when it was set, and the coordinator holds
+    /// it to the broker's limits, which may be others by now.
+    fn group_overrides(&self, group_id: &str) -> GroupOverrides {
+        let Some(own) = self.0.group_configs(group_id) else {
+            return GroupOverrides::default();
+        };
+        let number = |name: &str| own.get(name)?.trim().parse().ok();
+        GroupOverrides {
+            session_timeout_ms: number("consumer.session.timeout.ms"),
+            heartbeat_interval_ms: number("consumer.heartbeat.interval.ms"),
+            assignment_interval_ms: number("consumer.assignment.interval.ms"),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod admin;
 mod configs;
 mod configuration;
+mod consumer_groups;
 mod deleting;
 mod fetching;
 mod groups;

@@ -37,9 +37,12 @@ impl Member {
             ("group.id", group),
             ("enable.auto.commit", "false"),
             ("auto.offset.reset", "earliest"),
-            ("session.timeout.ms", "10000"),
-            ("heartbeat.interval.ms", "500"),
         ]);
+        // In the new protocol the broker sets these, and librdkafka refuses them.
+        if !properties.contains(&("group.protocol", "consumer")) {
+            config.set("session.timeout.ms", "10000");
+            config.set("heartbeat.interval.ms", "500");
+        }
         for (name, value) in properties {
             config.set(*name, *value);
         }

@@ -85,6 +85,34 @@ fn a_cooperative_group_shares_without_stopping() {
     first.stop().unwrap();
 }
 
+/// The new protocol (KIP-848): the node assigns.
+#[test]
+fn a_consumer_group_shares_and_takes_members_of_the_classic_protocol() {
+    let (_node, clients) = start();
+    let topic = clients.create_topic("consumer", 4).unwrap();
+    let join = |properties: &[_]| {
+        Member::join(&clients, &format!("{topic}-group"), &topic, properties).unwrap()
+    };
+    let mut old = join(&[("partition.assignment.strategy", "cooperative-sticky")]);
+    settled(&[&old], 4, 4);
+    let mut first = join(&[("group.protocol", "consumer")]);
+    settled(&[&old, &first], 4, 2);
+    let mut sent = numbered(0, 200, 4);
+    clients.produce(&topic, &sent, &[]).unwrap();
+    read_all(&[&old, &first], &texts(&sent));
+    old.stop().unwrap();
+    settled(&[&first], 4, 4);
+    let mut second = join(&[("group.protocol", "consumer")]);
+    settled(&[&first, &second], 4, 2);
+    let more = numbered(200, 200, 4);
+    clients.produce(&topic, &more, &[]).unwrap();
+    sent.extend(more);
+    read_all(&[&old, &first, &second], &texts(&sent));
+    first.stop().unwrap();
+    settled(&[&second], 4, 4);
+    second.stop().unwrap();
+}
+
 #[test]
 fn a_static_member_comes_back_to_its_partitions() {
     let (_node, clients) = start();
