@@ -3,6 +3,9 @@
 use ottla_model::{ErrorCode, Uuid};
 use ottla_wire::ApiKey;
 use ottla_wire::messages::consumer_group_heartbeat_request::TopicPartitions;
+use ottla_wire::messages::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig,
+};
 use ottla_wire::messages::offset_commit_request::{
     OffsetCommitRequestPartition, OffsetCommitRequestTopic,
 };
@@ -14,6 +17,8 @@ use ottla_wire::messages::*;
 use crate::groups::ready;
 use crate::harness::*;
 
+/// The number of the resource type GROUP (KIP-848).
+const GROUP: i8 = 32;
 const NO_WAIT: (&str, &str) = ("group.consumer.assignment.interval.ms", "0");
 
 fn joins(member: &str) -> ConsumerGroupHeartbeatRequest {
@@ -194,4 +199,28 @@ async fn clients_are_told_that_consumer_groups_are_there() {
     // Version 3 cannot say that a feature may be off, and leaves it out.
     let answer = client.ask(3, ask).await;
     assert!(answer.supported_features.iter().all(|f| f.min_version > 0));
+}
+
+#[tokio::test]
+async fn a_groups_own_configuration_reaches_its_members() {
+    let node = TestNode::start(&[NO_WAIT]).await;
+    let mut client = node.connect().await;
+    client.create("t", 1, &[]).await;
+    ready(&mut client, "g").await;
+    let set = IncrementalAlterConfigsRequest {
+        resources: vec![AlterConfigsResource {
+            resource_type: GROUP,
+            resource_name: "g".into(),
+            configs: vec![AlterableConfig {
+                name: "consumer.heartbeat.interval.ms".into(),
+                value: Some("7000".into()),
+                ..AlterableConfig::default()
+            }],
+            ..AlterConfigsResource::default()
+        }],
+        ..IncrementalAlterConfigsRequest::default()
+    };
+    let answer = client.ask(1, set).await.responses.remove(0);
+    assert_eq!(answer.error_code, 0, "{:?}", answer.error_message);
+    assert_eq!(client.ask(1, joins("m")).await.heartbeat_interval_ms, 7_000);
 }
