@@ -319,10 +319,6 @@ declare_properties! {
             "transaction.abort.timed.out.transaction.cleanup.interval.ms",
             AtLeast(1), Ms, Restart, Works;
             "The least time between two looks for transactions that are open for longer than their timeout."
-        transaction_two_phase_commit_enable: bool = "false",
-            "transaction.two.phase.commit.enable",
-            Any, None, Restart, Works;
-            "Whether producers may ask for transactions without a timeout, which an outside coordinator ends."
         add_partitions_to_txn_retry_backoff_ms: i32 = "20",
             "add.partitions.to.txn.retry.backoff.ms",
             AtLeast(1), Ms, Restart, Works;

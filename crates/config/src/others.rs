@@ -147,6 +147,7 @@ static GROUPS: &[Group] = &[
         ("config.providers", List, Some("")),
         ("cordoned.log.dirs", List, Some("")),
         ("errors.deadletterqueue.auto.create.topics.enable", Boolean, Some("false")),
+        ("transaction.two.phase.commit.enable", Boolean, Some("false")),
         ("unstable.api.versions.enable", Boolean, Some("false")),
         ("unstable.feature.versions.enable", Boolean, Some("false")),
     ] },

@@ -330,7 +330,6 @@ fn options(config: &NodeConfig) -> Options {
         transactional_id_expiration_ms: broker.transactional_id_expiration_ms.into(),
         abort_timed_out_interval_ms: broker.transaction_abort_timed_out_interval_ms.into(),
         remove_expired_interval_ms: broker.transaction_remove_expired_interval_ms.into(),
-        two_phase_commit: broker.transaction_two_phase_commit_enable,
         ..Options::default()
     }
 }

@@ -17,4 +17,5 @@ mod producing;
 mod quotas;
 mod reading;
 mod topics;
+mod transactions;
 mod versions;

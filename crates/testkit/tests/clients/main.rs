@@ -12,6 +12,7 @@
 mod groups;
 mod kill;
 mod records;
+mod transactions;
 
 use std::thread;
 use std::time::{Duration, Instant};
