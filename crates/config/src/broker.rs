@@ -321,12 +321,12 @@ declare_properties! {
             "The least time between two looks for transactions that are open for longer than their timeout."
         add_partitions_to_txn_retry_backoff_ms: i32 = "20",
             "add.partitions.to.txn.retry.backoff.ms",
-            AtLeast(1), Ms, Restart, Works;
+            AtLeast(1), Ms, Restart, NoEffect("the coordinator answers as soon as the transaction before has ended");
             "How long a broker waits before it asks again to add a partition while the transaction before still ends."
         add_partitions_to_txn_retry_backoff_max_ms: i32 = "100",
             "add.partitions.to.txn.retry.backoff.max.ms",
             AtLeast(0), Ms, Restart, Works;
-            "How long a broker goes on asking before the producer is told to try again."
+            "How long a partition that is produced to waits to be added while the transaction before still ends; then the producer is told to try again."
         transaction_state_log_num_partitions: i32 = "50", "transaction.state.log.num.partitions",
             AtLeast(1), Count, Restart, Works;
             "The partitions of __transaction_state when it is created; transactional ids are spread over them."

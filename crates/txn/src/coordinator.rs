@@ -8,7 +8,7 @@ use ottla_model::{ErrorCode, ProducerId, TimestampMs};
 use crate::effect::{AppendId, Effect, MarkingId, Notice, Token};
 use crate::options::Options;
 use crate::records;
-use crate::request::Request;
+use crate::request::{AddPartitionsRequest, Request};
 use crate::response::Response;
 use crate::state::TransactionState;
 use crate::transaction::Transaction;
@@ -46,6 +46,10 @@ pub struct Coordinator {
     pub(crate) next_abort_ms: TimestampMs,
     /// When unused transactional ids are looked for; `None` before the partition is loaded.
     pub(crate) next_expiry_ms: Option<TimestampMs>,
+    /// Requests that wait until their transactional id has nothing under way.
+    pub(crate) parked: BTreeMap<Arc<str>, Vec<Parked>>,
+    /// When each of them gives up.
+    pub(crate) patience: BTreeSet<(TimestampMs, Token, Arc<str>)>,
     /// Producer ids that nobody has been given.
     spare_producer_ids: Vec<ProducerId>,
     /// What waits for a producer id, first come, first served.
@@ -116,6 +120,14 @@ pub(crate) enum Then {
     },
 }
 
+/// A request that waits until its transactional id has nothing under way.
+#[derive(Debug)]
+pub(crate) struct Parked {
+    pub(crate) token: Token,
+    pub(crate) request: AddPartitionsRequest,
+    pub(crate) until_ms: TimestampMs,
+}
+
 /// What cannot go on without a producer id.
 #[derive(Debug)]
 pub(crate) enum Wants {
@@ -151,6 +163,8 @@ impl Coordinator {
             retries: BTreeSet::new(),
             next_abort_ms: TimestampMs::MIN,
             next_expiry_ms: None,
+            parked: BTreeMap::new(),
+            patience: BTreeSet::new(),
             spare_producer_ids: Vec::new(),
             wants_producer_id: VecDeque::new(),
             last_append_id: 0,
@@ -171,7 +185,7 @@ impl Coordinator {
     fn dispatch(&mut self, token: Token, request: Request) {
         match request {
             Request::Init(request) => self.init(token, request),
-            Request::AddPartitions(request) => self.add_partitions(token, &request),
+            Request::AddPartitions(request) => self.add_partitions(token, request),
             Request::Verify(request) => {
                 let response = Response::Verify(self.verify(&request));
                 self.reply(token, response);
@@ -348,6 +362,8 @@ impl Coordinator {
         self.open.clear();
         self.timeouts.clear();
         self.retries.clear();
+        self.parked.clear();
+        self.patience.clear();
         self.next_expiry_ms = None;
     }
 }

@@ -17,6 +17,7 @@ impl Coordinator {
     pub fn tick(&mut self, now_ms: TimestampMs) -> Vec<Effect> {
         self.begin(now_ms);
         self.retry_due();
+        self.give_up_waiting();
         if self.next_abort_ms <= now_ms && self.timeouts.first().is_some_and(|t| t.0 <= now_ms) {
             self.next_abort_ms = now_ms.saturating_add(self.options.abort_timed_out_interval_ms);
             self.abort_timed_out();
@@ -34,7 +35,8 @@ impl Coordinator {
         let abort = self.timeouts.first().map(|t| t.0.max(self.next_abort_ms));
         let retry = self.retries.first().map(|r| r.0);
         let expiry = self.next_expiry_ms.filter(|_| !self.entries.is_empty());
-        [abort, retry, expiry].into_iter().flatten().min()
+        let patience = self.patience.first().map(|p| p.0);
+        [abort, retry, expiry, patience].into_iter().flatten().min()
     }
 
     /// The next look for unused transactional ids.

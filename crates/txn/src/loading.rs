@@ -8,6 +8,7 @@ use crate::coordinator::{Coordinator, Held, Wants};
 use crate::effect::Effect;
 use crate::error::Error;
 use crate::records;
+use crate::response::Response;
 
 impl Coordinator {
     /// Takes one record while the partition is read, in the order of the offsets. Records of kinds
@@ -57,6 +58,9 @@ impl Coordinator {
                 let response = request.refused(error);
                 self.reply(token, response);
             }
+        }
+        for parked in std::mem::take(&mut self.parked).into_values().flatten() {
+            self.reply(parked.token, Response::AddPartitions(error));
         }
         self.clear();
         self.take_effects()

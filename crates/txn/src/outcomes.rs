@@ -24,8 +24,16 @@ impl Coordinator {
         self.begin(now_ms);
         match (self.pending.remove(&append_id), outcome) {
             (None, _) => {}
-            (Some(held), Ok(())) => self.durable(held),
-            (Some(held), Err(error)) => self.failed(held, error),
+            (Some(held), outcome) => {
+                let changed = held.transactional_ids();
+                match outcome {
+                    Ok(()) => self.durable(held),
+                    Err(error) => self.failed(held, error),
+                }
+                for id in &changed {
+                    self.wake(id);
+                }
+            }
         }
         self.take_effects()
     }
@@ -124,6 +132,17 @@ impl Coordinator {
         entry.busy = Busy::No;
         if is_unwritten(&entry.transaction) {
             self.remove(transactional_id);
+        }
+    }
+}
+
+impl Held {
+    fn transactional_ids(&self) -> Vec<Arc<str>> {
+        match self {
+            Held::Step {
+                transactional_id, ..
+            } => vec![transactional_id.clone()],
+            Held::Expired { transactional_ids } => transactional_ids.clone(),
         }
     }
 }

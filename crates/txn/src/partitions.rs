@@ -1,15 +1,20 @@
 //! AddPartitionsToTxn: partitions join a transaction, or are looked for in it.
 
+use std::sync::Arc;
+
 use ottla_model::ErrorCode;
 
-use crate::coordinator::{Coordinator, Then};
+use crate::coordinator::{Coordinator, Entry, Parked, Then};
 use crate::effect::Token;
 use crate::request::{AddPartitionsRequest, VerifyRequest};
 use crate::response::{Response, VerifyResponse};
 
 impl Coordinator {
-    pub(crate) fn add_partitions(&mut self, token: Token, request: &AddPartitionsRequest) {
-        match self.check_add(request) {
+    pub(crate) fn add_partitions(&mut self, token: Token, request: AddPartitionsRequest) {
+        match self.check_add(&request) {
+            Err(ErrorCode::ConcurrentTransactions) if request.patience_ms > 0 => {
+                self.park_until_idle(token, request);
+            }
             Err(answer) => self.reply(token, Response::AddPartitions(answer)),
             Ok(()) => {
                 let id = &request.transactional_id;
@@ -21,6 +26,53 @@ impl Coordinator {
                 );
                 self.step(id, next, Then::AddPartitions { token });
             }
+        }
+    }
+
+    /// A transaction's end is over so soon that who adds to the next one had better wait.
+    fn park_until_idle(&mut self, token: Token, request: AddPartitionsRequest) {
+        let id = request.transactional_id.clone();
+        let until_ms = self.now_ms.saturating_add(request.patience_ms);
+        self.patience.insert((until_ms, token, id.clone()));
+        self.parked.entry(id).or_default().push(Parked {
+            token,
+            request,
+            until_ms,
+        });
+    }
+
+    /// Looks again at the requests that wait for a transactional id which has just changed.
+    pub(crate) fn wake(&mut self, transactional_id: &Arc<str>) {
+        if self
+            .entries
+            .get(transactional_id)
+            .is_some_and(Entry::is_busy)
+        {
+            return;
+        }
+        for parked in self.parked.remove(transactional_id).unwrap_or_default() {
+            let key = (parked.until_ms, parked.token, transactional_id.clone());
+            self.patience.remove(&key);
+            let mut request = parked.request;
+            request.patience_ms = parked.until_ms.saturating_sub(self.now_ms);
+            self.add_partitions(parked.token, request);
+        }
+    }
+
+    /// Answers those that have waited for too long.
+    pub(crate) fn give_up_waiting(&mut self) {
+        while let Some((until_ms, _, _)) = self.patience.first()
+            && *until_ms <= self.now_ms
+            && let Some((_, token, id)) = self.patience.pop_first()
+        {
+            if let Some(parked) = self.parked.get_mut(&id) {
+                parked.retain(|p| p.token != token);
+                if parked.is_empty() {
+                    self.parked.remove(&id);
+                }
+            }
+            let again = ErrorCode::ConcurrentTransactions;
+            self.reply(token, Response::AddPartitions(again));
         }
     }
 

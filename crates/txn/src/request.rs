@@ -62,6 +62,8 @@ pub struct AddPartitionsRequest {
     pub partitions: BTreeSet<TopicPartition>,
     /// Version 2 for AddPartitionsToTxn v4 and newer and for Produce v12 and newer.
     pub client_version: TransactionVersion,
+    /// How long the answer may wait for the transaction before to end; 0 for an answer at once.
+    pub patience_ms: i64,
 }
 
 /// Whether partitions belong to a transaction.

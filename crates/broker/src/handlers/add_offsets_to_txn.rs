@@ -43,6 +43,7 @@ async fn add(ctx: &Ctx, request: &AddOffsetsToTxnRequest) -> Result<(), ErrorCod
         partitions: [TopicPartition::new(name, index)].into(),
         // Newer clients commit offsets without asking first.
         client_version: TransactionVersion::V0,
+        patience_ms: 0,
     });
     let answer = broker.transactions.ask(broker, &id, asked).await;
     match answer.wait().await? {

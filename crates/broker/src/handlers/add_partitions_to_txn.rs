@@ -144,6 +144,7 @@ async fn ask(
             } else {
                 TransactionVersion::V0
             },
+            patience_ms: 0,
         })
     };
     let transactions = &ctx.broker.transactions;

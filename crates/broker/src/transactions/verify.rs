@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use ottla_model::{ErrorCode, TopicPartition};
 use ottla_txn::{
@@ -114,33 +113,21 @@ impl Transactions {
         producer: ProducerIdAndEpoch,
         partitions: &BTreeSet<TopicPartition>,
     ) -> ErrorCode {
-        let config = broker.config();
-        let config = &config.broker;
-        let ms = |ms: i32| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
-        let clock = &broker.runtime.clock;
-        let deadline = clock.instant() + ms(config.add_partitions_to_txn_retry_backoff_max_ms);
-        loop {
-            let request = Request::AddPartitions(AddPartitionsRequest {
-                transactional_id: transactional_id.into(),
-                producer,
-                partitions: partitions.clone(),
-                client_version: TransactionVersion::V2,
-            });
-            let answer = self
-                .ask(broker, transactional_id, request)
-                .await
-                .wait()
-                .await;
-            let code = match answer {
-                Ok(Response::AddPartitions(code)) | Err(code) => code,
-                Ok(_) => ErrorCode::UnknownServerError,
-            };
-            if code != ErrorCode::ConcurrentTransactions || clock.instant() >= deadline {
-                return code;
-            }
-            clock
-                .sleep(ms(config.add_partitions_to_txn_retry_backoff_ms))
-                .await;
+        let patience_ms = broker
+            .config()
+            .broker
+            .add_partitions_to_txn_retry_backoff_max_ms;
+        let request = Request::AddPartitions(AddPartitionsRequest {
+            transactional_id: transactional_id.into(),
+            producer,
+            partitions: partitions.clone(),
+            client_version: TransactionVersion::V2,
+            patience_ms: patience_ms.into(),
+        });
+        let answer = self.ask(broker, transactional_id, request).await;
+        match answer.wait().await {
+            Ok(Response::AddPartitions(code)) | Err(code) => code,
+            Ok(_) => ErrorCode::UnknownServerError,
         }
     }
 }

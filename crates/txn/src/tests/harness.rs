@@ -294,6 +294,7 @@ pub(super) fn add_request(
         producer,
         partitions: partitions.iter().map(|p| at(*p)).collect(),
         client_version,
+        patience_ms: 0,
     })
 }
 

@@ -47,6 +47,7 @@ fn only_the_owner_adds_partitions() {
         producer: mine,
         partitions: [at(("a", 0))].into(),
         client_version: V0,
+        patience_ms: 0,
     });
     assert_eq!(
         h.call(nameless),
@@ -117,4 +118,74 @@ fn partitions_whose_record_is_lost_are_not_in_the_transaction() {
     assert_eq!(h.describe().unwrap().partitions, [at(("a", 0))]);
     h.instant_log = true;
     assert_eq!(h.add(mine, &[("b", 0)], V0), ErrorCode::None);
+}
+
+fn patient(mine: ProducerIdAndEpoch, partition: (&str, i32), patience_ms: i64) -> Request {
+    let Request::AddPartitions(request) = add_request(mine, &[partition], V2) else {
+        unreachable!()
+    };
+    Request::AddPartitions(AddPartitionsRequest {
+        patience_ms,
+        ..request
+    })
+}
+
+#[test]
+fn who_has_patience_is_answered_when_the_transaction_before_has_ended() {
+    let mut h = Harness::new();
+    let mine = h.ongoing(V2);
+    h.instant_log = false;
+    h.instant_markers = false;
+    h.ask(end_request(mine, true, V2));
+    h.settle_append(Ok(()));
+    let next = producer(mine.producer_id, 1);
+    let first = h.ask(patient(next, ("b", 0), 100));
+    let second = h.ask(patient(next, ("c", 0), 100));
+    let late = h.ask(patient(mine, ("a", 0), 100));
+    h.settle_markers(MarkerOutcome::Written);
+    assert!(!h.replies.contains_key(&first));
+    h.settle_append(Ok(()));
+    let fenced = Response::AddPartitions(ErrorCode::ProducerFenced);
+    h.settle_append(Ok(()));
+    assert_eq!(h.replies[&first], Response::AddPartitions(ErrorCode::None));
+    h.settle_append(Ok(()));
+    assert_eq!(h.replies[&second], Response::AddPartitions(ErrorCode::None));
+    assert_eq!(h.replies[&late], fenced);
+    assert_eq!(
+        h.describe().unwrap().partitions,
+        [at(("b", 0)), at(("c", 0))]
+    );
+    assert_eq!(h.coordinator.next_deadline_ms(), Some(h.now_ms + 60_001));
+}
+
+#[test]
+fn patience_ends() {
+    let mut h = Harness::new();
+    let mine = h.ongoing(V2);
+    h.instant_markers = false;
+    h.end(mine, true, V2).unwrap();
+    let next = producer(mine.producer_id, 1);
+    let token = h.ask(patient(next, ("b", 0), 100));
+    h.pass(99);
+    assert!(!h.replies.contains_key(&token));
+    h.pass(1);
+    let again = Response::AddPartitions(ErrorCode::ConcurrentTransactions);
+    assert_eq!(h.replies[&token], again);
+    h.settle_markers(MarkerOutcome::Written);
+    assert_eq!(h.describe().unwrap().partitions, []);
+    let gone = h.ask(patient(next, ("b", 0), 100));
+    assert_eq!(h.replies[&gone], Response::AddPartitions(ErrorCode::None));
+}
+
+#[test]
+fn a_partition_that_is_given_up_answers_those_who_wait() {
+    let mut h = Harness::new();
+    let mine = h.ongoing(V2);
+    h.instant_markers = false;
+    h.end(mine, true, V2).unwrap();
+    let token = h.ask(patient(mine, ("b", 0), 100));
+    let effects = h.coordinator.unloaded();
+    h.carry_out(effects);
+    let gone = Response::AddPartitions(ErrorCode::NotCoordinator);
+    assert_eq!(h.replies[&token], gone);
 }
