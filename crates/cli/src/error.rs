@@ -229,6 +229,7 @@ fn exit_of(code: ErrorCode) -> Exit {
     match code {
         ErrorCode::UnknownTopicOrPartition
         | ErrorCode::UnknownTopicId
+        | ErrorCode::BrokerNotAvailable
         | ErrorCode::GroupIdNotFound
         | ErrorCode::TransactionalIdNotFound => Exit::NotFound,
         ErrorCode::UnsupportedVersion => Exit::TooOld,
@@ -327,6 +328,10 @@ fn explained(code: ErrorCode) -> (&'static str, &'static str) {
         ErrorCode::TransactionalIdNotFound => (
             "there is no such transactional id",
             "`ottla txn list` shows those that exist",
+        ),
+        ErrorCode::BrokerNotAvailable => (
+            "there is no such broker, or it does not run",
+            "`ottla cluster describe` lists those that there are",
         ),
         ErrorCode::InvalidGroupId => ("this cannot be a group's id", ""),
         ErrorCode::TransactionCoordinatorFenced => (

@@ -23,7 +23,7 @@ exits! {
     Usage 2 "The command line itself is wrong; nothing was tried.",
     Unreachable 3 "No node of the cluster could be reached.",
     TimedOut 4 "The cluster did not answer in the time that `--timeout` gives.",
-    NotFound 5 "The topic, partition, group, transaction, setting or file does not exist.",
+    NotFound 5 "The topic, partition, group, transaction, broker, setting or file does not exist.",
     AlreadyExists 6 "What should be created exists already.",
     Denied 7 "The cluster does not allow this to this user.",
     TooOld 8 "A broker is too old for it; stderr says which release of Kafka it needs.",
