@@ -277,7 +277,11 @@ async fn leave(client: &mut Connection, version: i16, group: &str, member: &str)
     }
 }
 
-fn commit(version: i16, group: &str, topics: &[(&str, Uuid, i64)]) -> OffsetCommitRequest {
+pub(crate) fn commit(
+    version: i16,
+    group: &str,
+    topics: &[(&str, Uuid, i64)],
+) -> OffsetCommitRequest {
     let topics =
         topics.iter().map(
             |&(name, topic_id, committed_offset)| OffsetCommitRequestTopic {
@@ -301,7 +305,7 @@ fn commit(version: i16, group: &str, topics: &[(&str, Uuid, i64)]) -> OffsetComm
 }
 
 /// The committed offset of partition 0, as `version` tells it, with its error and metadata.
-async fn committed(
+pub(crate) async fn committed(
     client: &mut Connection,
     version: i16,
     group: &str,

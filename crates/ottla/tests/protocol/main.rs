@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod admin;
+mod compaction;
 mod configs;
 mod configuration;
 mod consumer_groups;
