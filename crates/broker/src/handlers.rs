@@ -8,6 +8,7 @@ mod add_partitions_to_txn;
 mod alter_client_quotas;
 mod alter_configs;
 mod api_versions;
+mod commit_plan;
 mod consumer_group_describe;
 mod consumer_group_heartbeat;
 mod create_partitions;
