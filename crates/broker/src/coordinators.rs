@@ -86,7 +86,8 @@ impl<A, R> Shards<A, R> {
         }
     }
 
-    fn of_key(&self, broker: &Broker, key: &str) -> Result<Caller<A, R>, ErrorCode> {
+    /// The shard of a key, if it answers.
+    pub(crate) fn of_key(&self, broker: &Broker, key: &str) -> Result<Caller<A, R>, ErrorCode> {
         let image = broker.image();
         let topic = image
             .topic(self.topic)

@@ -13,18 +13,26 @@ mod shard;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use ottla_group::{EndTransactionRequest, ListRequest, ListedGroup, Request, Response};
-use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, PartitionIndex, TopicId, TopicName};
+use ottla_group::{EndTransactionRequest, ListRequest, ListedGroup, OffsetCommitResponse};
+use ottla_group::{Request, Response, TxnOffsetCommitRequest};
+use ottla_log::{Log, Verification, VerificationGuard};
+use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, NO_SEQUENCE, PartitionIndex, TopicId};
+use ottla_model::{TopicName, coordinator_partition};
+use ottla_txn::ProducerIdAndEpoch;
 use ottla_wire::Text;
 
 use crate::Broker;
 use crate::coordinators::{self, Asked, Shards};
-use crate::partitions::Partition;
+use crate::errors;
+use crate::partitions::{self, Partition};
+use crate::transactions::Verify;
 
 /// What a shard can be asked.
 enum Ask {
     /// What a client wants of its group.
     Client(Request),
+    /// Offsets of a transaction, with the proof that its coordinator was asked, if it had to be.
+    InTransaction(TxnOffsetCommitRequest, Option<VerificationGuard>),
     /// These topics, with their ids, are gone; nobody waits for an answer.
     TopicsDeleted(Arc<[DeletedTopic]>),
 }
@@ -56,6 +64,50 @@ impl Groups {
         self.shards
             .ask(broker, group_id, Ask::Client(request))
             .await
+    }
+
+    /// Commits offsets as part of a transaction, once its coordinator vouches for it (KIP-890).
+    ///
+    /// # Errors
+    /// Those of [`Self::ask`], of the verification, and `INVALID_PRODUCER_EPOCH` for a fenced
+    /// producer. What a partition is refused for is in the answer.
+    pub(crate) async fn commit_in_transaction(
+        &self,
+        broker: &Arc<Broker>,
+        transactional_id: &str,
+        how: Verify,
+        commit: TxnOffsetCommitRequest,
+    ) -> Result<OffsetCommitResponse, ErrorCode> {
+        if commit.group_id.is_empty() {
+            return Err(ErrorCode::InvalidGroupId);
+        }
+        let shard = self.shards.of_key(broker, &commit.group_id)?;
+        let log = log_of(broker, &commit.group_id)?;
+        let producer = commit.producer;
+        let bumps_epoch = how == Verify::AddIfMissing;
+        let verification = log
+            .verification(producer.id, producer.epoch, NO_SEQUENCE, bumps_epoch)
+            .map_err(|error| errors::of_append(&error).code)?;
+        let guard = match verification {
+            Verification::Ongoing => None,
+            Verification::Needed(guard) => {
+                let producer = ProducerIdAndEpoch {
+                    producer_id: producer.id,
+                    producer_epoch: producer.epoch,
+                };
+                let partition = log.partition().clone();
+                let transactions = &broker.transactions;
+                transactions
+                    .verify(broker, transactional_id, producer, partition, how)
+                    .await?;
+                Some(guard)
+            }
+        };
+        match shard.call(Ask::InTransaction(commit, guard)).await {
+            Ok(Response::OffsetCommit(committed)) => Ok(committed),
+            Ok(_) => Err(ErrorCode::UnknownServerError),
+            Err(_) => Err(ErrorCode::NotCoordinator),
+        }
     }
 
     /// Ends a transaction in a partition of `__consumer_offsets`: the marker is durable, and the
@@ -126,6 +178,18 @@ impl Groups {
             drop(caller.send(Ask::TopicsDeleted(Arc::clone(&topics))).await);
         }
     }
+}
+
+/// The log that a group's records are in.
+fn log_of(broker: &Broker, group_id: &str) -> Result<Log, ErrorCode> {
+    let topic = broker.partitions.topic_by_name(CONSUMER_OFFSETS_TOPIC);
+    let image = broker.image();
+    let image = image.topic(CONSUMER_OFFSETS_TOPIC);
+    let count = image.ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let index = coordinator_partition(group_id, count.partition_count());
+    let partition = partitions::find(topic.as_deref(), index);
+    let log = partition.and_then(|p| p.ready_log().cloned());
+    log.map_err(|_| ErrorCode::NotCoordinator)
 }
 
 /// Text of a request, detached from the frame that it came in.

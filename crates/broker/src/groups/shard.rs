@@ -8,12 +8,11 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, StreamExt};
 use ottla_config::NodeConfig;
 use ottla_group::{AppendId, Coordinator, Effect, EndTransactionRequest, KeyValue, Notice};
-use ottla_group::{Options, Producer, Response, Token};
-use ottla_log::{Append, Log};
+use ottla_group::{Options, Producer, Request, Response, Token};
+use ottla_log::{Append, Log, TransactionMarker, VerificationGuard};
 use ottla_metadata::Image;
-use ottla_model::{ErrorCode, LeaderEpoch};
+use ottla_model::ErrorCode;
 use ottla_record::{Batch, BatchBuilder, BatchOptions, ControlType};
-use ottla_record::{EndTxnMarker, end_txn_marker};
 use ottla_runtime::mailbox::{Inbox, Responder};
 use ottla_runtime::{Shutdown, TaskKind};
 
@@ -63,6 +62,8 @@ struct Shard {
     image: Arc<Image>,
     waiting: HashMap<Token, Responder<Response>>,
     next_token: Token,
+    /// The proofs for appends of transactions that are decided and not handed to the log yet.
+    guards: HashMap<AppendId, VerificationGuard>,
     appends: FuturesOrdered<BoxFuture<'static, (AppendId, Result<(), ErrorCode>)>>,
 }
 
@@ -93,6 +94,7 @@ impl Shard {
             image,
             waiting: HashMap::new(),
             next_token: 0,
+            guards: HashMap::new(),
             appends: FuturesOrdered::new(),
         };
         let cluster = ClusterView(Arc::clone(&shard.image));
@@ -187,8 +189,9 @@ impl Shard {
     }
 
     fn ask(&mut self, ask: Ask, responder: Responder<Response>) -> Vec<Effect> {
-        let request = match ask {
-            Ask::Client(request) => request,
+        let (request, guard) = match ask {
+            Ask::Client(request) => (request, None),
+            Ask::InTransaction(commit, guard) => (Request::TxnOffsetCommit(commit), guard),
             Ask::TopicsDeleted(topics) => {
                 let now_ms = self.now_ms();
                 return self.coordinator.topics_deleted(now_ms, &topics);
@@ -200,7 +203,14 @@ impl Shard {
         self.waiting.insert(token, responder);
         let now_ms = self.now_ms();
         let random = self.broker.runtime.random.bytes16();
-        self.coordinator.handle(now_ms, token, request, random)
+        let effects = self.coordinator.handle(now_ms, token, request, random);
+        // Its records, if the coordinator takes it, are among the effects, and no one else's.
+        for effect in &effects {
+            if let (Effect::Append { append_id, .. }, Some(guard)) = (effect, guard) {
+                self.guards.insert(*append_id, guard);
+            }
+        }
+        effects
     }
 
     fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -217,20 +227,25 @@ impl Shard {
                     records,
                     producer,
                 } => {
-                    let batch = build(&records, producer, self.now_ms());
-                    self.append(append_id, batch);
+                    let guard = self.guards.remove(&append_id);
+                    self.append_records(append_id, &records, producer, guard);
                 }
                 Effect::AppendMarker { append_id, marker } => {
-                    let batch = build_marker(&marker, self.partition.leader_epoch(), self.now_ms());
-                    self.append(append_id, batch);
+                    self.append_marker(append_id, marker);
                 }
                 Effect::Notice(notice) => self.tell(&notice),
             }
         }
     }
 
-    fn append(&mut self, id: AppendId, batch: Result<Batch, ottla_record::Error>) {
-        let batch = match batch {
+    fn append_records(
+        &mut self,
+        id: AppendId,
+        records: &[KeyValue],
+        producer: Option<Producer>,
+        guard: Option<VerificationGuard>,
+    ) {
+        let batch = match build(records, producer, self.now_ms()) {
             Ok(batch) => batch,
             Err(error) => {
                 tracing::error!(%error, "records of a group do not fit into a batch");
@@ -240,6 +255,22 @@ impl Shard {
             }
         };
         let append = Append::from_coordinator(vec![batch], self.partition.leader_epoch());
+        self.append(id, Append { guard, ..append });
+    }
+
+    fn append_marker(&mut self, id: AppendId, marker: EndTransactionRequest) {
+        let marker = TransactionMarker {
+            producer_id: marker.producer.id,
+            producer_epoch: marker.producer.epoch,
+            coordinator_epoch: marker.coordinator_epoch,
+            commit: marker.commit,
+            transaction_version: marker.transaction_version,
+        };
+        let leader_epoch = self.partition.leader_epoch();
+        self.append(id, Append::transaction_marker(marker, leader_epoch));
+    }
+
+    fn append(&mut self, id: AppendId, append: Append) {
         let appending = self.log.append(append);
         self.appends.push_back(Box::pin(async move {
             let outcome = appending.await.map(drop);
@@ -283,19 +314,6 @@ fn build(
         builder.append(now_ms, Some(key), value.as_deref(), &[])?;
     }
     builder.build_batch()
-}
-
-fn build_marker(
-    marker: &EndTransactionRequest,
-    leader_epoch: LeaderEpoch,
-    now_ms: i64,
-) -> Result<Batch, ottla_record::Error> {
-    let Producer { id, epoch } = marker.producer;
-    let end = EndTxnMarker {
-        committed: marker.commit,
-        coordinator_epoch: marker.coordinator_epoch,
-    };
-    end_txn_marker(0, leader_epoch, now_ms, id, epoch, end)
 }
 
 /// Applies every record of the log.

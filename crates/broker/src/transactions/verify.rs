@@ -29,7 +29,6 @@ impl Transactions {
     /// - `TRANSACTION_ABORTABLE`: the transaction does not have the partition;
     /// - `CONCURRENT_TRANSACTIONS`: the transaction before still ends;
     /// - those of a coordinator that cannot be reached.
-    #[allow(dead_code, reason = "TxnOffsetCommit calls it")]
     pub(crate) async fn verify(
         &self,
         broker: &Arc<Broker>,

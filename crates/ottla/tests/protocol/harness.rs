@@ -71,6 +71,7 @@ ask! {
     InitProducerId: InitProducerIdRequest => InitProducerIdResponse,
     AddPartitionsToTxn: AddPartitionsToTxnRequest => AddPartitionsToTxnResponse,
     AddOffsetsToTxn: AddOffsetsToTxnRequest => AddOffsetsToTxnResponse,
+    TxnOffsetCommit: TxnOffsetCommitRequest => TxnOffsetCommitResponse,
     EndTxn: EndTxnRequest => EndTxnResponse,
     WriteTxnMarkers: WriteTxnMarkersRequest => WriteTxnMarkersResponse,
     DescribeTransactions: DescribeTransactionsRequest => DescribeTransactionsResponse,

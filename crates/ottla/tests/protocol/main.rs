@@ -18,5 +18,6 @@ mod producing;
 mod quotas;
 mod reading;
 mod topics;
+mod transactional_offsets;
 mod transactions;
 mod versions;
