@@ -518,6 +518,7 @@ async fn offsets_of_groups_take_part_in_every_version() {
         assert_eq!(&*topics[0].topic, "__consumer_offsets");
     }
     assert_eq!(producer.end(4, true).await, ErrorCode::None);
+    producer.wait_for("CompleteCommit").await;
     node.stop().await;
 }
 
