@@ -61,6 +61,7 @@ mod message;
 #[allow(unused_variables, unused_imports, clippy::all)]
 pub mod messages;
 mod metadata_record;
+pub mod otlp;
 mod reader;
 mod registry;
 mod tags;

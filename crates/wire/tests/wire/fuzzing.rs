@@ -6,6 +6,8 @@ use ottla_wire::{ApiKey, MESSAGES, Request, Response, Seed, encode_request, enco
 
 #[path = "../fuzz/header.rs"]
 mod header;
+#[path = "../fuzz/otlp.rs"]
+mod otlp;
 #[path = "../fuzz/request.rs"]
 mod request;
 #[path = "../fuzz/response.rs"]
@@ -112,4 +114,12 @@ fn headers_survive_random_changes() {
 #[test]
 fn stored_records_survive_random_changes() {
     run("stored_record", stored_record::body, valid_record);
+}
+
+#[test]
+fn pushed_metrics_survive_random_changes() {
+    let valid = corpus("otlp");
+    run("otlp", otlp::body, |seed| {
+        valid[seed.below(valid.len())].clone()
+    });
 }
