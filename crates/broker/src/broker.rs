@@ -29,6 +29,7 @@ use crate::producer_ids::ProducerIds;
 use crate::quotas::{self, Quotas};
 use crate::read_budget::ReadBudget;
 use crate::start::Options;
+use crate::telemetry::Telemetry;
 use crate::transactions::Transactions;
 
 /// How the broker reaches the controller, wherever that runs.
@@ -48,6 +49,7 @@ pub struct Broker {
     /// The configuration as it counts now.
     config: Published<NodeConfig>,
     pub(crate) log_levels: Option<Arc<dyn LogLevels>>,
+    pub(crate) telemetry: Telemetry,
     pub(crate) node_id: BrokerId,
     pub(crate) log_dir: LogDir,
     pub(crate) partitions: PartitionTable,
@@ -80,6 +82,7 @@ impl Broker {
             node_id: options.node_id,
             log_dir: options.log_dir.clone(),
             log_levels: options.log_levels.clone(),
+            telemetry: telemetry(&options.config),
             partitions: PartitionTable::default(),
             groups: Groups::default(),
             read_budget: ReadBudget::new(options.read_budget_bytes),
@@ -217,12 +220,21 @@ fn quotas_of(config: &NodeConfig) -> Quotas {
     )
 }
 
+fn telemetry(config: &NodeConfig) -> Telemetry {
+    let broker = &config.broker;
+    let count = |n: i32| usize::try_from(n).unwrap_or(0);
+    Telemetry::new(
+        count(broker.telemetry_max_bytes),
+        count(broker.client_metrics_series_max),
+    )
+}
+
 /// What the connections hand their requests to.
 pub(crate) struct Door(pub(crate) Arc<Broker>);
 
 impl Dispatch for Door {
     fn versions(&self, _peer: &Peer, api: ApiKey) -> Option<RangeInclusive<i16>> {
-        handlers::served_range(api)
+        handlers::served_range(api).filter(|_| handlers::is_offered(&self.0, api))
     }
 
     fn unsupported_api_versions(&self, _peer: &Peer, header: &RequestHeader) -> ottla_net::Reply {

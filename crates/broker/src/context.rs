@@ -10,6 +10,7 @@ use ottla_wire::Text;
 
 use crate::Broker;
 use crate::quotas::Charge;
+use crate::telemetry::Facts;
 
 /// One request's surroundings.
 #[derive(Clone)]
@@ -58,6 +59,16 @@ pub(crate) struct BrokerAddress {
 }
 
 impl Ctx {
+    /// What is known of the client from its connection.
+    pub(crate) fn client_facts(&self) -> Facts {
+        let software = self.peer.software();
+        Facts {
+            client_id: self.client_id.to_string(),
+            software: software.map(|s| (s.name.clone(), s.version.clone())),
+            address: self.peer.address(),
+        }
+    }
+
     /// The brokers that have an endpoint on the listener of this request.
     pub(crate) fn brokers(&self, image: &Image, fenced_too: bool) -> Vec<BrokerAddress> {
         let wanted = image.brokers().filter(|b| fenced_too || !b.fenced);

@@ -28,6 +28,7 @@ mod describe_transactions;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
+mod get_telemetry_subscriptions;
 mod heartbeat;
 mod incremental_alter_configs;
 mod init_producer_id;
@@ -43,6 +44,7 @@ mod offset_delete;
 mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
+mod push_telemetry;
 mod sync_group;
 mod txn_offset_commit;
 mod write_txn_markers;
@@ -53,6 +55,7 @@ use std::sync::Arc;
 use ottla_net::{Outcome, Reply};
 use ottla_wire::{ApiKey, Request, Response, encode_response};
 
+use crate::Broker;
 use crate::context::{Answer, Ctx};
 use crate::quotas::Charge;
 
@@ -120,6 +123,8 @@ registry! {
     ListConfigResources => list_config_resources,
     ConsumerGroupHeartbeat => consumer_group_heartbeat,
     ConsumerGroupDescribe => consumer_group_describe,
+    GetTelemetrySubscriptions => get_telemetry_subscriptions,
+    PushTelemetry => push_telemetry,
     DescribeTopicPartitions => describe_topic_partitions,
 }
 
@@ -132,6 +137,17 @@ pub(crate) fn advertised_range(api: ApiKey) -> Option<RangeInclusive<i16>> {
     match api {
         ApiKey::Produce => Some(0..=*range.end()),
         _ => advertised().any(|known| known == api).then_some(range),
+    }
+}
+
+/// Whether the node, as it is configured, has a use for an API. Without `/metrics` nobody would see
+/// what clients push, so they are not asked to.
+pub(crate) fn is_offered(broker: &Broker, api: ApiKey) -> bool {
+    match api {
+        ApiKey::GetTelemetrySubscriptions | ApiKey::PushTelemetry => {
+            broker.config().http_listener.is_some()
+        }
+        _ => true,
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `groups`, `transactions` | the drivers of the coordinators |
 //! | `authorized_operations` | what a client may do, as responses tell it |
 //! | `live_config` | properties that change while the node runs |
+//! | `telemetry` | the metrics that clients push |
 //! | `log_levels` | the levels of the log's parts |
 //! | `config_resources` | topics, brokers, groups and more, as requests for configurations name them |
 //! | `distinct` | lists of a request without repetitions |
@@ -47,9 +48,11 @@ mod quotas;
 mod read_budget;
 mod reconcile;
 mod start;
+mod telemetry;
 mod transactions;
 
 pub use broker::{Broker, MetadataAccess};
 pub use log_levels::{LogLevels, ROOT_LOGGER};
 pub use probe::Probe;
 pub use start::{Error, Handle, Options, start};
+pub use telemetry::{ClientMetricFamily, ClientSeries, TelemetryCounts};

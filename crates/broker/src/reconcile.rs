@@ -90,6 +90,9 @@ impl Reconciler {
     async fn follow(&mut self) -> Result<BTreeMap<TopicId, Vec<Opening>>, String> {
         let image = self.metadata.get();
         let delta = image.diff(&self.current);
+        if delta.client_metrics_changed() {
+            self.broker.telemetry.follow(&image);
+        }
         if delta.broker_configs_changed() {
             self.live_config.follow(&image);
             // What topics inherit may have changed. Those that are new or gone find nothing here.

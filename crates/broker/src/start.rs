@@ -18,6 +18,7 @@ use crate::live_config::{Limits, LiveConfig, cleaner_options, connection_limits}
 use crate::log_levels::LogLevels;
 use crate::probe::Probe;
 use crate::reconcile::Reconciler;
+use crate::telemetry::{ClientMetricFamily, TelemetryCounts};
 
 /// What a broker is made of.
 pub struct Options {
@@ -121,6 +122,19 @@ impl Handle {
         let now_ms = self.broker.runtime.clock.now_ms();
         let oldest_ms = open.oldest_start_ms.map_or(0, |start_ms| now_ms - start_ms);
         (open.transactions, oldest_ms.max(0))
+    }
+
+    /// What clients have pushed of their metrics.
+    #[must_use]
+    pub fn client_metrics(&self) -> Vec<ClientMetricFamily> {
+        let now_ms = self.broker.runtime.clock.monotonic_ms();
+        self.broker.telemetry.families(now_ms)
+    }
+
+    /// How the pushing of clients' metrics goes.
+    #[must_use]
+    pub fn telemetry(&self) -> TelemetryCounts {
+        self.broker.telemetry.counts()
     }
 
     /// The number of open fetch sessions.

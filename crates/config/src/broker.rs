@@ -121,6 +121,12 @@ declare_properties! {
         max_request_partition_size_limit: i32 = "2000", "max.request.partition.size.limit",
             AtLeast(1), Count, Restart, Works;
             "The most partitions in one answer to DescribeTopicPartitions (KIP-966)."
+        telemetry_max_bytes: i32 = "1048576", "telemetry.max.bytes",
+            AtLeast(1), Bytes, Restart, Works;
+            "The largest push of a client's metrics, before and after it is decompressed (KIP-714)."
+        client_metrics_series_max: i32 = "20000", "ottla.client.metrics.series.max",
+            AtLeast(0), Count, Restart, Works;
+            "The most series at /metrics that clients have pushed (KIP-714); a client may have up to 2,000 of them. One takes about 300 bytes of memory."
         num_network_threads: i32 = "3", "num.network.threads",
             AtLeast(1), Count, Restart, Works;
             "Threads that serve connections; never more than the processors at hand."

@@ -111,7 +111,7 @@ impl NodeConfig {
         })
         .map_err(unreadable)?;
         let topic_defaults = TopicConfig::from_settings(&settings, &BTreeMap::new())?;
-        check_together(&topic_defaults)?;
+        check_together(&broker, &topic_defaults)?;
         let per_ip = &broker.max_connections_per_ip_overrides;
         let (max_connections_per_ip_overrides, wrong) = per_ip_overrides(per_ip);
         if let Some(entry) = wrong.first() {
@@ -181,7 +181,26 @@ impl NodeConfig {
 }
 
 /// What must hold between several properties of a running node.
-fn check_together(topic_defaults: &TopicConfig) -> Result<(), InvalidConfig> {
+fn check_together(
+    broker: &BrokerProperties,
+    topic_defaults: &TopicConfig,
+) -> Result<(), InvalidConfig> {
+    // The setting would outlive every restart, and nobody could connect to take it back.
+    let locked_out = [
+        ("max.connections", broker.max_connections == 0),
+        (
+            "max.connections.per.ip",
+            broker.max_connections_per_ip == 0
+                && broker.max_connections_per_ip_overrides.is_empty(),
+        ),
+    ];
+    if let Some((name, _)) = locked_out.iter().find(|(_, is_so)| *is_so) {
+        return Err(InvalidConfig::InvalidValue {
+            name: (*name).to_owned(),
+            value: "0".to_owned(),
+            reason: "nobody could connect any more, also not to change it back".to_owned(),
+        });
+    }
     if topic_defaults.retention_ms == 0 {
         return Err(InvalidConfig::InvalidValue {
             name: "log.retention.ms".to_owned(),

@@ -430,7 +430,6 @@ static GROUPS: &[Group] = &[
         ("metrics.num.samples", Int, Some("2")),
         ("metrics.recording.level", ValueType::String, Some("INFO")),
         ("metrics.sample.window.ms", Long, Some("30000")),
-        ("telemetry.max.bytes", Int, Some("1048576")),
     ] },
     Group { area: Area::Other, effect: NoEffect("newer versions of Kafka do not have it either"), doc: "Gone from Kafka.", members: &[
         ("broker.id.generation.enable", Boolean, None),

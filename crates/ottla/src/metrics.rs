@@ -2,6 +2,8 @@
 //!
 //! The parts keep plain counters of their own; they are read when Prometheus asks.
 
+mod pushed;
+
 use std::fmt;
 
 use ottla_log::SYNC_TIME_BOUNDS_US;
@@ -18,6 +20,8 @@ use prometheus_client::registry::Registry;
 
 use crate::Node;
 
+use self::pushed::Pushed;
+
 /// What Prometheus is told about the text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -26,6 +30,7 @@ pub(crate) fn text(node: &Node) -> Result<String, fmt::Error> {
     let mut text = String::new();
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape::of(node)));
+    registry.register_collector(Box::new(Pushed::of(node)));
     prometheus_client::encoding::text::encode(&mut text, &registry)?;
     Ok(text)
 }
@@ -69,6 +74,7 @@ impl Scrape {
         scrape.quotas(node);
         scrape.log(node);
         scrape.partitions(node);
+        scrape.telemetry(node);
         scrape
     }
 
@@ -209,6 +215,49 @@ impl Scrape {
             "Users and client ids whose use is being measured",
             one(node.broker.quota_shares() as f64),
         );
+    }
+
+    fn telemetry(&mut self, node: &Node) {
+        let counts = node.broker.telemetry();
+        self.gauge(
+            "ottla_telemetry_clients",
+            "Clients that push metrics, or ask whether they should",
+            one(counts.clients as f64),
+        );
+        self.gauge(
+            "ottla_telemetry_series",
+            "Series that clients have pushed",
+            one(counts.series as f64),
+        );
+        for (name, help, count) in [
+            (
+                "ottla_telemetry_pushes",
+                "Pushes of clients' metrics that were taken",
+                counts.pushes,
+            ),
+            (
+                "ottla_telemetry_throttled",
+                "Requests about clients' metrics that came too early",
+                counts.throttled,
+            ),
+            (
+                "ottla_telemetry_unknown_subscriptions",
+                "Pushes for a subscription that had changed",
+                counts.unknown_subscriptions,
+            ),
+            (
+                "ottla_telemetry_invalid",
+                "Pushes that could not be read",
+                counts.invalid,
+            ),
+            (
+                "ottla_telemetry_series_dropped",
+                "Pushed series that found no room",
+                counts.dropped_series,
+            ),
+        ] {
+            self.counter(name, help, one(count as f64));
+        }
     }
 
     fn requests(&mut self, node: &Node) {

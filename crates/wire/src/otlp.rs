@@ -252,9 +252,8 @@ fn any_value(bytes: &[u8]) -> Result<Option<Cow<'_, str>>, OtlpError> {
                 found = Some(Cow::Owned(number.to_string()));
             }
             4 => {
-                found = Some(Cow::Owned(
-                    f64::from_bits(value.fixed64(field)?).to_string(),
-                ))
+                let number = f64::from_bits(value.fixed64(field)?);
+                found = Some(Cow::Owned(number.to_string()));
             }
             _ => {}
         }

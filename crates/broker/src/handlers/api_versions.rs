@@ -8,7 +8,7 @@ use ottla_wire::messages::api_versions_response::{
 use ottla_wire::messages::{ApiVersionsRequest, ApiVersionsResponse};
 use ottla_wire::{ApiKey, Text};
 
-use super::{advertised, advertised_range};
+use super::{advertised, advertised_range, is_offered};
 use crate::context::{Answer, Ctx};
 
 pub(crate) async fn handle(ctx: Ctx, request: ApiVersionsRequest) -> Answer<ApiVersionsResponse> {
@@ -25,7 +25,10 @@ pub(crate) async fn handle(ctx: Ctx, request: ApiVersionsRequest) -> Answer<ApiV
         return Answer::Now(failed(ErrorCode::RebootstrapRequired));
     }
     Answer::Now(ApiVersionsResponse {
-        api_keys: advertised().filter_map(entry).collect(),
+        api_keys: advertised()
+            .filter(|&api| is_offered(&ctx.broker, api))
+            .filter_map(entry)
+            .collect(),
         supported_features: supported_features(ctx.version),
         finalized_features_epoch: ctx.broker.image().metadata_offset(),
         finalized_features: finalized_features(),

@@ -58,6 +58,12 @@ fn problems_name_the_property_and_what_to_do() {
              address:count, but there is '127.0.0.1'",
         ),
         (
+            "max.connections",
+            "0",
+            "Invalid value 0 for configuration max.connections: nobody could connect any more, \
+             also not to change it back",
+        ),
+        (
             "mesage.max.bytes",
             "1",
             "Unknown broker config name: mesage.max.bytes. Did you mean message.max.bytes?",

@@ -15,7 +15,7 @@ use crate::harness::*;
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
 const BROKER_LOGGER: i8 = 8;
-const CLIENT_METRICS: i8 = 16;
+pub(crate) const CLIENT_METRICS: i8 = 16;
 const GROUP: i8 = 32;
 
 const SET: i8 = 0;
@@ -60,7 +60,13 @@ async fn alter(
     (error(answer.error_code), message.unwrap_or_default())
 }
 
-async fn set(client: &mut Connection, resource_type: i8, name: &str, key: &str, value: &str) {
+pub(crate) async fn set(
+    client: &mut Connection,
+    resource_type: i8,
+    name: &str,
+    key: &str,
+    value: &str,
+) {
     let done = alter(client, resource_type, name, &[(key, SET, Some(value))]).await;
     assert_eq!(done, (ErrorCode::None, String::new()), "{key}");
 }

@@ -87,6 +87,8 @@ ask! {
     AlterConfigs: AlterConfigsRequest => AlterConfigsResponse,
     IncrementalAlterConfigs: IncrementalAlterConfigsRequest => IncrementalAlterConfigsResponse,
     ListConfigResources: ListConfigResourcesRequest => ListConfigResourcesResponse,
+    GetTelemetrySubscriptions: GetTelemetrySubscriptionsRequest => GetTelemetrySubscriptionsResponse,
+    PushTelemetry: PushTelemetryRequest => PushTelemetryResponse,
     CreatePartitions: CreatePartitionsRequest => CreatePartitionsResponse,
     DescribeCluster: DescribeClusterRequest => DescribeClusterResponse,
     DescribeClientQuotas: DescribeClientQuotasRequest => DescribeClientQuotasResponse,

@@ -17,6 +17,7 @@ mod pipelining;
 mod producing;
 mod quotas;
 mod reading;
+mod telemetry;
 mod topics;
 mod transactional_offsets;
 mod transactions;
