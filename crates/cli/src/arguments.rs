@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::ServerArgs;
 use crate::globals::GlobalArgs;
-use crate::{completions, config, consume, dump, group, inspect, produce, topic, txn};
+use crate::{completions, config, consume, doctor, dump, group, inspect, produce, topic, txn};
 
 /// The whole command line of `ottla`.
 #[derive(Debug, Parser)]
@@ -58,6 +58,8 @@ pub enum Command {
     /// Show nodes, controller, metadata quorum, features and disks
     #[command(subcommand)]
     Cluster(inspect::ClusterCommand),
+    /// Find out why clients cannot work with a cluster: names, addresses, brokers, partitions
+    Doctor(doctor::DoctorArgs),
     /// List and describe transactions, find those that hang, and end them
     #[command(subcommand, visible_alias = "transaction", alias = "transactions")]
     Txn(txn::TxnCommand),

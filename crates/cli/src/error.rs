@@ -139,6 +139,17 @@ pub enum Error {
         /// The exit of the first that failed.
         exit: Exit,
     },
+    /// The doctor's report has problems in it.
+    #[error(
+        "{problems} found; the report says what {} means and what to change",
+        if *problems == "1 problem" { "it" } else { "each" }
+    )]
+    Unwell {
+        /// How many: `2 problems`.
+        problems: String,
+        /// Whether any node answered at all.
+        reached: bool,
+    },
     /// The question was not answered with yes.
     #[error("nothing was changed")]
     Declined,
@@ -214,6 +225,8 @@ impl Error {
                 Exit::NotFound
             }
             Error::Several { exit, .. } => *exit,
+            Error::Unwell { reached: false, .. } => Exit::Unreachable,
+            Error::Unwell { .. } => Exit::Unwell,
             Error::Interrupted => Exit::Interrupted,
             Error::Stream { .. } if self.is_broken_pipe() => Exit::Ok,
             Error::Failed { .. }

@@ -28,6 +28,7 @@ exits! {
     Denied 7 "The cluster does not allow this to this user.",
     TooOld 8 "A broker is too old for it; stderr says which release of Kafka it needs.",
     Damaged 9 "A file is damaged; stderr says which and where.",
+    Unwell 10 "`ottla doctor` found a problem; its report says which, and what to change.",
     Interrupted 130 "Ctrl-C or SIGTERM ended it; what was read before is sent or reported.",
 }
 

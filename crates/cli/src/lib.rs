@@ -21,6 +21,7 @@ mod completions;
 mod config;
 mod confirm;
 mod consume;
+mod doctor;
 mod dump;
 mod error;
 mod escape;
@@ -50,6 +51,7 @@ pub use arguments::{Action, Cli, Command};
 pub use completions::CompletionsArgs;
 pub use config::ConfigCommand;
 pub use consume::ConsumeArgs;
+pub use doctor::DoctorArgs;
 pub use dump::LogCommand;
 pub use error::Error;
 pub use exit::Exit;
@@ -135,6 +137,11 @@ async fn dispatch(
         }
         Command::Log(command) => dump::run(&command, &*runtime.disk, globals.output, streams),
         Command::Completions(args) => completions::run(&args, streams),
+        Command::Doctor(args) => {
+            hear_signals(runtime, &interrupt)?;
+            let examining = doctor::run(&args, &globals, runtime, streams);
+            until_interrupted(&interrupt, examining).await
+        }
         Command::Produce(args) => {
             let plan = args.plan(&globals)?;
             hear_signals(runtime, &interrupt)?;
@@ -187,9 +194,11 @@ async fn administer(
         Command::Txn(command) => txn::run(command, cluster, format, streams).await,
         Command::Config(command) => config::run(command, cluster, output, streams).await,
         // These run by themselves.
-        Command::Produce(_) | Command::Consume(_) | Command::Log(_) | Command::Completions(_) => {
-            Ok(())
-        }
+        Command::Produce(_)
+        | Command::Consume(_)
+        | Command::Doctor(_)
+        | Command::Log(_)
+        | Command::Completions(_) => Ok(()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The door to the network: TCP of the machine, or turmoil's inside a simulation.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -68,6 +68,25 @@ impl Network {
             }
         }
         Err(failed)
+    }
+
+    /// The addresses that a name has now, each once and in the resolver's order.
+    pub async fn resolve(&self, host: &str, limit: Duration) -> io::Result<Vec<IpAddr>> {
+        #[cfg(feature = "sim")]
+        if self.simulated {
+            return Ok(vec![turmoil::lookup(host)]);
+        }
+        let looking_up = tokio::net::lookup_host((host, 0));
+        let Ok(found) = tokio::time::timeout(limit, looking_up).await else {
+            return Err(io::ErrorKind::TimedOut.into());
+        };
+        let mut addresses = Vec::new();
+        for address in found? {
+            if !addresses.contains(&address.ip()) {
+                addresses.push(address.ip());
+            }
+        }
+        Ok(addresses)
     }
 
     /// Connects to `host:port`, resolving the name anew each time; tries each of its addresses.
