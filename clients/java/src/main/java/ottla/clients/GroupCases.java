@@ -44,7 +44,7 @@ final class GroupCases {
         return new Member(node, group, topic, RANGE);
     }
 
-    private void settled(List<Member> members, int partitions, int each) throws InterruptedException {
+    static void settled(List<Member> members, int partitions, int each) throws InterruptedException {
         List<Integer> all = IntStream.range(0, partitions).boxed().toList();
         eventually(() -> {
             List<Integer> owned = new ArrayList<>();
@@ -57,7 +57,7 @@ final class GroupCases {
         }, () -> "partitions settle: " + members.stream().map(Member::assigned).toList());
     }
 
-    private Set<String> produce(String topic, int partitions, int start, int count) throws Exception {
+    static Set<String> produce(Node node, String topic, int partitions, int start, int count) throws Exception {
         List<ProducerRecord<byte[], byte[]>> records = new ArrayList<>();
         Set<String> values = new TreeSet<>();
         for (int n = start; n < start + count; n++) {
@@ -68,7 +68,7 @@ final class GroupCases {
         return values;
     }
 
-    private static void readAll(List<Member> members, Set<String> expected) throws InterruptedException {
+    static void readAll(List<Member> members, Set<String> expected) throws InterruptedException {
         eventually(() -> {
             Set<String> missing = new TreeSet<>(expected);
             members.forEach(member -> missing.removeAll(new ArrayList<>(member.values)));
@@ -86,16 +86,16 @@ final class GroupCases {
         }
         all.addAll(members);
         settled(members, 6, 2);
-        Set<String> expected = produce(topic, 6, 0, 300);
+        Set<String> expected = produce(node, topic, 6, 0, 300);
         readAll(all, expected);
         members.remove(2).stop();
         settled(members, 6, 3);
-        expected.addAll(produce(topic, 6, 300, 300));
+        expected.addAll(produce(node, topic, 6, 300, 300));
         readAll(all, expected);
         members.add(member(group, topic));
         all.add(members.get(2));
         settled(members, 6, 2);
-        expected.addAll(produce(topic, 6, 600, 300));
+        expected.addAll(produce(node, topic, 6, 600, 300));
         readAll(all, expected);
         for (Member member : members) {
             member.stop();
@@ -105,7 +105,7 @@ final class GroupCases {
     }
 
     private void readSome(String topic, String group, int start, int count) throws Exception {
-        Set<String> expected = produce(topic, 2, start, count);
+        Set<String> expected = produce(node, topic, 2, start, count);
         Member member = member(group, topic);
         readAll(List.of(member), expected);
         member.stop();
@@ -128,7 +128,7 @@ final class GroupCases {
         Member second = new Member(node, group, topic, COOPERATIVE);
         settled(List.of(first, second), 4, 2);
         checkEqual(first.partitionsTaken.get(), 2, "partitions taken from the first member, and no more");
-        readAll(List.of(first, second), produce(topic, 4, 0, 200));
+        readAll(List.of(first, second), produce(node, topic, 4, 0, 200));
         second.stop();
         settled(List.of(first), 4, 4);
         first.stop();
@@ -152,7 +152,7 @@ final class GroupCases {
         Member back = staticMember(group, topic, "returns");
         settled(List.of(stays, back), 4, 2);
         checkEqual(back.assigned(), owned, "partitions of the member that came back");
-        readAll(List.of(stays, back), produce(topic, 4, 0, 100));
+        readAll(List.of(stays, back), produce(node, topic, 4, 0, 100));
         checkEqual(stays.rebalances.get(), rebalances, "rebalances that the other member saw");
         back.stop();
         stays.stop();
@@ -189,10 +189,10 @@ final class GroupCases {
         String group = Suite.fresh("through");
         List<Member> members = List.of(member(group, topic), member(group, topic), member(group, topic));
         settled(members, 3, 1);
-        Set<String> expected = produce(topic, 3, 0, 90);
+        Set<String> expected = produce(node, topic, 3, 0, 90);
         readAll(members, expected);
         suite.askForNode("restart");
-        expected.addAll(produce(topic, 3, 90, 90));
+        expected.addAll(produce(node, topic, 3, 90, 90));
         readAll(members, expected);
         for (Member member : members) {
             member.stop();
@@ -203,7 +203,7 @@ final class GroupCases {
         String topic = node.topic("kill", 2, Map.of());
         String group = Suite.fresh("kill");
         readSome(topic, group, 0, 100);
-        Set<String> expected = produce(topic, 2, 100, 100);
+        Set<String> expected = produce(node, topic, 2, 100, 100);
         suite.askForNode("kill");
         Member member = member(group, topic);
         readAll(List.of(member), expected);

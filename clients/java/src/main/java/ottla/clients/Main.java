@@ -27,6 +27,8 @@ public final class Main {
         new RecordCases(node).addTo(suite);
         new AdminCases(node).addTo(suite);
         new GroupCases(suite, node).add();
+        new ConsumerProtocolCases(suite, node).add();
+        new TransactionCases(suite, node).add();
         boolean good = suite.run(flags.get("--only"));
         // Clients leave threads behind when a case fails; they must not keep the process.
         System.out.flush();

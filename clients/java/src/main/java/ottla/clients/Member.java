@@ -25,8 +25,11 @@ final class Member implements ConsumerRebalanceListener {
     private volatile Exception error;
 
     Member(Node node, String group, String topic, Map<String, Object> options) {
-        Map<String, Object> config = new HashMap<>(Map.of(
-                "group.id", group, "session.timeout.ms", 10_000, "heartbeat.interval.ms", 500));
+        Map<String, Object> config = new HashMap<>(Map.of("group.id", group));
+        if (!"consumer".equals(options.get("group.protocol"))) {
+            // In the new protocol the node decides on these.
+            config.putAll(Map.of("session.timeout.ms", 10_000, "heartbeat.interval.ms", 500));
+        }
         config.putAll(options);
         consumer = node.consumer(config);
         consumer.subscribe(Set.of(topic), this);
