@@ -94,10 +94,10 @@ pub(crate) fn jars(name: &str) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Builds the Java client's test program; the class path to run it with.
-pub(crate) fn java_suite() -> Result<String> {
-    let folder = target()?.join("clients/java");
-    let mut maven = maven(&root().join("clients/java/pom.xml"))?;
+/// Builds the Java program of `clients/NAME`; the class path to run it with.
+pub(crate) fn java_program(name: &str) -> Result<String> {
+    let folder = target()?.join("clients").join(name);
+    let mut maven = maven(&root().join("clients").join(name).join("pom.xml"))?;
     quietly(
         maven
             .arg("package")

@@ -30,16 +30,25 @@ pub(crate) enum Suite {
     Java,
     /// Kafka's console producer, console consumer and other tools, from Maven Central
     Console,
+    /// Kafka Streams, from Maven Central
+    Streams,
+    /// Kafka Connect, from Maven Central
+    Connect,
+    /// A checker of transactions under kills, on librdkafka and Kafka's own client
+    Checker,
 }
 
 impl Suite {
     /// Every suite, in the order in which they run.
-    pub(crate) const ALL: [Suite; 5] = [
+    pub(crate) const ALL: [Suite; 8] = [
         Suite::Kcat,
         Suite::ConfluentKafka,
         Suite::KafkaPython,
         Suite::Java,
         Suite::Console,
+        Suite::Streams,
+        Suite::Connect,
+        Suite::Checker,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -49,6 +58,9 @@ impl Suite {
             Suite::KafkaPython => "kafka-python",
             Suite::Java => "java",
             Suite::Console => "console",
+            Suite::Streams => "streams",
+            Suite::Connect => "connect",
+            Suite::Checker => "checker",
         }
     }
 
@@ -75,7 +87,7 @@ impl Suite {
                 command.args([
                     log_level,
                     "-cp",
-                    &setup::java_suite()?,
+                    &setup::java_program("java")?,
                     "ottla.clients.Main",
                 ]);
                 Ok(command)
@@ -83,6 +95,24 @@ impl Suite {
             Suite::Console => {
                 let lib: PathBuf = setup::jars("console")?;
                 let mut command = script("console/console_suite.py")?;
+                command.arg("--lib").arg(lib);
+                Ok(command)
+            }
+            Suite::Streams => {
+                let class_path = setup::java_program("streams")?;
+                let mut command = script("streams/streams_suite.py")?;
+                command.args(["--class-path", &class_path]);
+                Ok(command)
+            }
+            Suite::Checker => {
+                let class_path = setup::java_program("java")?;
+                let mut command = script("checker/checker_suite.py")?;
+                command.args(["--class-path", &class_path]);
+                Ok(command)
+            }
+            Suite::Connect => {
+                let lib: PathBuf = setup::jars("connect")?;
+                let mut command = script("connect/connect_suite.py")?;
                 command.arg("--lib").arg(lib);
                 Ok(command)
             }

@@ -104,6 +104,15 @@ final class TransactionCases {
         return values;
     }
 
+    /** A commit is answered before its markers are in every partition: readers see it soon. */
+    private void checkCommitted(String topic, int partition, List<String> expected) throws InterruptedException {
+        List<List<String>> last = new ArrayList<>(List.of(List.of()));
+        eventually(() -> {
+            last.set(0, values(topic, partition, COMMITTED));
+            return last.get(0).equals(expected);
+        }, () -> "committed values of partition " + partition + ": expected " + expected + ", got " + last.get(0));
+    }
+
     private void committedIsReadAndAbortedIsNot() throws Exception {
         String topic = node.topic("txn", 1, Map.of());
         try (var producer = producer(Suite.fresh("txn"), Map.of())) {
@@ -111,10 +120,20 @@ final class TransactionCases {
             transaction(producer, false, topic, 0, "no", "never");
             transaction(producer, true, topic, 0, "c");
         }
-        checkEqual(values(topic, 0, COMMITTED), List.of("a", "b", "c"), "committed values");
+        checkCommitted(topic, 0, List.of("a", "b", "c"));
         checkEqual(values(topic, 0, Map.of()), List.of("a", "b", "no", "never", "c"), "all values");
         // Three markers have offsets of their own.
-        checkEqual(end(topic, IsolationLevel.READ_COMMITTED), 8L, "end");
+        eventuallyEndsAt(topic, 8);
+    }
+
+    private void eventuallyEndsAt(String topic, long offset) throws InterruptedException {
+        eventually(() -> {
+            try {
+                return end(topic, IsolationLevel.READ_COMMITTED) == offset;
+            } catch (Exception error) {
+                throw new AssertionError(error);
+            }
+        }, () -> "committed readers come to offset " + offset);
     }
 
     private long end(String topic, IsolationLevel isolation) throws Exception {
@@ -140,9 +159,9 @@ final class TransactionCases {
             }
         }
         for (int partition = 0; partition < 3; partition++) {
-            checkEqual(values(one, partition, COMMITTED), List.of("yes"), "committed values");
+            checkCommitted(one, partition, List.of("yes"));
         }
-        checkEqual(values(two, 1, COMMITTED), List.of("yes"), "committed values");
+        checkCommitted(two, 1, List.of("yes"));
     }
 
     private void openTransactionHoldsBackCommittedReaders() throws Exception {
@@ -154,12 +173,12 @@ final class TransactionCases {
             send(open, topic, 0, "open");
             open.flush();
             transaction(other, true, topic, 0, "behind");
-            checkEqual(values(topic, 0, COMMITTED), List.of("before"), "values while a transaction is open");
+            checkCommitted(topic, 0, List.of("before"));
             checkEqual(values(topic, 0, Map.of()), List.of("before", "open", "behind"), "all values");
             check(end(topic, IsolationLevel.READ_COMMITTED) < end(topic, IsolationLevel.READ_UNCOMMITTED),
                     "the last stable offset is before the end");
             open.commitTransaction();
-            checkEqual(values(topic, 0, COMMITTED), List.of("before", "open", "behind"), "values in the end");
+            checkCommitted(topic, 0, List.of("before", "open", "behind"));
         }
     }
 
@@ -197,7 +216,7 @@ final class TransactionCases {
             }
         }
         List<String> expected = IntStream.range(0, 30).mapToObj(n -> "value-" + n + " some words that compress well").toList();
-        checkEqual(values(out, 0, COMMITTED), expected, "values, each once and in order");
+        checkCommitted(out, 0, expected);
         var committed = Node.result(node.admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata());
         checkEqual(committed.get(new TopicPartition(in, 0)).offset(), 30L, "committed offset");
     }
@@ -234,7 +253,7 @@ final class TransactionCases {
                         "fenced with " + wrapped);
             }
         }
-        checkEqual(values(topic, 0, COMMITTED), List.of("heir"), "committed values");
+        checkCommitted(topic, 0, List.of("heir"));
     }
 
     private void transactionThatTakesTooLongIsAborted() throws Exception {
@@ -243,13 +262,7 @@ final class TransactionCases {
             producer.beginTransaction();
             send(producer, topic, 0, "late");
             producer.flush();
-            eventually(() -> {
-                try {
-                    return end(topic, IsolationLevel.READ_COMMITTED) == 2;
-                } catch (Exception error) {
-                    throw new AssertionError(error);
-                }
-            }, () -> "the transaction is aborted");
+            eventuallyEndsAt(topic, 2);
             try {
                 producer.commitTransaction();
                 throw new AssertionError("a transaction was committed after it was aborted");
@@ -257,7 +270,7 @@ final class TransactionCases {
                 // The kind depends on the version of transactions.
             }
         }
-        checkEqual(values(topic, 0, COMMITTED), List.of(), "committed values");
+        checkCommitted(topic, 0, List.of());
     }
 
     private void manyTransactionsOfOneProducer() throws Exception {
@@ -272,7 +285,7 @@ final class TransactionCases {
                 }
             }
         }
-        checkEqual(values(topic, 0, COMMITTED), expected, "committed values of partition 0");
+        checkCommitted(topic, 0, expected);
     }
 
     private void transactionsAreListedDescribedAndFenced() throws Exception {
@@ -299,7 +312,7 @@ final class TransactionCases {
                 // Fenced by hand.
             }
         }
-        checkEqual(values(topic, 0, COMMITTED), List.of(), "committed values");
+        checkCommitted(topic, 0, List.of());
     }
 
     private void hangingTransactionIsAbortedByHand() throws Exception {
@@ -315,7 +328,7 @@ final class TransactionCases {
             AbortTransactionSpec abort = new AbortTransactionSpec(
                     at, state.producerId(), (short) state.producerEpoch(), Math.max(0, state.coordinatorEpoch().orElse(0)));
             Node.result(node.admin.abortTransaction(abort).all());
-            checkEqual(end(topic, IsolationLevel.READ_COMMITTED), 2L, "the last stable offset is at the end");
+            eventuallyEndsAt(topic, 2);
         }
     }
 
@@ -327,11 +340,11 @@ final class TransactionCases {
             send(producer, topic, 0, "before");
             producer.flush();
             suite.askForNode(word);
-            checkEqual(values(topic, 0, COMMITTED), List.of("first"), "values while the transaction is open");
+            checkCommitted(topic, 0, List.of("first"));
             send(producer, topic, 0, "after");
             producer.commitTransaction();
         }
-        checkEqual(values(topic, 0, COMMITTED), List.of("first", "before", "after"), "committed values");
+        checkCommitted(topic, 0, List.of("first", "before", "after"));
     }
 
     private void committedTransactionsSurviveKill() throws Exception {
@@ -351,7 +364,7 @@ final class TransactionCases {
         }
         // The last one is aborted by whoever takes the id over.
         producer(id, Map.of()).close();
-        checkEqual(values(topic, 0, COMMITTED), expected, "committed values");
+        checkCommitted(topic, 0, expected);
         check(values(topic, 0, Map.of()).containsAll(List.of("no-2", "open-2")), "aborted records stay in the log");
     }
 }
