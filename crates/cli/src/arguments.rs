@@ -5,7 +5,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::ServerArgs;
 use crate::globals::GlobalArgs;
-use crate::{completions, config, consume, doctor, dump, group, inspect, produce, topic, txn};
+use crate::{
+    bench, completions, config, consume, doctor, dump, group, inspect, produce, topic, txn,
+};
 
 /// The whole command line of `ottla`.
 #[derive(Debug, Parser)]
@@ -60,6 +62,9 @@ pub enum Command {
     Cluster(inspect::ClusterCommand),
     /// Find out why clients cannot work with a cluster: names, addresses, brokers, partitions
     Doctor(doctor::DoctorArgs),
+    /// Measure how much a cluster takes in and gives out, and how long it takes
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
     /// List and describe transactions, find those that hang, and end them
     #[command(subcommand, visible_alias = "transaction", alias = "transactions")]
     Txn(txn::TxnCommand),

@@ -193,6 +193,11 @@ impl Cluster {
         &self.runtime
     }
 
+    /// The longest wait for an answer.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// The wall clock.
     pub(crate) fn now_ms(&self) -> i64 {
         self.runtime.clock.now_ms()

@@ -16,6 +16,7 @@
 
 mod arguments;
 mod base64;
+mod bench;
 mod cluster;
 mod completions;
 mod config;
@@ -48,6 +49,7 @@ use ottla_runtime::{Runtime, Shutdown, TaskKind};
 use tokio::signal::unix::{SignalKind, signal};
 
 pub use arguments::{Action, Cli, Command};
+pub use bench::BenchCommand;
 pub use completions::CompletionsArgs;
 pub use config::ConfigCommand;
 pub use consume::ConsumeArgs;
@@ -137,6 +139,13 @@ async fn dispatch(
         }
         Command::Log(command) => dump::run(&command, &*runtime.disk, globals.output, streams),
         Command::Completions(args) => completions::run(&args, streams),
+        Command::Bench(command) => {
+            hear_signals(runtime, &interrupt)?;
+            let connecting = Cluster::connect(runtime, &globals, false);
+            let cluster = until_interrupted(&interrupt, connecting).await?;
+            let format = globals.output.unwrap_or_default();
+            bench::run(&command, &cluster, runtime, &interrupt, format, streams).await
+        }
         Command::Doctor(args) => {
             hear_signals(runtime, &interrupt)?;
             let examining = doctor::run(&args, &globals, runtime, streams);
@@ -194,7 +203,8 @@ async fn administer(
         Command::Txn(command) => txn::run(command, cluster, format, streams).await,
         Command::Config(command) => config::run(command, cluster, output, streams).await,
         // These run by themselves.
-        Command::Produce(_)
+        Command::Bench(_)
+        | Command::Produce(_)
         | Command::Consume(_)
         | Command::Doctor(_)
         | Command::Log(_)

@@ -81,11 +81,11 @@ pub(crate) struct Plan {
     output: OutputFormat,
 }
 
-fn compression(text: &str) -> Result<Compression, String> {
+pub(crate) fn compression(text: &str) -> Result<Compression, String> {
     Compression::from_name(text).map_err(|_| "it can be none, gzip, snappy, lz4 or zstd".to_owned())
 }
 
-fn acks(text: &str) -> Result<Acks, String> {
+pub(crate) fn acks(text: &str) -> Result<Acks, String> {
     match text {
         "all" | "-1" => Ok(Acks::All),
         "1" => Ok(Acks::Leader),
