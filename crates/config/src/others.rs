@@ -49,11 +49,10 @@ pub(crate) static NODE_PROPERTIES: LazyLock<Vec<Property>> = LazyLock::new(|| {
 /// Those of the groups below that Kafka lets change while a broker runs. They change nothing here;
 /// whoever sets them is told so, but is not kept from it.
 #[rustfmt::skip]
-pub(crate) static DYNAMIC: &[&str] = &[
+static DYNAMIC: &[&str] = &[
     "errors.deadletterqueue.topic.name.prefix",
     "follower.fetch.last.tiered.offset.enable",
     "follower.replication.throttled.rate",
-    "group.consumer.assignment.interval.ms",
     "group.consumer.assignor.offload.enable",
     "group.coordinator.cached.buffer.max.bytes",
     "group.share.assignment.interval.ms",
@@ -61,16 +60,6 @@ pub(crate) static DYNAMIC: &[&str] = &[
     "group.streams.assignment.interval.ms",
     "group.streams.assignor.offload.enable",
     "leader.replication.throttled.rate",
-    "log.cleaner.backoff.ms",
-    "log.cleaner.dedupe.buffer.size",
-    "log.cleaner.delete.retention.ms",
-    "log.cleaner.io.buffer.load.factor",
-    "log.cleaner.io.buffer.size",
-    "log.cleaner.io.max.bytes.per.second",
-    "log.cleaner.max.compaction.lag.ms",
-    "log.cleaner.min.cleanable.ratio",
-    "log.cleaner.min.compaction.lag.ms",
-    "log.cleaner.threads",
     "log.local.retention.bytes",
     "log.local.retention.ms",
     "log.remote.copy.lag.bytes",
@@ -88,7 +77,6 @@ pub(crate) static DYNAMIC: &[&str] = &[
     "remote.log.reader.threads",
     "replica.alter.log.dirs.io.max.bytes.per.second",
     "share.coordinator.cached.buffer.max.bytes",
-    "transaction.partition.verification.enable",
     "unclean.leader.election.enable",
 ];
 
@@ -451,3 +439,16 @@ static GROUPS: &[Group] = &[
         ("log.message.timestamp.difference.max.ms", Long, None),
     ] },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_property_that_kafka_lets_change_is_declared_here() {
+        let members = || GROUPS.iter().flat_map(|group| group.members);
+        for name in DYNAMIC {
+            assert!(members().any(|(member, ..)| member == name), "{name}");
+        }
+    }
+}

@@ -522,7 +522,7 @@ fn buckets(bounds_us: &[u64], counts: &[u64]) -> Vec<(f64, u64)> {
     let bounds = bounds_us
         .iter()
         .map(|us| *us as f64 / 1e6)
-        .chain([f64::MAX]);
+        .chain([f64::INFINITY]);
     bounds.zip(counts.iter().copied()).collect()
 }
 
@@ -556,5 +556,28 @@ impl Collector for Scrape {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_bucket_of_a_histogram_is_that_without_a_bound() {
+        let mut scrape = Scrape::default();
+        let buckets = buckets(&[1_000_000], &[1, 2]);
+        let durations = Durations { sum: 7.0, buckets };
+        scrape.metrics.push(Metric {
+            name: "flushes",
+            help: "Flushes",
+            values: Values::Histograms(vec![(Labels::new(), durations)]),
+        });
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(scrape));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        assert!(text.contains("flushes_bucket{le=\"1.0\"} 1\n"), "{text}");
+        assert!(text.contains("flushes_bucket{le=\"+Inf\"} 3\n"), "{text}");
     }
 }

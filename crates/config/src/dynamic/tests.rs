@@ -14,13 +14,6 @@ fn for_all(name: &str, value: &str) -> Dynamic {
 }
 
 #[test]
-fn every_property_that_kafka_lets_change_is_declared() {
-    for name in others::DYNAMIC {
-        assert!(others::find(name).is_some(), "{name}");
-    }
-}
-
-#[test]
 fn what_is_set_while_the_node_runs_is_gone_when_it_is_taken_away() {
     let node = NodeConfig::default();
     let changed = node

@@ -188,6 +188,34 @@ async fn a_brokers_properties_reach_the_topics_without_one_of_their_own() {
 }
 
 #[tokio::test]
+async fn logs_that_are_open_follow_the_properties_of_their_topic_and_their_broker() {
+    let node = TestNode::start(&[]).await;
+    let mut client = node.connect().await;
+    client.create("plain", 1, &[]).await;
+    client.create("own", 1, &[]).await;
+    let segments = |topic: &str| {
+        let logs = node.node.broker.logs();
+        let found = logs.into_iter().find(|(name, ..)| name == topic);
+        found.unwrap().2.segments().unwrap().len()
+    };
+    let half = "v".repeat(600_000);
+    for topic in ["plain", "own"] {
+        client.append(topic, &[&half]).await;
+        client.append(topic, &[&half]).await;
+        assert_eq!(segments(topic), 1);
+    }
+    set(&mut client, TOPIC, "own", "segment.bytes", "104857600").await;
+    set(&mut client, BROKER, "", "log.segment.bytes", "1048576").await;
+    for topic in ["plain", "own"] {
+        client.append(topic, &[&half]).await;
+    }
+    assert_eq!((segments("plain"), segments("own")), (2, 1));
+    set(&mut client, TOPIC, "own", "segment.bytes", "1048576").await;
+    client.append("own", &[&half]).await;
+    assert_eq!(segments("own"), 2);
+}
+
+#[tokio::test]
 async fn the_number_of_connections_can_be_limited_while_the_node_runs() {
     let node = TestNode::start(&[]).await;
     let mut client = node.connect().await;
