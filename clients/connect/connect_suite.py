@@ -38,7 +38,10 @@ class Worker:
             "listeners": f"http://127.0.0.1:{self.port}",
             "exactly.once.source.support": "enabled" if exactly_once else "disabled",
             "plugin.discovery": "only_scan",
-            "scheduled.rebalance.max.delay.ms": 2000,
+            # A killed worker's place is free soon.
+            "scheduled.rebalance.max.delay.ms": 1000,
+            "session.timeout.ms": 6000,
+            "heartbeat.interval.ms": 500,
         }
         for kind in ("offset", "config", "status"):
             settings[f"{kind}.storage.topic"] = f"{self.name}-{kind}s"
@@ -132,8 +135,8 @@ def file_to_file(worker, interrupt, at_least_once=False):
 
 def policy(topic):
     resource = ConfigResource(ResourceType.TOPIC, topic)
-    future = AdminClient({"bootstrap.servers": SUITE.bootstrap}).describe_configs([resource])[resource]
-    return future.result(30)["cleanup.policy"].value
+    admin = AdminClient({"bootstrap.servers": SUITE.bootstrap})
+    return admin.describe_configs([resource])[resource].result(30)["cleanup.policy"].value
 
 
 @SUITE.case
