@@ -42,6 +42,7 @@ class Worker:
             "scheduled.rebalance.max.delay.ms": 1000,
             "session.timeout.ms": 6000,
             "heartbeat.interval.ms": 500,
+            "consumer.session.timeout.ms": 6000,
         }
         for kind in ("offset", "config", "status"):
             settings[f"{kind}.storage.topic"] = f"{self.name}-{kind}s"
@@ -112,8 +113,9 @@ def file_to_file(worker, interrupt, at_least_once=False):
     try:
         worker.start()
         worker.append("in", [])
-        worker.connector("source", "Source", file=worker.path("in"), topic=topic)
-        worker.connector("sink", "Sink", file=worker.path("out"), topics=topic)
+        # Sinks of one name would be one group, and wait for each other's sessions to end.
+        worker.connector(f"{worker.name}-source", "Source", file=worker.path("in"), topic=topic)
+        worker.connector(f"{worker.name}-sink", "Sink", file=worker.path("out"), topics=topic)
         for part in range(3):
             made = [f"part {part}, line {number}" for number in range(200)]
             worker.append("in", made)
