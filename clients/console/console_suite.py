@@ -1,18 +1,22 @@
 """Kafka's own command line tools against a node: console producer and consumer, and three more."""
 
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 
-from suite import LOG_LINES_KEPT, Suite, check, check_equal, eventually, fresh  # noqa: E402
+from confluent_kafka import Producer  # noqa: E402
+from suite import LOG_LINES_KEPT, NotRun, Suite, check, check_equal, eventually, fresh  # noqa: E402
 
 COMMAND_SECONDS_MAX = 90
 TOOLS = "org.apache.kafka.tools."
 SUITE = Suite(__doc__)
 SUITE.parser.add_argument("--lib", required=True, help="folder with the jars of kafka-tools")
+SUITE.parser.add_argument("--data-dir", help="the node's data, for the tool that reads files")
 
 
 def tool(name, *arguments, stdin="", bootstrap=True, fails=False):
@@ -20,7 +24,7 @@ def tool(name, *arguments, stdin="", bootstrap=True, fails=False):
     command = [
         "java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-        "-cp", os.path.join(SUITE.args.lib, "*"), TOOLS + name,
+        "-cp", os.path.join(SUITE.args.lib, "*"), name if name.startswith("kafka.") else TOOLS + name,
         *(["--bootstrap-server", SUITE.bootstrap] if bootstrap else []), *arguments,
     ]  # fmt: skip
     done = subprocess.run(
@@ -141,6 +145,155 @@ def groups_tool_shows_the_lag():
     row = next((line.split() for line in described.splitlines() if topic in line), None)
     check(row is not None, f"no row of the topic: {described}")
     check_equal(row[2:6], ["0", "1", "3", "2"], "partition, current offset, end offset, lag")
+
+
+@SUITE.case
+def groups_tool_resets_and_deletes():
+    topic, group = fresh("reset"), fresh("reset")
+    produce(topic, ["1", "2", "3"])
+    consume(topic, 3, "--group", group, "--from-beginning")
+    command = "consumer.group.ConsumerGroupCommand"
+    reset = ["--group", group, "--topic", topic, "--reset-offsets", "--to-earliest", "--execute"]
+    eventually(lambda: topic in tool(command, *reset), "the offsets are reset")
+    check_equal(consume(topic, 1, "--group", group), ["1"], "the first line again")
+    check(group in tool("GroupsCommand", "--list"), "the groups' tool does not list it")
+    tool(command, "--group", group, "--delete-offsets", "--topic", topic)
+    tool(command, "--group", group, "--delete")
+    check(group not in tool(command, "--list").split(), "a deleted group is listed")
+
+
+@SUITE.case
+def configs_tool_changes_topics_brokers_and_clients():
+    topic, client = fresh("config"), fresh("client")
+    tool("TopicCommand", "--create", "--topic", topic)
+    command, of_topic = "kafka.admin.ConfigCommand", ["--entity-type", "topics", "--entity-name", topic]
+    tool(command, *of_topic, "--alter", "--add-config", "retention.ms=12345,cleanup.policy=compact")
+    described = tool(command, *of_topic, "--describe")
+    check("retention.ms=12345" in described and "DYNAMIC_TOPIC_CONFIG" in described, f"described: {described}")
+    tool(command, *of_topic, "--alter", "--delete-config", "retention.ms")
+    check("retention.ms" not in tool(command, *of_topic, "--describe"), "a deleted setting is there")
+    refused = tool(command, *of_topic, "--alter", "--add-config", "retention.ms=soon", fails=True)
+    check("retention.ms" in refused, f"the refusal does not name the setting: {refused}")
+    brokers = ["--entity-type", "brokers", "--entity-default"]
+    tool(command, *brokers, "--alter", "--add-config", "log.retention.ms=999999")
+    check("log.retention.ms=999999" in tool(command, *brokers, "--describe"), "the default of all brokers")
+    tool(command, *brokers, "--alter", "--delete-config", "log.retention.ms")
+    clients = ["--entity-type", "clients", "--entity-name", client]
+    tool(command, *clients, "--alter", "--add-config", "producer_byte_rate=1024")
+    check("producer_byte_rate=1024" in tool(command, *clients, "--describe"), "the quota of a client")
+    tool(command, *clients, "--alter", "--delete-config", "producer_byte_rate")
+
+
+@SUITE.case
+def records_tool_deletes_up_to_an_offset():
+    topic = fresh("delete")
+    produce(topic, ["1", "2", "3"])
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump({"partitions": [{"topic": topic, "partition": 0, "offset": 2}], "version": 1}, file)
+        file.flush()
+        check("low_watermark: 2" in tool("DeleteRecordsCommand", "--offset-json-file", file.name), "low watermark")
+    earliest = tool("GetOffsetShell", "--topic", topic, "--time", "earliest").split()
+    check_equal(earliest, [f"{topic}:0:2"], "earliest offset")
+
+
+@SUITE.case
+def log_dirs_tool_tells_sizes():
+    topic = fresh("sizes")
+    produce(topic, ["x" * 1000])
+    out = tool("LogDirsCommand", "--describe", "--topic-list", topic)
+    answer = json.loads(next(line for line in out.splitlines() if line.startswith("{")))
+    partitions = [p for broker in answer["brokers"] for folder in broker["logDirs"] for p in folder["partitions"]]
+    check_equal([p["partition"] for p in partitions], [f"{topic}-0"], "partitions")
+    check(partitions[0]["size"] > 1000, f"size: {partitions[0]}")
+
+
+@SUITE.case
+def transactions_tool_lists_and_describes():
+    topic, name = fresh("txn"), fresh("txn")
+    open_transaction = begun(topic, name)
+    check(name in tool("TransactionsCommand", "list"), "an open transaction is not listed")
+    described = tool("TransactionsCommand", "describe", "--transactional-id", name)
+    check("Ongoing" in described and f"{topic}-0" in described, f"described: {described}")
+    producers = tool("TransactionsCommand", "describe-producers", "--topic", topic, "--partition", "0")
+    row = producers.splitlines()[-1].split()
+    check(row[-1].isdigit(), f"no start of the open transaction: {producers}")
+    tool("TransactionsCommand", "find-hanging", "--broker-id", row_of_broker())
+    tool("TransactionsCommand", "abort", "--topic", topic, "--partition", "0", "--start-offset", "0")
+    ended = tool("TransactionsCommand", "describe-producers", "--topic", topic, "--partition", "0")
+    check_equal(ended.splitlines()[-1].split()[-1], "None", "start of the open transaction")
+    del open_transaction
+
+
+def begun(topic, name):
+    producer = Producer({"bootstrap.servers": SUITE.bootstrap, "transactional.id": name})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(topic, "open")
+    check_equal(producer.flush(30), 0, "records that were not acknowledged")
+    return producer
+
+
+def row_of_broker():
+    out = tool("MetadataQuorumCommand", "describe", "--status")
+    leader = re.search(r"LeaderId:\s+(\d+)", out)
+    check(leader, f"no leader of the quorum: {out}")
+    return leader.group(1)
+
+
+@SUITE.case
+def client_metrics_tool_subscribes():
+    name = fresh("subscription")
+    tool("ClientMetricsCommand", "--alter", "--name", name, "--metrics", "org.apache.kafka.producer.", "--interval", "5000")
+    check(name in tool("ClientMetricsCommand", "--list"), "the subscription is not listed")
+    check("interval.ms=5000" in tool("ClientMetricsCommand", "--describe", "--name", name), "interval")
+    tool("ClientMetricsCommand", "--delete", "--name", name)
+    check(name not in tool("ClientMetricsCommand", "--list"), "a deleted subscription is listed")
+
+
+@SUITE.case
+def versions_tool_reads_what_the_node_knows():
+    out = tool("BrokerApiVersionsCommand")
+    for api in ("Produce(0)", "EndTxn(26)", "ConsumerGroupHeartbeat(68)", "AlterClientQuotas(49)"):
+        check(api in out and "UNSUPPORTED" not in out.split(api)[1].split(",")[0], f"{api}: {out[-800:]}")
+
+
+@SUITE.case
+def files_are_read_by_kafkas_own_tool():
+    if not SUITE.args.data_dir:
+        raise NotRun("needs --data-dir, the node's data")
+    topic, group, name = fresh("dump"), fresh("dump"), fresh("dump")
+    produce(topic, ["hello", "world"])
+    consume(topic, 2, "--group", group, "--from-beginning")
+    producer = begun(topic, name)
+    producer.abort_transaction(30)
+    dumped = dump(f"{topic}-0", ".log", "--print-data-log", "--deep-iteration")
+    check("payload: hello" in dumped and "payload: open" in dumped, f"records: {dumped[-1500:]}")
+    check("ABORT" in dumped, f"no marker: {dumped[-1500:]}")
+    internal = {"__consumer_offsets": "--offsets-decoder", "__transaction_state": "--transaction-log-decoder"}
+    for prefix, decoder in internal.items():
+        found = "".join(
+            dump(folder, ".log", decoder) for folder in os.listdir(SUITE.args.data_dir)
+            if folder.startswith(prefix) and has_records(folder)
+        )  # fmt: skip
+        wanted = group if prefix == "__consumer_offsets" else name
+        check(wanted in found, f"{wanted} is not in {prefix}: {found[-1500:]}")
+    SUITE.control.restart()
+    for kind in (".index", ".timeindex"):
+        dump(f"{topic}-0", kind, "--index-sanity-check")
+
+
+def has_records(folder):
+    path = os.path.join(SUITE.args.data_dir, folder)
+    return any(name.endswith(".log") and os.path.getsize(os.path.join(path, name)) for name in os.listdir(path))
+
+
+def dump(folder, kind, *arguments):
+    path = os.path.join(SUITE.args.data_dir, folder)
+    files = sorted(os.path.join(path, name) for name in os.listdir(path) if name.endswith(kind))
+    check(files, f"no {kind} in {path}")
+    out = tool("DumpLogSegments", "--files", ",".join(files), *arguments, bootstrap=False)
+    check("corrupt" not in out.lower() and "mismatch" not in out.lower(), f"Kafka's tool complains: {out[-1500:]}")
+    return out
 
 
 @SUITE.case

@@ -1,6 +1,6 @@
 //! `cargo xtask clients`: the suites against our node, Apache Kafka, or a given address.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -107,11 +107,13 @@ pub(crate) fn run_suites(
         };
         tallies.push(match against {
             Against::Given { bootstrap, control } => {
-                suite.run(command, bootstrap, control.as_deref())?
+                suite.run(command, bootstrap, control.as_deref(), None)?
             }
-            Against::Fresh(launch) => with_broker(launch, suite.name(), |bootstrap, control| {
-                suite.run(command, bootstrap, Some(control))
-            })?,
+            Against::Fresh(launch) => {
+                with_broker(launch, suite.name(), |bootstrap, control, data_dir| {
+                    suite.run(command, bootstrap, Some(control), Some(data_dir))
+                })?
+            }
         });
     }
     Ok((tallies, missing))
@@ -122,7 +124,7 @@ pub(crate) fn run_suites(
 fn with_broker(
     launch: &Launch,
     suite: &str,
-    run: impl FnOnce(&str, &str) -> Result<Tally>,
+    run: impl FnOnce(&str, &str, &Path) -> Result<Tally>,
 ) -> Result<Tally> {
     let failed = |error: anyhow::Error| {
         println!("\n== {suite}\nthe broker failed: {error:#}");
@@ -135,12 +137,12 @@ fn with_broker(
         Ok(broker) => Arc::new(Mutex::new(broker)),
         Err(error) => return Ok(failed(error)),
     };
-    let bootstrap = broker
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .bootstrap();
+    let (bootstrap, data_dir) = {
+        let broker = broker.lock().unwrap_or_else(PoisonError::into_inner);
+        (broker.bootstrap(), broker.data_dir())
+    };
     let control = Control::serve(Arc::clone(&broker))?;
-    let mut tally = run(&bootstrap, control.address())?;
+    let mut tally = run(&bootstrap, control.address(), &data_dir)?;
     drop(control);
     let mut broker = broker.lock().unwrap_or_else(PoisonError::into_inner);
     if tally.failed > 0 {
@@ -154,7 +156,7 @@ fn with_broker(
 
 /// The librdkafka tests of this workspace against a broker of this kind.
 fn rust_tests(launch: &Launch) -> Result<Tally> {
-    with_broker(launch, "rust", |bootstrap, control| {
+    with_broker(launch, "rust", |bootstrap, control, _| {
         let mut command = cargo(&["test", "-p", "ottla-testkit", "--test", "clients", "--"]);
         command.arg("--test-threads=1");
         command

@@ -1,7 +1,7 @@
 //! The real clients' test programs, each in a process of its own.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -137,8 +137,13 @@ impl Suite {
         mut command: Command,
         bootstrap: &str,
         control: Option<&str>,
+        data_dir: Option<&Path>,
     ) -> Result<Tally> {
         command.args(["--bootstrap", bootstrap]);
+        // Only this one looks into the node's files.
+        if let (Suite::Console, Some(folder)) = (self, data_dir) {
+            command.arg("--data-dir").arg(folder);
+        }
         if let Some(control) = control {
             command.args(["--control", control]);
         }
