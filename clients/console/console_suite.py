@@ -1,5 +1,6 @@
 """Kafka's own command line tools against a node: console producer and consumer, and three more."""
 
+import glob
 import json
 import os
 import re
@@ -294,6 +295,59 @@ def dump(folder, kind, *arguments):
     out = tool("DumpLogSegments", "--files", ",".join(files), *arguments, bootstrap=False)
     check("corrupt" not in out.lower() and "mismatch" not in out.lower(), f"Kafka's tool complains: {out[-1500:]}")
     return out
+
+
+@SUITE.case
+def topics_tool_finds_partitions_at_the_minimum_of_replicas():
+    topic = fresh("at-min")
+    settings = ["--partitions", "2", "--config", "min.insync.replicas=1"]
+    tool("TopicCommand", "--create", "--topic", topic, *settings)
+    rows = tool("TopicCommand", "--describe", "--topic", topic, "--at-min-isr-partitions").splitlines()
+    check_equal(sum(topic in row for row in rows), 2, f"partitions at the minimum in {rows}")
+    under = tool("TopicCommand", "--describe", "--topic", topic, "--under-min-isr-partitions")
+    check(topic not in under, f"a partition has fewer replicas than it needs: {under}")
+
+
+@SUITE.case
+def offsets_tool_finds_timestamps():
+    topic = fresh("times")
+    produce(topic, ["a", "b"])
+    first = tool("GetOffsetShell", "--topic", topic, "--time", "1000").split()
+    check_equal(first, [f"{topic}:0:0"], "first since 1970")
+    newest = tool("GetOffsetShell", "--topic", topic, "--time", "max-timestamp").split()
+    check(newest in ([f"{topic}:0:0"], [f"{topic}:0:1"]), f"the newest record: {newest}")
+
+
+def dumped(pattern, *arguments):
+    """What DumpLogSegments prints about the files of the node that match the pattern."""
+    if not SUITE.args.data_dir:
+        raise NotRun("needs --data-dir, the folder with the node's logs")
+    files = sorted(glob.glob(os.path.join(SUITE.args.data_dir, "**", pattern), recursive=True))
+    check(files, f"no file {pattern} in {SUITE.args.data_dir}")
+    return tool("DumpLogSegments", "--files", ",".join(files), *arguments, bootstrap=False)
+
+
+@SUITE.case
+def rolled_segments_have_whole_indexes():
+    """The segment is rolled, because only then its indexes must be complete on disk."""
+    topic = fresh("dump")
+    settings = ["--config", "segment.bytes=1048576", "--config", "index.interval.bytes=100"]
+    tool("TopicCommand", "--create", "--topic", topic, *settings)
+    sent = [f"line {n} " + "x" * 1000 for n in range(1500)]
+    produce(topic, sent)
+    lines = dumped(f"{topic}-0/*.log", "--print-data-log", "--deep-iteration")
+    read = re.findall(r"payload: (line \d+ x+)$", lines, re.MULTILINE)
+    check_equal(len(read), len(sent), "number of payloads")
+    check(read == sent, "the payloads are others than those that were sent")
+    check("isvalid: false" not in lines, "a batch is not valid")
+    first = f"{topic}-0/{0:020}"
+    for kind in ("index", "timeindex"):
+        out = dumped(f"{first}.{kind}", "--index-sanity-check")
+        check("passed sanity check" in out, f"{kind}: {out}")
+        out = dumped(f"{first}.{kind}", "--verify-index-only")
+        check("Mismatches" not in out and "Found" not in out, f"{kind}: {out}")
+    out = dumped(f"{first}.index")
+    check("offset: " in out, f"the index has no entry: {out}")
 
 
 @SUITE.case
