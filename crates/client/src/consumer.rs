@@ -427,10 +427,10 @@ impl Consumer {
 }
 
 /// The names behind the ids of a request.
-type TopicNames = BTreeMap<Uuid, Text>;
+pub(crate) type TopicNames = BTreeMap<Uuid, Text>;
 
 /// Asks one leader, by the ids of topics if all of them are known.
-async fn fetch_from(
+pub(crate) async fn fetch_from(
     client: &Client,
     leader: i32,
     request: FetchRequest,
