@@ -6,7 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::ServerArgs;
 use crate::globals::GlobalArgs;
 use crate::{
-    bench, completions, config, consume, doctor, dump, group, inspect, produce, topic, txn,
+    bench, completions, config, consume, doctor, dump, group, inspect, mirror, produce, topic, txn,
 };
 
 /// The whole command line of `ottla`.
@@ -65,6 +65,8 @@ pub enum Command {
     /// Measure how much a cluster takes in and gives out, and how long it takes
     #[command(subcommand)]
     Bench(bench::BenchCommand),
+    /// Copy topics and groups from another cluster, of Apache Kafka or of Ottla
+    Mirror(mirror::MirrorArgs),
     /// List and describe transactions, find those that hang, and end them
     #[command(subcommand, visible_alias = "transaction", alias = "transactions")]
     Txn(txn::TxnCommand),

@@ -76,7 +76,7 @@ async fn not_there(name: &str, cluster: &Cluster) -> Error {
 }
 
 /// Whether members read: then nobody else may move the group.
-fn is_active(group: &GroupDescription) -> bool {
+pub(crate) fn is_active(group: &GroupDescription) -> bool {
     !group.members.is_empty() || !matches!(group.state.as_str(), "Empty" | "Dead")
 }
 

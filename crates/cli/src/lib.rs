@@ -30,6 +30,7 @@ mod exit;
 mod globals;
 mod group;
 mod inspect;
+mod mirror;
 mod moment;
 mod output;
 mod produce;
@@ -60,6 +61,7 @@ pub use exit::Exit;
 pub use globals::GlobalArgs;
 pub use group::GroupCommand;
 pub use inspect::ClusterCommand;
+pub use mirror::MirrorArgs;
 pub use output::OutputFormat;
 pub use produce::ProduceArgs;
 pub use server_arguments::{LogFormat, ServerArgs, ServerStart};
@@ -151,6 +153,12 @@ async fn dispatch(
             let examining = doctor::run(&args, &globals, runtime, streams);
             until_interrupted(&interrupt, examining).await
         }
+        Command::Mirror(args) => {
+            let sides = args.sides(&globals)?;
+            hear_signals(runtime, &interrupt)?;
+            let format = globals.output.unwrap_or_default();
+            mirror::run(&args, &sides, runtime, &interrupt, format, streams).await
+        }
         Command::Produce(args) => {
             let plan = args.plan(&globals)?;
             hear_signals(runtime, &interrupt)?;
@@ -207,6 +215,7 @@ async fn administer(
         | Command::Produce(_)
         | Command::Consume(_)
         | Command::Doctor(_)
+        | Command::Mirror(_)
         | Command::Log(_)
         | Command::Completions(_) => Ok(()),
     }

@@ -11,6 +11,8 @@ pub(crate) enum Counted {
     Bytes,
     /// Records of a topic.
     Records,
+    /// Records of many topics; the message tells the bytes.
+    Copied,
 }
 
 /// A bar on standard error, or one that shows nothing when nobody watches.
@@ -21,6 +23,7 @@ pub(crate) fn bar(counted: Counted, total: Option<u64>, streams: &Streams) -> Pr
     let template = match counted {
         Counted::Bytes => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
         Counted::Records => "{bar:30} {human_pos}/{human_len} records {eta} left",
+        Counted::Copied => "{bar:30} {human_pos}/{human_len} offsets {msg} {eta} left",
     };
     let style = ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
