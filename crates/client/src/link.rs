@@ -33,7 +33,10 @@ struct Call {
 }
 
 /// The calling side. The connection ends when this is dropped.
-pub(crate) struct Link {
+///
+/// [`Client`](crate::Client) keeps one for each broker. Whoever speaks to one node alone uses it
+/// directly.
+pub struct Link {
     address: String,
     calls: mpsc::Sender<Call>,
     /// Announced when a response is overdue: those behind it would be, too.
@@ -46,7 +49,7 @@ pub(crate) struct Link {
 
 impl Link {
     /// Connects, and learns what the broker serves.
-    pub(crate) async fn open(
+    pub async fn open(
         runtime: &Runtime,
         options: &ClientOptions,
         host: &str,
@@ -77,16 +80,20 @@ impl Link {
         Ok(link)
     }
 
-    pub(crate) fn address(&self) -> &str {
+    /// Whom it connects to: `host:port`.
+    #[must_use]
+    pub fn address(&self) -> &str {
         &self.address
     }
 
-    pub(crate) fn is_open(&self) -> bool {
+    /// Whether the connection is good for further calls, as far as is known.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         !self.calls.is_closed() && !self.broken.is_announced()
     }
 
     /// The newest version of an API that both sides know.
-    pub(crate) fn version(&self, api: ApiKey) -> Result<i16, Error> {
+    pub fn version(&self, api: ApiKey) -> Result<i16, Error> {
         self.version_within(api, api.stable_versions())
     }
 
@@ -110,7 +117,7 @@ impl Link {
     }
 
     /// Asks in the given version and waits for the response.
-    pub(crate) async fn call(&self, version: i16, request: &Request) -> Result<Response, Error> {
+    pub async fn call(&self, version: i16, request: &Request) -> Result<Response, Error> {
         let api = request.api();
         let mut reader = self.exchange(version, request).await?;
         Response::decode(api, version, &mut reader)
