@@ -1,11 +1,21 @@
 //! How the rest of the node speaks to the controller.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ottla_metadata::{Command, Image, Quorum, Refusal, Reply};
 use ottla_model::ErrorCode;
 use ottla_runtime::mailbox::Caller;
 use ottla_runtime::published::Published;
+use ottla_runtime::{Runtime, Shutdown};
+
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::joiner::Standing;
+
+/// How long a leader that stops waits until another member has taken over.
+const RESIGNING: Duration = Duration::from_secs(2);
 
 /// Where commands go.
 pub type Commands = Caller<Command, Result<Reply, Refusal>>;
@@ -13,27 +23,46 @@ pub type Commands = Caller<Command, Result<Reply, Refusal>>;
 /// The controller, seen from the rest of the node. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
+    runtime: Runtime,
+    identity: Identity,
     caller: Commands,
     published: Published<Image>,
     quorum: Published<Quorum>,
+    raft: ottla_raft::Handle,
+    standing: Published<Standing>,
 }
 
 impl Handle {
     pub(crate) fn new(
+        runtime: &Runtime,
+        identity: Identity,
         caller: Commands,
         published: Published<Image>,
         quorum: Published<Quorum>,
+        raft: ottla_raft::Handle,
+        standing: Published<Standing>,
     ) -> Self {
         Handle {
+            runtime: runtime.clone(),
+            identity,
             caller,
             published,
             quorum,
+            raft,
+            standing,
         }
+    }
+
+    /// Who the node is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Asks for a change and waits until it is durable and visible in [`Handle::image`].
     ///
-    /// `NOT_CONTROLLER` when the controller has stopped: whether the change was made is open then.
+    /// `NOT_CONTROLLER` when nobody takes it, or when the controller changed meanwhile; the message
+    /// says which, since whether the change was made is open in the second case.
     pub async fn submit(&self, command: Command) -> Result<Reply, Refusal> {
         self.caller.call(command).await.unwrap_or_else(|gone| {
             Err(Refusal::new(
@@ -71,5 +100,69 @@ impl Handle {
     #[must_use]
     pub fn quorum(&self) -> Published<Quorum> {
         self.quorum.clone()
+    }
+
+    /// What raft says of the quorum, for metrics.
+    #[must_use]
+    pub fn raft_state(&self) -> Arc<ottla_raft::State> {
+        self.raft.state().get()
+    }
+
+    /// Hands the leadership of the quorum to another voter, if this node has it and another one is
+    /// there: before the node stops, so that nobody has to notice its silence.
+    pub async fn resign(&self) {
+        let mut watched = self.raft.state();
+        let state = watched.get();
+        if !state.is_leader {
+            return;
+        }
+        let last = state.last_log.unwrap_or(0);
+        let lag = |id: &ottla_raft::NodeId| {
+            let matched = state.peers.get(id).and_then(|peer| peer.matched);
+            matched.map_or(u64::MAX, |at| last.saturating_sub(at.index))
+        };
+        let others: BTreeSet<_> = state.voters.keys().filter(|id| **id != state.id).collect();
+        let Some(to) = others.into_iter().min_by_key(|id| lag(id)).copied() else {
+            return;
+        };
+        if let Err(error) = self.raft.transfer_leader(to).await {
+            tracing::info!(%error, to, "the quorum's leadership was not handed over");
+            return;
+        }
+        let gone = async {
+            while watched.get().is_leader {
+                if !watched.changed().await {
+                    return;
+                }
+            }
+        };
+        match self.runtime.clock.timeout(RESIGNING, gone).await {
+            Some(()) => tracing::info!(to, "handed over the quorum's leadership"),
+            None => tracing::info!(to, "nobody took over the quorum's leadership in time"),
+        }
+    }
+
+    /// Waits until the quorum knows this node.
+    pub(crate) async fn wait_until_member(&self, stop: &Shutdown) -> Result<(), Error> {
+        let mut standing = self.standing.clone();
+        loop {
+            match &*standing.get() {
+                Standing::Member => return Ok(()),
+                Standing::Refused(reason) => {
+                    return Err(Error::Refused {
+                        place: "the metadata quorum".to_owned(),
+                        reason: reason.clone(),
+                    });
+                }
+                Standing::Outside => {}
+            }
+            tokio::select! {
+                biased;
+                () = stop.announced() => return Err(Error::Stopped),
+                alive = standing.changed() => if !alive {
+                    return Err(Error::Stopped);
+                },
+            }
+        }
     }
 }
