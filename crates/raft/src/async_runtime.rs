@@ -8,8 +8,8 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
-use openraft::async_runtime::AsyncRuntime;
 use openraft::OptionalSend;
+use openraft::async_runtime::AsyncRuntime;
 use openraft_rt_tokio::TokioRuntime;
 use ottla_runtime::Random;
 

@@ -11,9 +11,7 @@ use openraft::vote::RaftLeaderId;
 use ottla_model::Uuid;
 
 use crate::member::{Endpoint, Member, NodeId, Position};
-use crate::types::{
-    Command, Entry, LeaderId, LogId, Membership, Payload, StoredMembership, Vote,
-};
+use crate::types::{Command, Entry, LeaderId, LogId, Membership, Payload, StoredMembership, Vote};
 
 /// CRC-32C.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {
@@ -94,10 +92,15 @@ impl Reader {
     }
 
     /// A number of values of which each has at least `least` bytes.
-    fn count(&mut self, least: usize) -> Read<usize> {
+    pub(crate) fn count(&mut self, least: usize) -> Read<usize> {
         let count = self.u32()? as usize;
         self.need(count.saturating_mul(least))?;
         Ok(count)
+    }
+
+    /// All bytes that are left.
+    pub(crate) fn rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.0)
     }
 
     pub(crate) fn end(&self) -> Read<()> {
@@ -173,7 +176,7 @@ impl Reader {
         }
         let payload = match reader.u8()? {
             BLANK => Payload::Blank,
-            NORMAL => Payload::Normal(Command(std::mem::take(&mut reader.0))),
+            NORMAL => Payload::Normal(Command(reader.rest())),
             MEMBERSHIP => Payload::Membership(reader.membership()?),
             other => return Err(format!("{other} is no kind of entry")),
         };
@@ -184,7 +187,6 @@ impl Reader {
         })
     }
 }
-
 
 const BLANK: u8 = 0;
 const NORMAL: u8 = 1;

@@ -110,8 +110,11 @@ impl Handle {
                 known.directory_id, member.directory_id
             )));
         }
-        self.change(ChangeMembers::AddNodes(BTreeMap::from([(id, member)])), true)
-            .await
+        self.change(
+            ChangeMembers::AddNodes(BTreeMap::from([(id, member)])),
+            true,
+        )
+        .await
     }
 
     /// Gives a member other endpoints. Its directory must be the same.
@@ -212,7 +215,10 @@ impl Handle {
     /// is not older than the call. Tells up to where entries were applied.
     pub async fn read_index(&self) -> Result<Option<Position>, ProposeError> {
         let option = LinearizerOption::from(ReadPolicy::ReadIndex);
-        match self.scoped(self.shared.raft.ensure_linearizable(option)).await {
+        match self
+            .scoped(self.shared.raft.ensure_linearizable(option))
+            .await
+        {
             Ok(_) => Ok(self.state.get().applied),
             Err(RaftError::Fatal(_)) => Err(ProposeError::Stopped),
             Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(forward))) => {

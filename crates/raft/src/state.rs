@@ -1,6 +1,7 @@
 //! What a member says about itself and its group.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ottla_runtime::Clock;
 
@@ -26,11 +27,11 @@ pub struct State {
     /// was called here, or a leader has written to this member.
     pub initialized: bool,
     /// Who elects and commits. Both the old and the new voters while their change is under way.
-    pub voters: BTreeMap<NodeId, Member>,
+    pub voters: Arc<BTreeMap<NodeId, Member>>,
     /// Whether a change of voters is under way.
     pub changing: bool,
     /// Who follows without a vote.
-    pub learners: BTreeMap<NodeId, Member>,
+    pub learners: Arc<BTreeMap<NodeId, Member>>,
     /// The last entry of the log here.
     pub last_log: Option<u64>,
     /// The last entry that is known here to be committed.

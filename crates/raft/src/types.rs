@@ -5,6 +5,7 @@ use std::fmt;
 use bytes::Bytes;
 use openraft::impls::leader_id_std;
 use openraft::type_config::alias;
+use openraft::vote::RaftLeaderId;
 
 use crate::async_runtime::SeededRuntime;
 use crate::member::{Member, NodeId, Position};
@@ -49,7 +50,8 @@ impl Position {
 
     pub(crate) fn log_id(self) -> LogId {
         LogId {
-            leader_id: leader_id_std::CommittedLeaderId::new(self.term),
+            // The committed form of a leader's id has only the term.
+            leader_id: LeaderId::new(self.term, 0).to_committed(),
             index: self.index,
         }
     }
