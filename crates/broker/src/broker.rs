@@ -126,12 +126,15 @@ impl Broker {
         self.epoch.store(epoch, Ordering::Release);
     }
 
+    /// Asks the controller for a change; the newest image has it when this returns.
+    pub(crate) async fn ask_controller(&self, command: Command) -> Result<Reply, Refusal> {
+        let gone = |_| stopping();
+        self.metadata.commands.call(command).await.map_err(gone)?
+    }
+
     /// Asks the controller for a change and waits until this broker has followed it.
     pub(crate) async fn submit(&self, command: Command) -> Result<Reply, Refusal> {
-        // Clients try this one again, and so find the node that takes over, or this one restarted.
-        let stopping = || Refusal::new(ErrorCode::NotController, "The node is stopping.");
-        let gone = |_| stopping();
-        let reply = self.metadata.commands.call(command).await.map_err(gone)??;
+        let reply = self.ask_controller(command).await?;
         // The reply comes after the image was published, so that this one is new enough.
         let offset = self.metadata.image.get().metadata_offset();
         let mut shown = self.shown.clone();
@@ -206,6 +209,11 @@ impl Broker {
         let found = image.partition(partition.topic.as_str(), partition.index);
         found.map_or(0, |p| i32::try_from(p.isr.len()).unwrap_or(i32::MAX))
     }
+}
+
+/// Clients try this one again, and so find the node that takes over, or this one restarted.
+fn stopping() -> Refusal {
+    Refusal::new(ErrorCode::NotController, "The node is stopping.")
 }
 
 /// No limits yet, measured over the windows that the node's properties say.

@@ -378,7 +378,7 @@ async fn run_member(
         refusals: refusals.clone(),
     };
     let raft_options = raft_options(options, &identity);
-    let (member, raft) = ottla_raft::open(runtime, raft_options, machine, wire).await?;
+    let (member, raft) = ottla_raft::Raft::open(runtime, raft_options, machine, wire).await?;
     let state = raft.state();
     let (decider, inbox) = mailbox(MAILBOX_CAPACITY);
     let (caller, commands) = mailbox(MAILBOX_CAPACITY);
