@@ -95,8 +95,9 @@ pub(crate) struct Core {
     pub(crate) queue: Mutex<Queue>,
     /// Everything before it is on disk with its indexes, producers and epochs: recovery starts here.
     pub(crate) recovery_point: AtomicI64,
-    /// Whether replication moves the high watermark, and not the log itself.
-    pub(crate) replicated: AtomicBool,
+    /// What all other replicas that count have: the high watermark stays below. `Offset::MAX` when
+    /// there are no others. See [`crate::Log::set_replicated_offset`].
+    pub(crate) replicated_offset: AtomicI64,
     /// When the oldest record that is not flushed was written; `i64::MAX` when all are.
     pub(crate) unflushed_since_ms: AtomicI64,
     /// The folder is gone; its name may belong to a new log.
@@ -186,8 +187,15 @@ impl Core {
         self.config.load().compact || self.cleaned.load(Ordering::Acquire)
     }
 
-    pub(crate) fn is_replicated(&self) -> bool {
-        self.replicated.load(Ordering::Acquire)
+    /// Moves the high watermark as far as this disk and the other replicas allow; it never goes back.
+    pub(crate) fn advance_high_watermark(&self, offsets: &mut LogOffsets) {
+        let own = if self.config.load().wait_for_disk {
+            offsets.flushed_offset
+        } else {
+            offsets.log_end_offset
+        };
+        let safe = own.min(self.replicated_offset.load(Ordering::Acquire));
+        offsets.high_watermark = offsets.high_watermark.max(safe);
     }
 }
 

@@ -297,7 +297,7 @@ impl LogDir {
                 closed: false,
             }),
             recovery_point: AtomicI64::new(recovered.recovery_point),
-            replicated: AtomicBool::new(false),
+            replicated_offset: AtomicI64::new(Offset::MAX),
             unflushed_since_ms: AtomicI64::new(i64::MAX),
             deleted: AtomicBool::new(false),
             reported: Mutex::default(),

@@ -210,18 +210,28 @@ impl Log {
         OffsetWatch(self.0.offsets.subscribe())
     }
 
-    /// Says who moves the high watermark: the log itself (a single replica, the default), or
-    /// replication through [`Log::advance_high_watermark`].
-    pub fn set_replicated(&self, replicated: bool) {
-        self.0.replicated.store(replicated, Ordering::Release);
+    /// Says what the other replicas that count have: as a leader, everything before this offset is
+    /// on all replicas in sync; as a follower, it is the leader's high watermark. The log's own high
+    /// watermark follows it, as far as the log's own records go, and never goes back. A log begins
+    /// with `Offset::MAX`: it has no other replicas.
+    pub fn set_replicated_offset(&self, offset: Offset) {
+        let before = self.0.replicated_offset.swap(offset, Ordering::AcqRel);
+        if before != offset {
+            self.0
+                .publish(|offsets| self.0.advance_high_watermark(offsets));
+        }
     }
 
-    /// Moves the high watermark forward, at most to the log's end; it never goes back.
-    pub fn advance_high_watermark(&self, offset: Offset) {
-        self.0.publish(|offsets| {
-            let bounded = offset.min(offsets.log_end_offset);
-            offsets.high_watermark = offsets.high_watermark.max(bounded);
-        });
+    /// Begins a leader's term: appends from now on are of this epoch, which starts behind those that
+    /// were enqueued before. Nothing waits for the disk: a term without records leaves no trace, and
+    /// records carry their epoch themselves.
+    pub fn begin_epoch(&self, epoch: LeaderEpoch) {
+        let begin = move |owner: &mut crate::owner::Owner| {
+            let start = owner.next_offset;
+            owner.epochs_dirty |= owner.core.epochs.write().assign(epoch, start);
+        };
+        // A closed log takes no appends either.
+        drop(self.0.submit(begin));
     }
 
     /// Whole batches from the one that has `from`, in at most `max_bytes` (but one batch in any case

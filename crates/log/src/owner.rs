@@ -206,18 +206,13 @@ impl Owner {
             .store(i64::MAX, Ordering::Relaxed);
     }
 
-    /// Lets readers see what was written, and moves the high watermark where this log decides it.
+    /// Lets readers see what was written, and moves the high watermark.
     pub(crate) fn publish_end(&mut self) {
-        let wait_for_disk = self.core.config.load().wait_for_disk;
-        let own = !self.core.is_replicated();
         let (end, flushed) = (self.next_offset, self.flushed_offset);
         self.core.publish(|offsets| {
             offsets.log_end_offset = end;
             offsets.flushed_offset = flushed;
-            if own {
-                let safe = if wait_for_disk { flushed } else { end };
-                offsets.high_watermark = offsets.high_watermark.max(safe);
-            }
+            self.core.advance_high_watermark(offsets);
         });
     }
 
