@@ -286,7 +286,8 @@ impl Log {
         self.0.max_timestamp_offset(decompress)
     }
 
-    /// The largest epoch up to `epoch` and where it ends (KIP-101); `None` when it is unknown.
+    /// The largest epoch up to `epoch` and where it ends (KIP-101); one that is older than the log
+    /// ends at its start. `None` when it is newer than all.
     #[must_use]
     pub fn leader_epoch_end_offset(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
         let end = self.log_end_offset();
