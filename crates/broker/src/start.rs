@@ -171,9 +171,12 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         broker_id: *node_id,
         cluster_id: cluster_id.clone(),
         incarnation_id: Uuid(runtime.random.bytes16()),
+        directory_id: Uuid::ZERO,
         rack: config.broker.broker_rack.clone(),
         endpoints: endpoints(config, &bound(&net)),
+        features: std::collections::BTreeMap::new(),
         fenced: false,
+        data_may_be_lost: false,
     });
     match metadata.commands.call(registration).await {
         Ok(Ok(Reply::RegisterBroker(registered))) => broker.set_epoch(registered.broker_epoch),

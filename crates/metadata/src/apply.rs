@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ottla_model::Offset;
+use ottla_model::{BrokerId, Offset};
 
 use crate::error::Error;
 use crate::image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage, fold};
 use crate::record::{
-    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, PartitionRecord,
-};
-use crate::record::{
-    ProducerIdsRecord, Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+    BrokerChangeRecord, ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource,
+    FeatureLevelRecord, PartitionRecord, ProducerIdsRecord, Record, RegisterBrokerRecord,
+    RemoveTopicRecord, TopicRecord, UnregisterBrokerRecord,
 };
 
 impl Image {
@@ -40,6 +39,9 @@ impl Image {
         match record {
             Record::Cluster(record) => self.apply_cluster(record),
             Record::RegisterBroker(record) => self.apply_register_broker(record),
+            Record::BrokerChange(record) => self.apply_broker_change(record),
+            Record::UnregisterBroker(record) => self.apply_unregister_broker(record),
+            Record::FeatureLevel(record) => self.apply_feature_level(record),
             Record::Topic(record) => self.apply_topic(record),
             Record::Partition(record) => self.apply_partition(record),
             Record::RemoveTopic(record) => self.apply_remove_topic(record),
@@ -89,8 +91,55 @@ impl Image {
             rack: record.rack.clone(),
             endpoints,
             fenced: record.fenced,
+            directory_id: record.directory_id,
+            in_controlled_shutdown: record.in_controlled_shutdown,
+            features: record.features.clone(),
         };
         Arc::make_mut(&mut self.brokers).insert(record.broker_id, Arc::new(broker));
+        Ok(())
+    }
+
+    fn apply_broker_change(&mut self, record: &BrokerChangeRecord) -> Result<(), String> {
+        self.check_registration(record.broker_id, record.broker_epoch)?;
+        if let Some(broker) = Arc::make_mut(&mut self.brokers).get_mut(&record.broker_id) {
+            let broker = Arc::make_mut(broker);
+            broker.fenced = record.fenced;
+            broker.in_controlled_shutdown = record.in_controlled_shutdown;
+        }
+        Ok(())
+    }
+
+    fn apply_unregister_broker(&mut self, record: &UnregisterBrokerRecord) -> Result<(), String> {
+        self.check_registration(record.broker_id, record.broker_epoch)?;
+        Arc::make_mut(&mut self.brokers).remove(&record.broker_id);
+        Ok(())
+    }
+
+    fn check_registration(&self, id: BrokerId, epoch: i64) -> Result<(), String> {
+        match self.broker(id) {
+            Some(broker) if broker.epoch == epoch => Ok(()),
+            Some(broker) => Err(format!(
+                "broker {id} is registered with epoch {}, not {epoch}",
+                broker.epoch
+            )),
+            None => Err(format!("broker {id} is not registered")),
+        }
+    }
+
+    fn apply_feature_level(&mut self, record: &FeatureLevelRecord) -> Result<(), String> {
+        if record.name.is_empty() || record.level < 0 {
+            return Err(format!(
+                "'{}' cannot be a feature with level {}",
+                record.name, record.level
+            ));
+        }
+        let features = Arc::make_mut(&mut self.features);
+        // Off and absent are the same image, so that snapshots compare equal.
+        if record.level == 0 {
+            features.remove(&record.name);
+        } else {
+            features.insert(record.name.clone(), record.level);
+        }
         Ok(())
     }
 
@@ -129,13 +178,7 @@ impl Image {
                 record.partition
             ));
         }
-        let partition = Arc::new(PartitionImage {
-            replicas: record.replicas.clone(),
-            isr: record.isr.clone(),
-            leader: record.leader,
-            leader_epoch: record.leader_epoch,
-            partition_epoch: record.partition_epoch,
-        });
+        let partition = Arc::new(PartitionImage::from(record));
         let count = topic.partitions.len();
         match usize::try_from(record.partition) {
             Ok(index) if index == count => {

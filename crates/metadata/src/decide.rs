@@ -7,7 +7,7 @@ mod create_partitions;
 mod create_topics;
 mod delete_topics;
 
-use ottla_model::{BrokerId, ErrorCode, Uuid};
+use ottla_model::{BrokerId, ErrorCode, Offset, Uuid};
 
 use crate::command::{Command, Refusal, Reply};
 use crate::image::{Image, Overrides};
@@ -30,6 +30,11 @@ pub struct Context<'a> {
     pub rules: &'a dyn ConfigRules,
     /// What the controller's configuration says.
     pub defaults: Defaults,
+    /// The offset up to which all active brokers have the metadata, as they say
+    /// ([`Liveness::active_offset`](crate::Liveness::active_offset)). A broker that wants to stop
+    /// waits for it, so that nobody asks it for what others lead by then. [`Offset::MAX`]: there
+    /// is nobody to wait for.
+    pub active_offset: Offset,
 }
 
 /// The properties of the controller that decisions depend on.
@@ -41,6 +46,12 @@ pub struct Defaults {
     pub replication_factor: i16,
     /// `delete.topic.enable`
     pub delete_topic_enable: bool,
+    /// `min.insync.replicas`
+    pub min_insync_replicas: i32,
+    /// `unclean.leader.election.enable`
+    pub unclean_leader_election_enable: bool,
+    /// `leader.imbalance.per.broker.percentage`
+    pub leader_imbalance_per_broker_percentage: i32,
 }
 
 impl Default for Defaults {
@@ -50,6 +61,9 @@ impl Default for Defaults {
             num_partitions: 1,
             replication_factor: 1,
             delete_topic_enable: true,
+            min_insync_replicas: 1,
+            unclean_leader_election_enable: false,
+            leader_imbalance_per_broker_percentage: 10,
         }
     }
 }
@@ -83,6 +97,17 @@ pub fn decide(
     match command {
         Command::NameCluster(cluster_id) => name_cluster(image, cluster_id),
         Command::RegisterBroker(command) => brokers::register(image, command),
+        Command::BrokerHeartbeat(_)
+        | Command::FenceBroker(_)
+        | Command::UnregisterBroker(_)
+        | Command::AlterPartition(_)
+        | Command::ElectLeaders(_)
+        | Command::BalanceLeaders
+        | Command::AlterPartitionReassignments(_)
+        | Command::UpdateFeatures(_) => Err(Refusal::new(
+            ErrorCode::UnsupportedVersion,
+            "This build does not decide about that.",
+        )),
         Command::CreateTopics(command) => create_topics::decide(image, command, context),
         Command::DeleteTopics(command) => delete_topics::decide(image, command, context),
         Command::CreatePartitions(command) => create_partitions::decide(image, command, context),
@@ -162,6 +187,7 @@ fn new_partition(
         leader,
         leader_epoch: 0,
         partition_epoch: 0,
+        ..PartitionRecord::default()
     })
 }
 

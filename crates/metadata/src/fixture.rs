@@ -1,6 +1,8 @@
 //! What the tests of this crate share: a cluster, rules for configuration, counted randomness.
 
-use ottla_model::{BrokerId, ClusterId, ErrorCode, Uuid};
+use std::collections::BTreeMap;
+
+use ottla_model::{BrokerId, ClusterId, ErrorCode, Offset, Uuid};
 
 use crate::*;
 
@@ -30,6 +32,7 @@ impl ConfigRules for TestRules {
 pub(crate) struct Cluster {
     pub(crate) image: Image,
     pub(crate) defaults: Defaults,
+    pub(crate) active_offset: Offset,
     drawn: u128,
 }
 
@@ -39,6 +42,7 @@ impl Cluster {
         let mut cluster = Cluster {
             image: Image::empty(),
             defaults: Defaults::default(),
+            active_offset: Offset::MAX,
             drawn: 0,
         };
         cluster
@@ -51,23 +55,36 @@ impl Cluster {
     }
 
     pub(crate) fn register(&mut self, id: i32, fenced: bool) -> i64 {
-        let command = Command::RegisterBroker(RegisterBroker {
-            broker_id: BrokerId(id),
-            cluster_id: ClusterId("test".into()),
-            incarnation_id: Uuid([7; 16]),
-            rack: Some(format!("zone-{id}")),
-            endpoints: vec![Endpoint {
-                listener: "PLAINTEXT".into(),
-                host: "localhost".into(),
-                port: 9092,
-                security_protocol: 0,
-            }],
-            fenced,
-        });
+        let command = self.registration(id, fenced);
         match self.run(&command) {
             Ok(Reply::RegisterBroker(registered)) => registered.broker_epoch,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A registration of a process that is new, on the volume of the broker's earlier ones.
+    pub(crate) fn registration(&mut self, id: i32, fenced: bool) -> Command {
+        Command::RegisterBroker(RegisterBroker {
+            broker_id: BrokerId(id),
+            cluster_id: ClusterId("test".into()),
+            incarnation_id: self.uuid(),
+            directory_id: Uuid([id.to_le_bytes()[0]; 16]),
+            rack: Some(format!("zone-{id}")),
+            endpoints: vec![Endpoint {
+                listener: "PLAINTEXT".into(),
+                host: "localhost".into(),
+                port: 9092 + u16::try_from(id).unwrap(),
+                security_protocol: 0,
+            }],
+            features: BTreeMap::new(),
+            fenced,
+            data_may_be_lost: false,
+        })
+    }
+
+    fn uuid(&mut self) -> Uuid {
+        self.drawn += 1;
+        Uuid(self.drawn.to_be_bytes())
     }
 
     pub(crate) fn decide(&mut self, command: &Command) -> Result<(Vec<Record>, Reply), Refusal> {
@@ -80,6 +97,7 @@ impl Cluster {
             random: &mut random,
             rules: &TestRules,
             defaults: self.defaults,
+            active_offset: self.active_offset,
         };
         decide(&self.image, command, &mut context)
     }
@@ -116,6 +134,7 @@ pub(crate) fn fence(image: &mut Image, id: i32) {
     let mut cluster = Cluster {
         image: image.clone(),
         defaults: Defaults::default(),
+        active_offset: Offset::MAX,
         drawn: 0,
     };
     cluster.register(id, true);

@@ -1,6 +1,6 @@
 //! Registration of brokers, and what only a registered broker may ask for.
 
-use ottla_model::ErrorCode;
+use ottla_model::{BrokerId, ErrorCode};
 
 use super::inconsistent_cluster_id;
 use crate::command::{AllocateProducerIds, ProducerIdBlock, Refusal, RegisterBroker};
@@ -49,6 +49,9 @@ pub(super) fn register(
         rack: command.rack.clone(),
         endpoints: command.endpoints.clone(),
         fenced: command.fenced,
+        directory_id: command.directory_id,
+        in_controlled_shutdown: false,
+        features: command.features.clone(),
     };
     let reply = Reply::RegisterBroker(RegisteredBroker { broker_epoch });
     Ok((vec![Record::RegisterBroker(record)], reply))
@@ -59,7 +62,7 @@ pub(super) fn allocate_producer_ids(
     image: &Image,
     command: &AllocateProducerIds,
 ) -> Result<(Vec<Record>, Reply), Refusal> {
-    check_epoch(image, command)?;
+    check_epoch(image, command.broker_id, command.broker_epoch)?;
     let first = image.next_producer_id();
     let Some(next) = first.checked_add(PRODUCER_ID_BLOCK_LEN.into()) else {
         let message = "All 2^63 producer ids have been handed out.";
@@ -80,14 +83,14 @@ pub(super) fn allocate_producer_ids(
     ))
 }
 
-fn check_epoch(image: &Image, command: &AllocateProducerIds) -> Result<(), Refusal> {
-    let id = command.broker_id;
+/// Refuses a broker that is not registered, or whose registration is an old one.
+pub(super) fn check_epoch(image: &Image, id: BrokerId, epoch: i64) -> Result<(), Refusal> {
     let refuse = |message| Err(Refusal::new(ErrorCode::StaleBrokerEpoch, message));
     match image.broker(id) {
         None => refuse(format!("Broker {id} is not registered.")),
-        Some(broker) if broker.epoch != command.broker_epoch => refuse(format!(
-            "Broker {id} is registered with epoch {}, the request names {}.",
-            broker.epoch, command.broker_epoch
+        Some(broker) if broker.epoch != epoch => refuse(format!(
+            "Broker {id} is registered with epoch {}, the request names {epoch}.",
+            broker.epoch
         )),
         Some(_) => Ok(()),
     }

@@ -188,8 +188,7 @@ fn records_that_contradict_the_image_are_errors_with_their_offset() {
             replicas: vec![BrokerId(1)],
             isr: vec![BrokerId(1)],
             leader: Some(BrokerId(1)),
-            leader_epoch: 0,
-            partition_epoch: 0,
+            ..PartitionRecord::default()
         })
     };
     let name = TopicName::new("a").unwrap();
