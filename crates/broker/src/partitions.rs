@@ -8,7 +8,7 @@ use std::sync::Arc;
 use ottla_model::{ErrorCode, PartitionIndex, TopicId, TopicName};
 use parking_lot::RwLock;
 
-pub(crate) use partition::{Commit, Partition, Role, Term, Turn};
+pub(crate) use partition::{Commit, Partition, Turn};
 
 /// A topic with the partitions that this broker holds, by number.
 pub(crate) struct LocalTopic {
@@ -37,7 +37,9 @@ pub(crate) fn find(
     index: PartitionIndex,
 ) -> Result<&Arc<Partition>, ErrorCode> {
     let topic = topic.ok_or(ErrorCode::UnknownTopicOrPartition)?;
-    let known = usize::try_from(index).ok().and_then(|index| topic.partitions.get(index));
+    let known = usize::try_from(index)
+        .ok()
+        .and_then(|index| topic.partitions.get(index));
     match known {
         None => Err(ErrorCode::UnknownTopicOrPartition),
         Some(None) => Err(ErrorCode::NotLeaderOrFollower),

@@ -223,15 +223,24 @@ impl Log {
     }
 
     /// Begins a leader's term: appends from now on are of this epoch, which starts behind those that
-    /// were enqueued before. Nothing waits for the disk: a term without records leaves no trace, and
-    /// records carry their epoch themselves.
-    pub fn begin_epoch(&self, epoch: LeaderEpoch) {
+    /// were enqueued before; the result says where. Nothing waits for the disk: a term without records
+    /// leaves no trace, and records carry their epoch themselves. The call counts, not the first poll.
+    pub fn begin_epoch(
+        &self,
+        epoch: LeaderEpoch,
+    ) -> impl Future<Output = Result<Offset, Error>> + Send + 'static {
         let begin = move |owner: &mut crate::owner::Owner| {
             let start = owner.next_offset;
             owner.epochs_dirty |= owner.core.epochs.write().assign(epoch, start);
+            start
         };
-        // A closed log takes no appends either.
-        drop(self.0.submit(begin));
+        let (begun, closed) = (self.0.submit(begin), self.0.closed());
+        async move {
+            match begun {
+                Some(begun) => begun.await.map_err(|_| closed),
+                None => Err(closed),
+            }
+        }
     }
 
     /// Whole batches from the one that has `from`, in at most `max_bytes` (but one batch in any case

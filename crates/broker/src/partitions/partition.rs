@@ -80,9 +80,9 @@ pub(crate) struct Partition {
 struct Replica {
     /// The controller's newest word.
     image: Arc<PartitionImage>,
-    /// This broker's registration.
-    broker_epoch: i64,
     role: Role,
+    /// What this broker was last told to do.
+    turn: Turn,
 }
 
 impl Partition {
@@ -109,8 +109,8 @@ impl Partition {
             config: RwLock::new(config),
             replica: Mutex::new(Replica {
                 image,
-                broker_epoch: -1,
                 role: Role::Follower,
+                turn: Turn::Waits,
             }),
             term,
         }
@@ -124,14 +124,18 @@ impl Partition {
     /// The log, where this broker leads; else what a client is told that must look elsewhere.
     pub(crate) fn leader_log(&self) -> Result<&Log, ErrorCode> {
         let leads = self.term.borrow().leads_here;
-        self.log().filter(|_| leads).ok_or(ErrorCode::NotLeaderOrFollower)
+        self.log()
+            .filter(|_| leads)
+            .ok_or(ErrorCode::NotLeaderOrFollower)
     }
 
     /// The log for a reader: the leader's, and with `from_follower` any replica's that has a leader.
     pub(crate) fn readable_log(&self, from_follower: bool) -> Result<&Log, ErrorCode> {
         let term = *self.term.borrow();
         let may_read = term.leads_here || from_follower && term.leader.is_some();
-        self.log().filter(|_| may_read).ok_or(ErrorCode::NotLeaderOrFollower)
+        self.log()
+            .filter(|_| may_read)
+            .ok_or(ErrorCode::NotLeaderOrFollower)
     }
 
     /// Makes the recovered log known. A partition gets its log once.
@@ -186,46 +190,50 @@ impl Partition {
         if let Some(image) = image {
             replica.image = Arc::clone(image);
         }
-        replica.broker_epoch = broker_epoch;
         let image = Arc::clone(&replica.image);
-        let before = *self.term.borrow();
-        let Some(log) = self.log() else {
-            self.set_term(&image, false);
-            return Turn::Waits;
+        let turn = match (self.log(), image.leader) {
+            (None, _) | (Some(_), None) => Turn::Waits,
+            (Some(_), Some(leader)) if leader == self.me => Turn::Leads(image.leader_epoch),
+            (Some(_), Some(leader)) => Turn::Follows(leader, image.leader_epoch),
         };
-        let leads = image.leader == Some(self.me);
-        let is_new_term = image.leader_epoch != before.leader_epoch;
-        if leads && before.leads_here && !is_new_term {
-            if let Role::Leader(state) = &mut replica.role {
-                state.update(membership(&image), now_ms);
+        let before = std::mem::replace(&mut replica.turn, turn);
+        match turn {
+            Turn::Leads(_) if turn == before => {
+                if let Role::Leader(state) = &mut replica.role {
+                    state.update(membership(&image), now_ms);
+                }
             }
-            self.move_high_watermark(&replica);
-            return Turn::Same;
+            Turn::Leads(_) => {
+                let me = InSync {
+                    broker_id: self.me,
+                    broker_epoch,
+                };
+                // Until the log's owner has begun the term nobody can say where it starts.
+                let state = LeaderState::new(me, membership(&image), Offset::MAX, now_ms);
+                replica.role = Role::Leader(state);
+            }
+            Turn::Same | Turn::Follows(..) | Turn::Waits => {
+                replica.role = Role::Follower;
+                if let (Turn::Leads(_), Some(log)) = (before, self.log()) {
+                    // What was committed stays so; nothing more is, until the new leader says so.
+                    log.set_replicated_offset(log.high_watermark());
+                }
+            }
         }
-        if leads {
-            let me = InSync {
-                broker_id: self.me,
-                broker_epoch,
-            };
-            // Until the log's owner has begun the term nobody can say where it starts.
-            let state = LeaderState::new(me, membership(&image), Offset::MAX, now_ms);
-            replica.role = Role::Leader(state);
-            self.move_high_watermark(&replica);
-            self.set_term(&image, true);
-            return Turn::Leads(image.leader_epoch);
-        }
-        if before.leads_here {
-            // What was committed stays so; nothing more is, until the new leader says so.
-            log.set_replicated_offset(log.high_watermark());
-            replica.role = Role::Follower;
-        }
-        let same = !is_new_term && before.leader == image.leader && !before.leads_here;
-        self.set_term(&image, false);
-        match image.leader {
-            _ if same && broker_epoch == replica.broker_epoch && self.was_told() => Turn::Same,
-            Some(leader) => Turn::Follows(leader, image.leader_epoch),
-            None => Turn::Waits,
-        }
+        self.move_high_watermark(&replica);
+        self.set_term(&image, matches!(turn, Turn::Leads(_)));
+        if turn == before { Turn::Same } else { turn }
+    }
+
+    /// Ends this broker's part: the partition is gone, or has moved away.
+    pub(crate) fn retire(&self) {
+        let mut replica = self.replica.lock();
+        replica.role = Role::Follower;
+        replica.turn = Turn::Waits;
+        self.term.send_modify(|term| {
+            term.leads_here = false;
+            term.leader = None;
+        });
     }
 
     fn set_term(&self, image: &PartitionImage, leads_here: bool) {
@@ -270,7 +278,7 @@ impl Partition {
         }
     }
 
-    /// Takes note of a follower's fetch.
+    /// Takes note of a follower's fetch; `true` when it might join those in sync.
     ///
     /// # Errors
     /// `NOT_LEADER_OR_FOLLOWER` where this broker does not lead, `UNKNOWN_LEADER_EPOCH` when the
@@ -281,7 +289,7 @@ impl Partition {
         broker_epoch: i64,
         fetch_offset: Offset,
         log_start: Offset,
-    ) -> Result<(), ErrorCode> {
+    ) -> Result<bool, ErrorCode> {
         let log = self.leader_log()?;
         let now_ms = self.clock.monotonic_ms();
         let mut replica = self.replica.lock();
@@ -289,12 +297,20 @@ impl Partition {
             return Err(ErrorCode::NotLeaderOrFollower);
         };
         let end = log.log_end_offset();
-        let known = state.fetched(broker_id, broker_epoch, fetch_offset, log_start, end, now_ms);
+        let known = state.fetched(
+            broker_id,
+            broker_epoch,
+            fetch_offset,
+            log_start,
+            end,
+            now_ms,
+        );
         if !known {
             return Err(ErrorCode::UnknownLeaderEpoch);
         }
+        let may_join = !state.isr().contains(&broker_id);
         self.move_high_watermark(&replica);
-        Ok(())
+        Ok(may_join)
     }
 
     /// Who should be in sync by now, if it is time to ask the controller for it.
@@ -344,8 +360,8 @@ impl Partition {
         work: impl FnOnce(&Log) -> T,
     ) -> Option<T> {
         let replica = self.replica.lock();
-        let follows = matches!(replica.role, Role::Follower)
-            && replica.image.leader_epoch == leader_epoch;
+        let follows =
+            matches!(replica.role, Role::Follower) && replica.image.leader_epoch == leader_epoch;
         self.log().filter(|_| follows).map(work)
     }
 
