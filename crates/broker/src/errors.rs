@@ -65,6 +65,8 @@ pub(crate) fn of_append(error: &AppendError) -> Invalid {
             ErrorCode::NotLeaderOrFollower
         }
         AppendError::Invalid { .. } => ErrorCode::InvalidRecord,
+        // Nobody but a replica's own leader sends such records.
+        AppendError::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
     };
     Invalid {
         code,

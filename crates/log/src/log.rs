@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 
 use ottla_model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use ottla_model::{TopicId, TopicPartition};
-use ottla_record::DecompressLimit;
+use ottla_record::{Batch, DecompressLimit};
 use tokio::sync::{oneshot, watch};
 
-use crate::core::{Command, Core, LogOffsets};
+use crate::core::{Command, Core, LogOffsets, Queued};
 use crate::producer_state::ProducerEntry;
 use crate::read::Ask;
 use crate::transactions::OpenTransaction;
@@ -114,16 +114,62 @@ impl Log {
             return AppendFuture(rx);
         }
         let bytes = append.total_len();
-        let command = Command::Append {
+        let command = Command::Append(Queued {
             append,
             bytes,
+            failures_seen: self.0.failures.load(Ordering::Acquire),
             answer,
-        };
-        if let Err(Command::Append { answer, .. }) = self.0.enqueue(command) {
+        });
+        if let Err(Command::Append(queued)) = self.0.enqueue(command) {
             // The future was made a moment ago and is there to hear it.
-            drop(answer.send(Err(AppendError::Closed)));
+            drop(queued.answer.send(Err(AppendError::Closed)));
         }
         AppendFuture(rx)
+    }
+
+    /// Enqueues batches as the partition's leader wrote them: offsets, leader epochs, timestamps and
+    /// bytes stay as they are, and producers and transactions follow them without being judged. The
+    /// first one must begin at the log's end, or behind it where the leader's log has a gap; only an
+    /// empty log takes one that begins before its start. Each one must match its CRC.
+    ///
+    /// Answered as other appends are, when the batches are on disk or as configured. After an error
+    /// some of them may be in the log: its end says what to fetch next. Those that were enqueued
+    /// before the error was answered fail, too, so that there is no hole.
+    pub fn append_as_follower(&self, batches: Vec<Batch>) -> AppendFuture {
+        self.append(Append::from_leader(batches))
+    }
+
+    /// Cuts off everything at and behind `offset`: records of a follower that its leader does not
+    /// have (KIP-101). When this returns the cut is durable, and no reader sees what was cut. A crash
+    /// on the way leaves a log that ends between `offset` and the old end.
+    ///
+    /// The log ends at `offset`, or before the batch that has `offset` in its middle, or where the
+    /// last batch before it ends. Terms that begin at or behind the end are forgotten, also when there
+    /// is nothing else to cut. The high watermark goes back only when the end is below it. An offset
+    /// below the log's start is the same as [`Log::truncate_fully_and_start_at`].
+    pub async fn truncate_to(&self, offset: Offset) -> Result<(), Error> {
+        self.run(move |owner| owner.truncate_to(offset)).await
+    }
+
+    /// Throws all records, terms and producers away; the log is empty and begins at `offset`: that of
+    /// a follower whose log ends before its leader's begins. Durable when it returns.
+    pub async fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), Error> {
+        self.run(move |owner| owner.truncate_fully_and_start_at(offset))
+            .await
+    }
+
+    /// Moves the log's start forward, as far as the high watermark, because the leader's has moved.
+    /// Nobody waits: the next round of retention takes the segments away, and after a crash the
+    /// leader says it again. A start that is there already is no news.
+    pub fn advance_log_start(&self, offset: Offset) {
+        if offset <= self.log_start_offset() {
+            return;
+        }
+        // A closed log has no use for it.
+        drop(self.0.submit(move |owner| {
+            let high_watermark = owner.core.offsets().high_watermark;
+            owner.advance_log_start(offset.min(high_watermark));
+        }));
     }
 
     /// Whether transactional records of a producer need their coordinator's consent, which is so for

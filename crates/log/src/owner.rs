@@ -18,9 +18,9 @@ use ottla_runtime::fail_stop;
 
 use crate::aborted::Promises;
 use crate::append::Written;
-use crate::core::{Answer, Command, Core};
+use crate::core::{Command, Core, Queued};
 use crate::segment::Segment;
-use crate::{Append, Error, LogConfig, Probe};
+use crate::{Error, LogConfig, Probe};
 
 /// A group takes at most this many bytes; the rest waits for the next one.
 pub(crate) const GROUP_BYTES_MAX: u64 = 8 << 20;
@@ -86,7 +86,7 @@ impl Active {
 }
 
 enum Work {
-    Appends(Vec<(Append, u64, Answer)>),
+    Appends(Vec<Queued>),
     Task(Box<dyn FnOnce(&mut Owner) + Send>),
 }
 
@@ -133,13 +133,11 @@ fn take(core: &Core) -> Option<Work> {
     while let Some(command) = queue.commands.pop_front() {
         match command {
             Command::Task(task) if appends.is_empty() => return Some(Work::Task(task)),
-            Command::Append {
-                append,
-                bytes,
-                answer,
-            } if appends.is_empty() || group_bytes + bytes <= GROUP_BYTES_MAX => {
-                group_bytes += bytes;
-                appends.push((append, bytes, answer));
+            Command::Append(queued)
+                if appends.is_empty() || group_bytes + queued.bytes <= GROUP_BYTES_MAX =>
+            {
+                group_bytes += queued.bytes;
+                appends.push(queued);
             }
             later => {
                 queue.commands.push_front(later);
