@@ -374,7 +374,7 @@ impl Partition {
         self: &Arc<Self>,
         append: Append,
         timeout: Option<Duration>,
-    ) -> impl Future<Output = Result<Appended, ErrorCode>> + Send + 'static {
+    ) -> impl Future<Output = Result<Appended, ErrorCode>> + Send + 'static + use<> {
         let appending = self.begin_append(append, true);
         let partition = Arc::clone(self);
         async move {

@@ -76,11 +76,13 @@ impl Incoming {
                 return Outcome::Rest;
             }
         };
-        let high_watermark = self.data.high_watermark;
+        let (high_watermark, log_start) = (self.data.high_watermark, self.data.log_start_offset);
         let epoch = self.asked.leader_epoch;
         let appending = self.partition.as_follower(epoch, |log| {
             // What the follower had when it asked is the leader's, too: the leader has compared.
             log.set_replicated_offset(high_watermark);
+            // Records were deleted, by someone or by retention.
+            log.advance_log_start(log_start);
             (!batches.is_empty()).then(|| log.append_as_follower(batches))
         });
         let Some(appending) = appending else {
@@ -94,23 +96,6 @@ impl Incoming {
                     tracing::warn!(partition = %self.name(), %error, "records of the leader are not appended; they are fetched again");
                     return Outcome::Rest;
                 }
-            }
-        }
-        self.follow_log_start().await
-    }
-
-    /// Takes over the leader's log start: records were deleted, by someone or by retention.
-    async fn follow_log_start(&self) -> Outcome {
-        let start = self.data.log_start_offset;
-        let Some(log) = self.partition.log() else {
-            return Outcome::GoOn;
-        };
-        let offsets = log.offsets();
-        if start > offsets.log_start_offset && start <= offsets.high_watermark {
-            let deleted = self.broker.log_dir.delete_records_before(log, start).await;
-            if let Err(error) = deleted {
-                tracing::warn!(partition = %self.name(), %error, "the log's start cannot follow the leader's");
-                return Outcome::Rest;
             }
         }
         Outcome::GoOn
