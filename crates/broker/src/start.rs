@@ -176,7 +176,7 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         directory_id: Uuid::ZERO,
         rack: config.broker.broker_rack.clone(),
         endpoints: endpoints(config, &bound(&net)),
-        features: std::collections::BTreeMap::new(),
+        features: ottla_metadata::supported_features(),
         fenced: false,
         data_may_be_lost: false,
     });

@@ -56,7 +56,7 @@ pub(crate) fn register() -> Command {
         directory_id: Uuid([2; 16]),
         rack: None,
         endpoints: Vec::new(),
-        features: std::collections::BTreeMap::new(),
+        features: ottla_metadata::supported_features(),
         fenced: false,
         data_may_be_lost: false,
     })

@@ -19,11 +19,12 @@ impl Image {
     /// On an error the image must not be used any further: the log contradicts itself, which is a
     /// reason to stop the node.
     pub fn apply(&mut self, record: &Record, offset: Offset) -> Result<(), Error> {
-        self.change(record).map_err(|reason| Error::Impossible {
-            offset,
-            kind: record.kind(),
-            reason,
-        })?;
+        self.change(record, offset)
+            .map_err(|reason| Error::Impossible {
+                offset,
+                kind: record.kind(),
+                reason,
+            })?;
         self.metadata_offset = offset;
         Ok(())
     }
@@ -35,11 +36,11 @@ impl Image {
         self
     }
 
-    fn change(&mut self, record: &Record) -> Result<(), String> {
+    fn change(&mut self, record: &Record, offset: Offset) -> Result<(), String> {
         match record {
             Record::Cluster(record) => self.apply_cluster(record),
-            Record::RegisterBroker(record) => self.apply_register_broker(record),
-            Record::BrokerChange(record) => self.apply_broker_change(record),
+            Record::RegisterBroker(record) => self.apply_register_broker(record, offset),
+            Record::BrokerChange(record) => self.apply_broker_change(record, offset),
             Record::UnregisterBroker(record) => self.apply_unregister_broker(record),
             Record::FeatureLevel(record) => self.apply_feature_level(record),
             Record::Topic(record) => self.apply_topic(record),
@@ -64,7 +65,11 @@ impl Image {
         }
     }
 
-    fn apply_register_broker(&mut self, record: &RegisterBrokerRecord) -> Result<(), String> {
+    fn apply_register_broker(
+        &mut self,
+        record: &RegisterBrokerRecord,
+        offset: Offset,
+    ) -> Result<(), String> {
         if let Some(known) = self.broker(record.broker_id)
             && known.epoch >= record.broker_epoch
         {
@@ -94,17 +99,23 @@ impl Image {
             directory_id: record.directory_id,
             in_controlled_shutdown: record.in_controlled_shutdown,
             features: record.features.clone(),
+            changed_at: record.changed_at.unwrap_or(offset),
         };
         Arc::make_mut(&mut self.brokers).insert(record.broker_id, Arc::new(broker));
         Ok(())
     }
 
-    fn apply_broker_change(&mut self, record: &BrokerChangeRecord) -> Result<(), String> {
+    fn apply_broker_change(
+        &mut self,
+        record: &BrokerChangeRecord,
+        offset: Offset,
+    ) -> Result<(), String> {
         self.check_registration(record.broker_id, record.broker_epoch)?;
         if let Some(broker) = Arc::make_mut(&mut self.brokers).get_mut(&record.broker_id) {
             let broker = Arc::make_mut(broker);
             broker.fenced = record.fenced;
             broker.in_controlled_shutdown = record.in_controlled_shutdown;
+            broker.changed_at = offset;
         }
         Ok(())
     }

@@ -208,6 +208,7 @@ fn register_broker_to_wire(record: &RegisterBrokerRecord) -> wire::RegisterBroke
         directory_id: record.directory_id,
         in_controlled_shutdown: record.in_controlled_shutdown,
         features: record.features.iter().map(feature).collect(),
+        changed_at: record.changed_at.unwrap_or(-1),
         ..Default::default()
     }
 }
@@ -233,6 +234,7 @@ fn register_broker_from_wire(record: wire::RegisterBrokerRecord) -> RegisterBrok
             .into_iter()
             .map(|f| (f.name.as_str().to_owned(), (f.min_version, f.max_version)))
             .collect(),
+        changed_at: (record.changed_at >= 0).then_some(record.changed_at),
     }
 }
 

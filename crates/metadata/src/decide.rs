@@ -1,11 +1,16 @@
 //! What a command leads to: records and a reply, or a refusal. Nothing here changes anything.
 
+mod alter_partition;
 mod brokers;
 mod client_quotas;
 mod configs;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod draft;
+mod elect_leaders;
+mod features;
+mod reassignments;
 
 use ottla_model::{BrokerId, ErrorCode, Offset, Uuid};
 
@@ -96,18 +101,17 @@ pub fn decide(
 ) -> Result<(Vec<Record>, Reply), Refusal> {
     match command {
         Command::NameCluster(cluster_id) => name_cluster(image, cluster_id),
-        Command::RegisterBroker(command) => brokers::register(image, command),
-        Command::BrokerHeartbeat(_)
-        | Command::FenceBroker(_)
-        | Command::UnregisterBroker(_)
-        | Command::AlterPartition(_)
-        | Command::ElectLeaders(_)
-        | Command::BalanceLeaders
-        | Command::AlterPartitionReassignments(_)
-        | Command::UpdateFeatures(_) => Err(Refusal::new(
-            ErrorCode::UnsupportedVersion,
-            "This build does not decide about that.",
-        )),
+        Command::RegisterBroker(command) => brokers::register(image, command, context),
+        Command::BrokerHeartbeat(command) => brokers::heartbeat(image, command, context),
+        Command::FenceBroker(command) => brokers::fence(image, command, context),
+        Command::UnregisterBroker(id) => brokers::unregister(image, *id, context),
+        Command::AlterPartition(command) => alter_partition::decide(image, command, context),
+        Command::ElectLeaders(command) => elect_leaders::decide(image, command, context),
+        Command::BalanceLeaders => elect_leaders::balance(image, context),
+        Command::AlterPartitionReassignments(command) => {
+            reassignments::decide(image, command, context)
+        }
+        Command::UpdateFeatures(command) => features::decide(image, command, context),
         Command::CreateTopics(command) => create_topics::decide(image, command, context),
         Command::DeleteTopics(command) => delete_topics::decide(image, command, context),
         Command::CreatePartitions(command) => create_partitions::decide(image, command, context),
@@ -126,7 +130,15 @@ fn name_cluster(
             let record = ClusterRecord {
                 cluster_id: cluster_id.clone(),
             };
-            Ok((vec![Record::Cluster(record)], Reply::Done))
+            let records = std::iter::once(Record::Cluster(record));
+            Ok((
+                records.chain(features::of_new_cluster()).collect(),
+                Reply::Done,
+            ))
+        }
+        // A cluster from before there were levels of features is as one of this build.
+        Some(known) if known == cluster_id && image.features().is_empty() => {
+            Ok((features::of_new_cluster().collect(), Reply::Done))
         }
         Some(known) if known == cluster_id => Ok((Vec::new(), Reply::Done)),
         Some(known) => Err(inconsistent_cluster_id(known, cluster_id)),
@@ -164,9 +176,9 @@ fn random_start(context: &mut Context<'_>) -> usize {
     usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0)
 }
 
-/// The record of a new partition on these brokers; those that are live are in sync.
+/// The record of a new partition on these brokers; those that are active are in sync.
 ///
-/// None when no broker of them is live, so that nobody could lead.
+/// None when no broker of them is active, so that nobody could lead.
 fn new_partition(
     image: &Image,
     topic_id: Uuid,
@@ -176,7 +188,7 @@ fn new_partition(
     let isr: Vec<_> = replicas
         .iter()
         .copied()
-        .filter(|&id| image.is_live(id))
+        .filter(|&id| image.is_active(id))
         .collect();
     let leader = Some(*isr.first()?);
     Some(PartitionRecord {

@@ -1,7 +1,5 @@
 //! What the tests of this crate share: a cluster, rules for configuration, counted randomness.
 
-use std::collections::BTreeMap;
-
 use ottla_model::{BrokerId, ClusterId, ErrorCode, Offset, Uuid};
 
 use crate::*;
@@ -37,14 +35,19 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// The cluster `test` with these live brokers.
-    pub(crate) fn with_brokers(ids: &[i32]) -> Self {
-        let mut cluster = Cluster {
-            image: Image::empty(),
+    /// A cluster that is what the image says.
+    pub(crate) fn of(image: Image) -> Self {
+        Cluster {
+            image,
             defaults: Defaults::default(),
             active_offset: Offset::MAX,
             drawn: 0,
-        };
+        }
+    }
+
+    /// The cluster `test` with these live brokers.
+    pub(crate) fn with_brokers(ids: &[i32]) -> Self {
+        let mut cluster = Cluster::of(Image::empty());
         cluster
             .run(&Command::NameCluster(ClusterId("test".into())))
             .unwrap();
@@ -76,10 +79,23 @@ impl Cluster {
                 port: 9092 + u16::try_from(id).unwrap(),
                 security_protocol: 0,
             }],
-            features: BTreeMap::new(),
+            features: supported_features(),
             fenced,
             data_may_be_lost: false,
         })
+    }
+
+    /// A broker's registration.
+    pub(crate) fn epoch(&self, id: i32) -> i64 {
+        self.image.broker(BrokerId(id)).unwrap().epoch
+    }
+
+    pub(crate) fn fence(&mut self, id: i32) {
+        let command = FenceBroker {
+            broker_id: BrokerId(id),
+            broker_epoch: self.epoch(id),
+        };
+        self.run(&Command::FenceBroker(command)).unwrap();
     }
 
     fn uuid(&mut self) -> Uuid {
@@ -131,13 +147,8 @@ pub(crate) fn image_with_brokers(ids: &[i32]) -> Image {
 
 /// Fences a broker.
 pub(crate) fn fence(image: &mut Image, id: i32) {
-    let mut cluster = Cluster {
-        image: image.clone(),
-        defaults: Defaults::default(),
-        active_offset: Offset::MAX,
-        drawn: 0,
-    };
-    cluster.register(id, true);
+    let mut cluster = Cluster::of(image.clone());
+    cluster.fence(id);
     *image = cluster.image;
 }
 

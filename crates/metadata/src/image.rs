@@ -58,6 +58,9 @@ pub struct BrokerImage {
     pub in_controlled_shutdown: bool,
     /// The levels of each feature that the broker's build knows: lowest and highest.
     pub features: BTreeMap<String, (i16, i16)>,
+    /// The offset of the last record about the broker: its registration, or that it was fenced,
+    /// unfenced, or has begun its controlled shutdown.
+    pub changed_at: Offset,
 }
 
 /// A topic with its partitions and its configuration overrides.

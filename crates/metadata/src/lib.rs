@@ -20,7 +20,9 @@ mod command;
 mod cow_map;
 mod decide;
 mod diff;
+mod election;
 mod error;
+mod features;
 #[cfg(test)]
 mod fixture;
 mod image;
@@ -48,6 +50,10 @@ pub use decide::{
 };
 pub use diff::{Delta, TopicChange};
 pub use error::Error;
+pub use features::{
+    ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, Feature, KRAFT_VERSION, METADATA_VERSION,
+    supported_features,
+};
 pub use image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage};
 pub use liveness::{Liveness, REFUSALS_APART_MS};
 pub use mutations::MutationAllowance;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ottla_model::{BrokerId, ClusterId, LeaderEpoch, PartitionIndex, ProducerId, TopicId};
+use ottla_model::{BrokerId, ClusterId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
 use ottla_model::{ClientQuotaEntity, QuotaKey, QuotaValue, TopicName, Uuid};
 
 /// One fact about the cluster. The log of these is the metadata; [`crate::Image`] is their sum.
@@ -80,6 +80,9 @@ pub struct RegisterBrokerRecord {
     pub in_controlled_shutdown: bool,
     /// The levels of each feature that the broker's build knows: lowest and highest.
     pub features: BTreeMap<String, (i16, i16)>,
+    /// In snapshots, [`crate::BrokerImage::changed_at`]; none in the log, where the record has an
+    /// offset of its own.
+    pub changed_at: Option<Offset>,
 }
 
 /// See [`Record::BrokerChange`].

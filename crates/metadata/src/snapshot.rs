@@ -26,6 +26,7 @@ impl Image {
                 directory_id: broker.directory_id,
                 in_controlled_shutdown: broker.in_controlled_shutdown,
                 features: broker.features.clone(),
+                changed_at: Some(broker.changed_at),
             })
         });
         let features = self.features.iter().map(|(name, &level)| {

@@ -27,7 +27,10 @@ fn record() -> impl Strategy<Value = Record> {
         (id(), id()),
         option::of(".{0,9}"),
         vec(endpoint, 0..4),
-        btree_map("[a-z.]{1,9}", any::<(i16, i16)>(), 0..3),
+        (
+            btree_map("[a-z.]{1,9}", any::<(i16, i16)>(), 0..3),
+            option::of(0..i64::MAX),
+        ),
     )
         .prop_map(
             |(
@@ -35,7 +38,7 @@ fn record() -> impl Strategy<Value = Record> {
                 (incarnation_id, directory_id),
                 rack,
                 endpoints,
-                features,
+                (features, changed_at),
             )| {
                 Record::RegisterBroker(RegisterBrokerRecord {
                     broker_id: BrokerId(broker_id),
@@ -47,6 +50,7 @@ fn record() -> impl Strategy<Value = Record> {
                     directory_id,
                     in_controlled_shutdown,
                     features,
+                    changed_at,
                 })
             },
         );
