@@ -33,9 +33,6 @@ struct Call {
 }
 
 /// The calling side. The connection ends when this is dropped.
-///
-/// [`Client`](crate::Client) keeps one for each broker. Whoever speaks to one node alone uses it
-/// directly.
 pub struct Link {
     address: String,
     calls: mpsc::Sender<Call>,
@@ -49,6 +46,9 @@ pub struct Link {
 
 impl Link {
     /// Connects, and learns what the broker serves.
+    ///
+    /// # Errors
+    /// When nobody answers there in time, or what answers does not speak Kafka's protocol.
     pub async fn open(
         runtime: &Runtime,
         options: &ClientOptions,
@@ -80,29 +80,31 @@ impl Link {
         Ok(link)
     }
 
-    /// Whom it connects to: `host:port`.
+    /// Where it goes.
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Whether the connection is good for further calls, as far as is known.
+    /// Whether requests can still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
         !self.calls.is_closed() && !self.broken.is_announced()
     }
 
     /// The newest version of an API that both sides know.
+    ///
+    /// # Errors
+    /// When there is none.
     pub fn version(&self, api: ApiKey) -> Result<i16, Error> {
         self.version_within(api, api.stable_versions())
     }
 
     /// The newest version of an API that both sides know, among these.
-    pub(crate) fn version_within(
-        &self,
-        api: ApiKey,
-        wanted: RangeInclusive<i16>,
-    ) -> Result<i16, Error> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn version_within(&self, api: ApiKey, wanted: RangeInclusive<i16>) -> Result<i16, Error> {
         let served = self.served.get(&api).copied();
         let chosen = served.and_then(|(first, last)| {
             let version = last.min(*wanted.end());
@@ -117,6 +119,9 @@ impl Link {
     }
 
     /// Asks in the given version and waits for the response.
+    ///
+    /// # Errors
+    /// When the connection ends or the response does not come in time, is none, or cannot be read.
     pub async fn call(&self, version: i16, request: &Request) -> Result<Response, Error> {
         let api = request.api();
         let mut reader = self.exchange(version, request).await?;
@@ -125,7 +130,10 @@ impl Link {
     }
 
     /// Sends a request to which no response comes.
-    pub(crate) async fn cast(&self, version: i16, request: &Request) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When the connection has ended, or the request cannot be written in that version.
+    pub async fn cast(&self, version: i16, request: &Request) -> Result<(), Error> {
         self.send(version, request, None).await
     }
 

@@ -11,7 +11,7 @@ mod voters;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
-use ottla_metadata::{Command, Image};
+use ottla_metadata::Command;
 use ottla_model::{BrokerId, ClusterId, ErrorCode, Uuid};
 use ottla_net::{ClientSoftware, Dispatch, Incoming, Outcome, Peer, Reply};
 use ottla_raft::{Member, State};
@@ -57,7 +57,6 @@ pub(crate) struct Joined {
     pub(crate) identity: Identity,
     pub(crate) raft: ottla_raft::Handle,
     pub(crate) state: Published<State>,
-    pub(crate) image: Published<Image>,
     pub(crate) decider: Caller<Command, Decided>,
     pub(crate) membership: Membership,
 }

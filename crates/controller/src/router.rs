@@ -133,11 +133,15 @@ impl Routes {
         let Some(place) = place_of(member) else {
             return Attempt::Nobody(format!("node {id} leads the quorum, but has no endpoint"));
         };
+        let encoded = match codec::encode_command(command) {
+            Ok(encoded) => encoded,
+            Err(refusal) => return Attempt::Answer(-1, Err(refusal)),
+        };
         let request = Request::from(SubmitCommandRequest {
             cluster_id: Text::from(self.identity.cluster_id.0.as_str()),
             node_id: self.identity.node_id.0,
             directory_id: self.identity.directory_id,
-            command: codec::encode_command(command),
+            command: encoded,
             ..SubmitCommandRequest::default()
         });
         let answer = self.peers.call(id, Lane::Commands, &place, &request).await;

@@ -439,7 +439,6 @@ async fn run_member(
         identity: identity.clone(),
         raft: raft.clone(),
         state,
-        image: image.clone(),
         decider,
         membership,
     };

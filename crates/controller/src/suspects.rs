@@ -144,7 +144,8 @@ fn dial(
             match dialled {
                 Ok(_) => break,
                 Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
-                    drop(refusals.try_send(node));
+                    // The reader may be behind: what counts is that there are refusals.
+                    refusals.try_send(node).ok();
                 }
                 Err(_) => {}
             }

@@ -40,7 +40,7 @@ impl Transport for Wire {
             Ok(_) => Err(TransportError::Other("another answer".to_owned())),
             Err(Failure::Refused(reason)) => {
                 // The reader may be behind: it only counts that there are refusals.
-                drop(self.refusals.try_send(to));
+                self.refusals.try_send(to).ok();
                 Err(TransportError::Refused(reason))
             }
             Err(Failure::Unreachable(reason)) => Err(TransportError::Unreachable(reason)),
