@@ -58,11 +58,11 @@ pub(crate) struct Lifecycle {
 }
 
 /// Registers the broker, for as long as `initial.broker.registration.timeout.ms` allows.
-pub(crate) async fn register(
-    broker: &Broker,
-    registration: &RegisterBroker,
-) -> Result<(), Error> {
-    let limit_ms = broker.config().broker.initial_broker_registration_timeout_ms;
+pub(crate) async fn register(broker: &Broker, registration: &RegisterBroker) -> Result<(), Error> {
+    let limit_ms = broker
+        .config()
+        .broker
+        .initial_broker_registration_timeout_ms;
     let limit = Duration::from_millis(u64::try_from(limit_ms).unwrap_or(0));
     let deadline = broker.runtime.clock.instant() + limit;
     let mut pause = EAGER;
@@ -128,7 +128,11 @@ impl Lifecycle {
 
     fn stand(&mut self, standing: Standing) {
         if standing != self.standing {
-            tracing::info!(?standing, epoch = self.broker.epoch(), "the broker's standing");
+            tracing::info!(
+                ?standing,
+                epoch = self.broker.epoch(),
+                "the broker's standing"
+            );
             self.standing = standing;
             self.publisher.publish(standing);
         }
@@ -136,7 +140,13 @@ impl Lifecycle {
 
     /// Before it takes part, a broker has opened its logs: who leads should be able to serve.
     fn is_ready(&self) -> bool {
-        self.was_active || self.broker.partitions.all().iter().all(|p| p.log().is_some())
+        self.was_active
+            || self
+                .broker
+                .partitions
+                .all()
+                .iter()
+                .all(|p| p.log().is_some())
     }
 
     /// One heartbeat; how long to wait for the next one.
@@ -149,7 +159,9 @@ impl Lifecycle {
             want_fence: !wants_stop && !self.is_ready(),
             want_shut_down: wants_stop,
         };
-        let beating = self.broker.ask_controller(Command::BrokerHeartbeat(heartbeat));
+        let beating = self
+            .broker
+            .ask_controller(Command::BrokerHeartbeat(heartbeat));
         let answer = self.broker.runtime.clock.timeout(HEARTBEAT_LIMIT, beating);
         let eager = EAGER.min(self.interval());
         match answer.await {
@@ -250,9 +262,9 @@ impl LifecycleHandle {
         let clock = &broker.runtime.clock;
         match clock.timeout(HAND_OVER_LIMIT, waiting).await {
             Some(()) => tracing::info!("others lead what this broker led"),
-            None => tracing::warn!(
-                "others did not take over everything in time; stopping all the same"
-            ),
+            None => {
+                tracing::warn!("others did not take over everything in time; stopping all the same")
+            }
         }
     }
 }

@@ -206,12 +206,15 @@ impl Decider {
         to: Option<Responder<Decided>>,
     ) -> Result<(), String> {
         let state = self.state.get();
-        let office = self.lead.as_mut().filter(|lead| {
-            state.ready && lead.term == state.term
-        });
+        let office = self
+            .lead
+            .as_mut()
+            .filter(|lead| state.ready && lead.term == state.term);
         let Some(image) = office.and_then(|lead| lead.image.as_ref()) else {
             if let Some(to) = to {
-                to.send(Decided::NotLeader(state.leader.filter(|_| !state.is_leader)));
+                to.send(Decided::NotLeader(
+                    state.leader.filter(|_| !state.is_leader),
+                ));
             }
             return Ok(());
         };
@@ -247,8 +250,14 @@ impl Decider {
             }
         }
         let ends_at = image.metadata_offset();
-        self.propose(&records, ends_at, image, Decided::Answer(ends_at, answer), to)
-            .await
+        self.propose(
+            &records,
+            ends_at,
+            image,
+            Decided::Answer(ends_at, answer),
+            to,
+        )
+        .await
     }
 
     fn heard(&mut self, heartbeat: &BrokerHeartbeat) {
@@ -423,7 +432,10 @@ impl Decider {
         }
         let mut rest_ms = 60_000;
         if self.options.session_timeout_ms.is_some() {
-            let deadlines = [self.liveness.next_deadline_ms(), self.suspects.next_look_ms()];
+            let deadlines = [
+                self.liveness.next_deadline_ms(),
+                self.suspects.next_look_ms(),
+            ];
             for at_ms in deadlines.into_iter().flatten() {
                 rest_ms = rest_ms.min(at_ms.saturating_sub(now_ms));
             }

@@ -140,7 +140,12 @@ impl Search<'_> {
             host,
             port: server.port,
         };
-        match self.runtime.network.resolve(&server.host, RESOLVE_LIMIT).await {
+        match self
+            .runtime
+            .network
+            .resolve(&server.host, RESOLVE_LIMIT)
+            .await
+        {
             Ok(addresses) if addresses.len() > 1 => {
                 addresses.iter().map(|ip| place(ip.to_string())).collect()
             }
@@ -170,9 +175,8 @@ impl Search<'_> {
     /// Whether all the controllers that found the cluster are there.
     fn all_are_there(&self, met: &BTreeMap<NodeId, Met>) -> Result<bool, Error> {
         if !self.quorum.voters.is_empty() {
-            let named = |voter: &ottla_config::QuorumVoter| {
-                met.contains_key(&node_id(BrokerId(voter.id)))
-            };
+            let named =
+                |voter: &ottla_config::QuorumVoter| met.contains_key(&node_id(BrokerId(voter.id)));
             return Ok(self.quorum.voters.iter().all(named));
         }
         if met.len() > self.quorum.expect {
@@ -202,8 +206,7 @@ impl Search<'_> {
         }
         // Somebody may have been told a name already, or have one in its configuration.
         let named = one_cluster(met.values().filter(|met| met.cluster_id.is_some()))?;
-        let cluster_id =
-            named.unwrap_or_else(|| ClusterId(random_uuid(self.runtime).to_string()));
+        let cluster_id = named.unwrap_or_else(|| ClusterId(random_uuid(self.runtime).to_string()));
         Ok(Some(Found::Founder(cluster_id, voters)))
     }
 
@@ -256,8 +259,8 @@ fn one_cluster<'a>(met: impl Iterator<Item = &'a Met>) -> Result<Option<ClusterI
 }
 
 fn list(met: &BTreeMap<NodeId, Met>) -> String {
-    let each = met.iter().map(|(id, met)| {
-        format!("{id} at {} (directory.id {})", met.place, met.directory_id)
-    });
+    let each = met
+        .iter()
+        .map(|(id, met)| format!("{id} at {} (directory.id {})", met.place, met.directory_id));
     each.collect::<Vec<_>>().join(", ")
 }

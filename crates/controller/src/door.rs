@@ -11,7 +11,7 @@ mod voters;
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
-use ottla_metadata::Command;
+use ottla_metadata::{Command, Image};
 use ottla_model::{BrokerId, ClusterId, ErrorCode, Uuid};
 use ottla_net::{ClientSoftware, Dispatch, Incoming, Outcome, Peer, Reply};
 use ottla_raft::{Member, State};
@@ -57,6 +57,7 @@ pub(crate) struct Joined {
     pub(crate) identity: Identity,
     pub(crate) raft: ottla_raft::Handle,
     pub(crate) state: Published<State>,
+    pub(crate) image: Published<Image>,
     pub(crate) decider: Caller<Command, Decided>,
     pub(crate) membership: Membership,
 }
@@ -145,6 +146,20 @@ impl Dispatch for Door {
             }
             other => Reply::Close(format!("{} is not served here", other.api())).into(),
         }
+    }
+}
+
+/// Answers a question about the quorum that came through a broker of this node, which is the
+/// leader's; none when it is no such question.
+pub(crate) async fn answer_question(host: &Arc<Host>, request: Request) -> Option<Response> {
+    match request {
+        Request::DescribeQuorum(request) => {
+            let version = *ApiKey::DescribeQuorum.stable_versions().end();
+            Some(describe_quorum::handle(host, request, version).into())
+        }
+        Request::AddRaftVoter(request) => Some(voters::add(host, request).await.into()),
+        Request::RemoveRaftVoter(request) => Some(voters::remove(host, request).await.into()),
+        _ => None,
     }
 }
 

@@ -154,7 +154,10 @@ impl Joiner {
             endpoints: members::joining_endpoints(&join.member),
             ..JoinQuorumRequest::default()
         });
-        let answer = self.peers.call(leader, Lane::Commands, place, &request).await;
+        let answer = self
+            .peers
+            .call(leader, Lane::Commands, place, &request)
+            .await;
         match answer {
             Ok(Response::JoinQuorum(answer)) if answer.error_code == 0 => Ok(()),
             Ok(Response::JoinQuorum(answer)) => {
@@ -185,8 +188,7 @@ impl Joiner {
                 ..MeetControllerRequest::default()
             });
             let place = Place { host, port };
-            let Ok(Response::MeetController(answer)) =
-                self.peers.call_once(&place, &request).await
+            let Ok(Response::MeetController(answer)) = self.peers.call_once(&place, &request).await
             else {
                 continue;
             };
@@ -195,7 +197,10 @@ impl Joiner {
                 tracing::warn!(%place, %reason, "a controller refuses this node");
                 continue;
             }
-            let leader = answer.members.iter().find(|m| m.node_id == answer.leader_id);
+            let leader = answer
+                .members
+                .iter()
+                .find(|m| m.node_id == answer.leader_id);
             let leader = leader.and_then(|m| {
                 let member = members::member(m.directory_id, &m.endpoints);
                 Some((NodeId::try_from(m.node_id).ok()?, place_of(&member)?))

@@ -14,6 +14,7 @@
 //! | `start`, `discovery`, `joiner` | how a node finds its cluster, or founds one, and stays in it |
 //! | `router` | the way of this node's commands to whoever decides, and back |
 //! | `decider` | decides while this node is the leader; fences who is silent (`suspects`) |
+//! | `questions` | what clients ask brokers about the quorum itself |
 //! | `machine`, `entry`, `snapshot` | the metadata as raft's state machine |
 //! | `door` | the controller's listener; one file an API |
 //! | `membership` | voters and followers that come and go |
@@ -40,6 +41,7 @@ mod members;
 mod membership;
 mod old;
 mod peers;
+mod questions;
 mod quorum;
 mod router;
 mod rules;
@@ -49,7 +51,8 @@ mod suspects;
 mod transport;
 
 pub use error::Error;
-pub use handle::{Commands, Handle};
+pub use handle::{Commands, Handle, Questions};
 pub use identity::{DEFAULT_NODE_ID, Identity, IdentityOptions, META_PROPERTIES, Volume};
+pub use questions::Answered;
 pub use rules::DeclaredRules;
 pub use start::{Options, start};

@@ -58,11 +58,9 @@ impl StateMachine for Machine {
     fn snapshot(&self) -> View {
         let image = Arc::new(self.image.clone());
         let (epoch, now_ms) = (epoch(self.at.term), self.clock.now_ms());
-        Box::new(move || {
-            match snapshot::parts(&image, epoch, now_ms) {
-                Ok(parts) => Box::new(parts.into_iter().map(Ok)),
-                Err(error) => Box::new(std::iter::once(Err(error.to_string()))),
-            }
+        Box::new(move || match snapshot::parts(&image, epoch, now_ms) {
+            Ok(parts) => Box::new(parts.into_iter().map(Ok)),
+            Err(error) => Box::new(std::iter::once(Err(error.to_string()))),
         })
     }
 

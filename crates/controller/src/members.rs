@@ -17,7 +17,10 @@ pub(crate) fn node_id(id: BrokerId) -> NodeId {
     NodeId::try_from(id.0).unwrap_or(NodeId::MAX)
 }
 
-pub(crate) fn member(directory_id: Uuid, endpoints: &[meet_controller_response::Endpoint]) -> Member {
+pub(crate) fn member(
+    directory_id: Uuid,
+    endpoints: &[meet_controller_response::Endpoint],
+) -> Member {
     let endpoints = endpoints.iter().map(|e| Endpoint {
         listener: e.listener.to_string(),
         host: e.host.to_string(),

@@ -208,7 +208,12 @@ impl Changes {
         Ok(())
     }
 
-    async fn add_voter(&mut self, state: &State, id: NodeId, member: Member) -> Result<(), Refusal> {
+    async fn add_voter(
+        &mut self,
+        state: &State,
+        id: NodeId,
+        member: Member,
+    ) -> Result<(), Refusal> {
         if let Some(voter) = state.voters.get(&id) {
             let message = format!(
                 "Node {id} is a voter already, with directory.id {}; the request names {}.",

@@ -1,6 +1,6 @@
 //! The quorum as others see it.
 
-use ottla_metadata::{CLUSTER_METADATA_TOPIC, Quorum, Voter};
+use ottla_metadata::{CLUSTER_METADATA_TOPIC, Image, Quorum, Voter};
 use ottla_model::{BrokerId, ErrorCode, Offset, Uuid};
 use ottla_raft::{Member, NodeId, State};
 use ottla_runtime::published::{Published, Publisher};
@@ -58,7 +58,12 @@ impl Service for Watch {
 
 /// The answer to DescribeQuorum, as the leader alone can give it. Offsets are places in the raft
 /// log, which has an entry for a change and some of its own.
-pub(crate) fn describe(state: &State, clock: &Clock, version: i16) -> DescribeQuorumResponse {
+pub(crate) fn describe(
+    state: &State,
+    image: &Image,
+    clock: &Clock,
+    version: i16,
+) -> DescribeQuorumResponse {
     let with_nodes = version >= WITH_NODES;
     let replicas = |members: &std::collections::BTreeMap<NodeId, Member>| {
         let each = members.iter();
@@ -82,7 +87,7 @@ pub(crate) fn describe(state: &State, clock: &Clock, version: i16) -> DescribeQu
             partitions: vec![partition],
             ..TopicData::default()
         }],
-        nodes: nodes.map(|(id, member)| node(*id, member)).collect(),
+        nodes: nodes.map(|(id, member)| node(image, *id, member)).collect(),
         ..DescribeQuorumResponse::default()
     }
 }
@@ -118,16 +123,27 @@ fn replica(
     }
 }
 
-fn node(id: NodeId, member: &Member) -> Node {
-    let listeners = member.endpoints.iter().map(|endpoint| Listener {
-        name: Text::from(endpoint.listener.as_str()),
-        host: Text::from(endpoint.host.as_str()),
-        port: endpoint.port,
+/// A node that is a cluster of its own has no listener for the quorum, and is asked through those
+/// of its broker.
+fn node(image: &Image, id: NodeId, member: &Member) -> Node {
+    let listener = |name: &str, host: &str, port: u16| Listener {
+        name: Text::from(name),
+        host: Text::from(host),
+        port,
         ..Listener::default()
-    });
+    };
+    let own = member.endpoints.iter();
+    let mut listeners: Vec<Listener> = own
+        .map(|e| listener(&e.listener, &e.host, e.port))
+        .collect();
+    if listeners.is_empty() {
+        let broker = image.broker(broker_id(id));
+        let endpoints = broker.into_iter().flat_map(|b| b.endpoints.values());
+        listeners.extend(endpoints.map(|e| listener(&e.listener, &e.host, e.port)));
+    }
     Node {
         node_id: broker_id(id).0,
-        listeners: listeners.collect(),
+        listeners,
         ..Node::default()
     }
 }

@@ -102,11 +102,7 @@ fn batches(image: &Image, epoch: LeaderEpoch, now_ms: TimestampMs) -> Result<Vec
                 reason: error.to_string(),
             })
     };
-    out.push(control(
-        next,
-        ControlType::SnapshotHeader,
-        &header(now_ms),
-    )?);
+    out.push(control(next, ControlType::SnapshotHeader, &header(now_ms))?);
     next += 1;
     let mut records = image.to_records().peekable();
     while records.peek().is_some() {

@@ -25,7 +25,7 @@ use crate::decider::{Decider, Deciding, Doors};
 use crate::discovery::{Found, Search};
 use crate::door::{Door, Host, Joined};
 use crate::error::Error;
-use crate::handle::Handle;
+use crate::handle::{Handle, Parts};
 use crate::identity::{Identity, IdentityOptions, Volume};
 use crate::joiner::{Joiner, Standing};
 use crate::machine::Machine;
@@ -33,6 +33,7 @@ use crate::members::node_id;
 use crate::membership::Membership;
 use crate::old;
 use crate::peers::Peers;
+use crate::questions::{Asking, Questions};
 use crate::quorum::{self, Watch};
 use crate::router::{Router, Routes};
 use crate::rules::DeclaredRules;
@@ -168,11 +169,7 @@ impl Options {
 ///
 /// That may take until other controllers are there; it ends early, with [`Error::Stopped`], when
 /// `stop` is announced.
-pub async fn start(
-    runtime: &Runtime,
-    options: Options,
-    stop: &Shutdown,
-) -> Result<Handle, Error> {
+pub async fn start(runtime: &Runtime, options: Options, stop: &Shutdown) -> Result<Handle, Error> {
     let mut volume = open_volume(runtime, &options).await?;
     let host = Arc::new(Host {
         runtime: runtime.clone(),
@@ -278,7 +275,8 @@ impl Starting<'_> {
             return Ok(());
         }
         let identity = adopt(self.runtime, self.options, volume, cluster_id).await?;
-        let handle = run_member(self.runtime, self.options, self.host, self.peers, identity).await?;
+        let handle =
+            run_member(self.runtime, self.options, self.host, self.peers, identity).await?;
         self.handle = Some(handle);
         Ok(())
     }
@@ -421,10 +419,32 @@ async fn run_member(
         peers: peers.clone(),
         standing: standing_publisher,
     };
+    let (questions, asked) = mailbox(MAILBOX_CAPACITY);
+    let asking = Asking {
+        runtime: runtime.clone(),
+        host: Arc::clone(host),
+        peers: peers.clone(),
+    };
     let tasks = &runtime.tasks;
+    tasks.run(
+        "questions about the quorum",
+        Questions {
+            asking,
+            inbox: asked,
+        },
+    );
     tasks.run("raft", member);
-    tasks.run("controller", Decider::new(runtime, deciding, raft.clone(), doors));
-    tasks.run("commands", Router { routes, inbox: commands });
+    tasks.run(
+        "controller",
+        Decider::new(runtime, deciding, raft.clone(), doors),
+    );
+    tasks.run(
+        "commands",
+        Router {
+            routes,
+            inbox: commands,
+        },
+    );
     tasks.run("quorum changes", changes);
     tasks.run(
         "quorum",
@@ -439,13 +459,23 @@ async fn run_member(
         identity: identity.clone(),
         raft: raft.clone(),
         state,
+        image: image.clone(),
         decider,
         membership,
     };
     if host.joined.set(joined).is_err() {
         ottla_runtime::fail_stop("a node has joined its cluster twice");
     }
-    Ok(Handle::new(runtime, identity, caller, image, quorum, raft, standing))
+    Ok(Handle::new(Parts {
+        runtime: runtime.clone(),
+        identity,
+        caller,
+        published: image,
+        quorum,
+        questions,
+        raft,
+        standing,
+    }))
 }
 
 fn raft_options(options: &Options, identity: &Identity) -> ottla_raft::Options {
@@ -460,3 +490,6 @@ fn raft_options(options: &Options, identity: &Identity) -> ottla_raft::Options {
         ..ottla_raft::Options::new(id, identity.directory_id, group, options.raft_dir())
     }
 }
+
+#[cfg(test)]
+mod tests;

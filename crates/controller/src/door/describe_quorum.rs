@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ottla_metadata::CLUSTER_METADATA_TOPIC;
 use ottla_model::ErrorCode;
+use ottla_wire::Text;
 use ottla_wire::messages::describe_quorum_response::{PartitionData, TopicData};
 use ottla_wire::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
-use ottla_wire::Text;
 
 use super::Host;
 use crate::quorum;
@@ -37,9 +37,12 @@ pub(super) fn handle(
             ..DescribeQuorumResponse::default()
         };
     }
-    let state = host.joined.get().map(|joined| joined.state.get());
-    match state.filter(|state| state.is_leader) {
-        Some(state) => quorum::describe(&state, &host.runtime.clock, version),
+    let leading = host.joined.get().and_then(|joined| {
+        let state = joined.state.get();
+        state.is_leader.then(|| (state, joined.image.get()))
+    });
+    match leading {
+        Some((state, image)) => quorum::describe(&state, &image, &host.runtime.clock, version),
         None => DescribeQuorumResponse {
             topics: vec![TopicData {
                 topic_name: Text::from(CLUSTER_METADATA_TOPIC),

@@ -36,7 +36,10 @@ pub(super) async fn finish(pending: Pending<Decided>) -> Response {
     let response = match pending.wait().await {
         Ok(Decided::Answer(offset, reply)) => answered(offset, &reply),
         Ok(Decided::NotLeader(leader)) => {
-            let mut refused = failed(ErrorCode::NotController, "This node does not lead the quorum.");
+            let mut refused = failed(
+                ErrorCode::NotController,
+                "This node does not lead the quorum.",
+            );
             refused.leader_id = leader.map_or(-1, |id| broker_id(id).0);
             *refused
         }
