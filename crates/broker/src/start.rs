@@ -18,6 +18,7 @@ use crate::live_config::{Limits, LiveConfig, cleaner_options, connection_limits}
 use crate::log_levels::LogLevels;
 use crate::probe::Probe;
 use crate::reconcile::Reconciler;
+use crate::replication::{Isr, IsrTask};
 use crate::telemetry::{ClientMetricFamily, TelemetryCounts};
 
 /// What a broker is made of.
@@ -159,7 +160,8 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
     } = &options;
     let (publisher, shown) = published(Image::empty());
     let (config_publisher, live_config) = published((**config).clone());
-    let broker = Arc::new(Broker::new(&options, live_config, shown));
+    let (isr, proposals) = Isr::new();
+    let broker = Arc::new(Broker::new(&options, live_config, shown, isr));
     let net_options = net_options(
         config,
         options.request_budget_bytes,
@@ -210,6 +212,8 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
     runtime
         .tasks
         .spawn(TaskKind::Service, "reconciler", reconciler.run(shutdown));
+    let isr = IsrTask::new(&broker, proposals);
+    runtime.tasks.run("replicas in sync", isr);
     runtime.tasks.run("listeners", server);
     Ok(Handle { broker, net })
 }

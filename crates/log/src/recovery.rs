@@ -47,6 +47,8 @@ pub(crate) struct Recovery {
     pub(crate) dir: PathBuf,
     pub(crate) recovery_point: Offset,
     pub(crate) log_start_offset: Offset,
+    /// What is decided below it is decided for good.
+    pub(crate) high_watermark: Offset,
 }
 
 /// A log as found.
@@ -249,7 +251,15 @@ impl Recovery {
 
     fn replay_headers(&self, recovered: &mut Recovered, from: Offset) -> Result<(), Error> {
         let range = (from, recovered.recovery_point);
-        replay::replay(&recovered.segments, range, &mut recovered.producers, |_| {})
+        let producers = &mut recovered.producers;
+        let high_watermark = self.high_watermark;
+        replay::replay(
+            &recovered.segments,
+            range,
+            high_watermark,
+            producers,
+            |_| {},
+        )
     }
 
     /// Which segments have a transaction index, or should have one.
@@ -454,7 +464,9 @@ impl Recovery {
                     if header.base_offset >= point {
                         new_bytes += header.total_len() as u64;
                         let marker = walker.marker(position, &header).map_err(failed)?;
-                        if let Some(entry) = recovered.producers.replay(&header, marker) {
+                        let producers = &mut recovered.producers;
+                        let aborted = producers.replay(&header, marker, self.high_watermark);
+                        if let Some(entry) = aborted {
                             segment.aborted.push(entry);
                             recovered.has_aborted = true;
                         }
