@@ -156,6 +156,12 @@ impl<A, R> Shards<A, R> {
         inbox
     }
 
+    /// Stops the coordinator of a partition that this broker does not lead any more.
+    pub(crate) fn resign(&self, partition: &Partition) {
+        // Dropping the caller ends the task behind it.
+        self.shards.write().remove(&partition.index);
+    }
+
     /// Stops the coordinators of a topic that is gone.
     pub(crate) fn stop_all(&self) {
         // Dropping the callers ends the tasks behind them.

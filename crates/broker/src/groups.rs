@@ -164,6 +164,11 @@ impl Groups {
         shard::spawn(broker, partition, self.shards.add(partition));
     }
 
+    /// Stops the coordinator of a partition that this broker does not lead any more.
+    pub(crate) fn resign(&self, partition: &Partition) {
+        self.shards.resign(partition);
+    }
+
     /// Stops the coordinators of a topic that is gone.
     pub(crate) fn stop_all(&self) {
         self.shards.stop_all();
@@ -188,7 +193,7 @@ fn log_of(broker: &Broker, group_id: &str) -> Result<Log, ErrorCode> {
     let count = image.ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let index = coordinator_partition(group_id, count.partition_count());
     let partition = partitions::find(topic.as_deref(), index);
-    let log = partition.and_then(|p| p.ready_log().cloned());
+    let log = partition.and_then(|p| p.leader_log().cloned());
     log.map_err(|_| ErrorCode::NotCoordinator)
 }
 

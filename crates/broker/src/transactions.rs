@@ -94,6 +94,12 @@ impl Transactions {
         shard::spawn(broker, partition, self.shards.add(partition));
     }
 
+    /// Stops the coordinator of a partition that this broker does not lead any more.
+    pub(crate) fn resign(&self, partition: &Partition) {
+        self.shards.resign(partition);
+        self.open.lock().remove(&partition.index);
+    }
+
     /// Stops the coordinators of a topic that is gone.
     pub(crate) fn stop_all(&self) {
         self.shards.stop_all();

@@ -147,15 +147,22 @@ impl Log {
     /// last batch before it ends. Terms that begin at or behind the end are forgotten, also when there
     /// is nothing else to cut. The high watermark goes back only when the end is below it. An offset
     /// below the log's start is the same as [`Log::truncate_fully_and_start_at`].
-    pub async fn truncate_to(&self, offset: Offset) -> Result<(), Error> {
-        self.run(move |owner| owner.truncate_to(offset)).await
+    ///
+    /// It has its place among appends by the order of the calls, not of the first polls.
+    pub fn truncate_to(
+        &self,
+        offset: Offset,
+    ) -> impl Future<Output = Result<(), Error>> + Send + 'static + use<> {
+        self.run(move |owner| owner.truncate_to(offset))
     }
 
     /// Throws all records, terms and producers away; the log is empty and begins at `offset`: that of
     /// a follower whose log ends before its leader's begins. Durable when it returns.
-    pub async fn truncate_fully_and_start_at(&self, offset: Offset) -> Result<(), Error> {
+    pub fn truncate_fully_and_start_at(
+        &self,
+        offset: Offset,
+    ) -> impl Future<Output = Result<(), Error>> + Send + 'static + use<> {
         self.run(move |owner| owner.truncate_fully_and_start_at(offset))
-            .await
     }
 
     /// Moves the log's start forward, as far as the high watermark, because the leader's has moved.
@@ -269,15 +276,24 @@ impl Log {
     }
 
     /// Begins a leader's term: appends from now on are of this epoch, which starts behind those that
-    /// were enqueued before. Nothing waits for the disk: a term without records leaves no trace, and
-    /// records carry their epoch themselves.
-    pub fn begin_epoch(&self, epoch: LeaderEpoch) {
+    /// were enqueued before; the result says where. Nothing waits for the disk: a term without records
+    /// leaves no trace, and records carry their epoch themselves. The call counts, not the first poll.
+    pub fn begin_epoch(
+        &self,
+        epoch: LeaderEpoch,
+    ) -> impl Future<Output = Result<Offset, Error>> + Send + 'static + use<> {
         let begin = move |owner: &mut crate::owner::Owner| {
             let start = owner.next_offset;
             owner.epochs_dirty |= owner.core.epochs.write().assign(epoch, start);
+            start
         };
-        // A closed log takes no appends either.
-        drop(self.0.submit(begin));
+        let (begun, closed) = (self.0.submit(begin), self.0.closed());
+        async move {
+            match begun {
+                Some(begun) => begun.await.map_err(|_| closed),
+                None => Err(closed),
+            }
+        }
     }
 
     /// Whole batches from the one that has `from`, in at most `max_bytes` (but one batch in any case
@@ -435,14 +451,21 @@ impl Log {
         }
     }
 
-    /// Runs `task` as the log's owner.
-    pub(crate) async fn run<T: Send + 'static>(
+    /// Runs `task` as the log's owner, in the order of the calls; the future only waits for it.
+    pub(crate) fn run<T, F>(
         &self,
-        task: impl FnOnce(&mut crate::owner::Owner) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let Some(done) = self.0.submit(task) else {
-            return Err(self.0.closed());
-        };
-        done.await.unwrap_or_else(|_| Err(self.0.closed()))
+        task: F,
+    ) -> impl Future<Output = Result<T, Error>> + Send + 'static + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut crate::owner::Owner) -> Result<T, Error> + Send + 'static,
+    {
+        let (done, closed) = (self.0.submit(task), self.0.closed());
+        async move {
+            match done {
+                Some(done) => done.await.unwrap_or(Err(closed)),
+                None => Err(closed),
+            }
+        }
     }
 }

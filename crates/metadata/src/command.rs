@@ -5,7 +5,20 @@ use ottla_model::{BrokerId, ClusterId, ErrorCode, PartitionIndex, ProducerId, To
 
 use crate::image::Overrides;
 use crate::mutations::MutationAllowance;
-use crate::record::{ConfigResource, Endpoint};
+use crate::record::ConfigResource;
+
+mod brokers;
+mod replication;
+
+pub use brokers::{
+    BrokerHeartbeat, BrokerHeartbeatReply, FeatureUpdate, FeatureUpgrade, FenceBroker,
+    RegisterBroker, RegisteredBroker, UpdateFeatures,
+};
+pub use replication::{
+    AlterPartition, AlterPartitionItem, AlterPartitionReassignments, AlterPartitionResult,
+    ElectLeaders, ElectLeadersResult, ElectionKind, IsrMember, PartitionState, ReassignPartition,
+    ReassignPartitionResult,
+};
 
 /// A change that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +27,25 @@ pub enum Command {
     NameCluster(ClusterId),
     /// A broker comes (back). Answer: [`Reply::RegisterBroker`].
     RegisterBroker(RegisterBroker),
+    /// A broker says that it is there. Answer: [`Reply::BrokerHeartbeat`].
+    BrokerHeartbeat(BrokerHeartbeat),
+    /// A broker is silent: it leads nothing from now on. Only the controller itself says so.
+    /// Answer: [`Reply::Done`].
+    FenceBroker(FenceBroker),
+    /// Forgets a broker (KIP-746). Answer: [`Reply::Done`].
+    UnregisterBroker(BrokerId),
+    /// A leader wants another ISR. Answer: [`Reply::AlterPartition`].
+    AlterPartition(AlterPartition),
+    /// Elects leaders. Answer: [`Reply::ElectLeaders`].
+    ElectLeaders(ElectLeaders),
+    /// Gives leadership back to preferred leaders, where brokers lead too little of what they
+    /// should. Only the controller itself says so. Answer: [`Reply::BalanceLeaders`].
+    BalanceLeaders,
+    /// Moves partitions to other brokers, or stops doing so. Answer:
+    /// [`Reply::AlterPartitionReassignments`].
+    AlterPartitionReassignments(AlterPartitionReassignments),
+    /// Sets levels of features. Answer: [`Reply::Done`].
+    UpdateFeatures(UpdateFeatures),
     /// Creates topics. Answer: [`Reply::CreateTopics`].
     CreateTopics(CreateTopics),
     /// Deletes topics. Answer: [`Reply::DeleteTopics`].
@@ -35,6 +67,22 @@ pub enum Reply {
     Done,
     /// To [`Command::RegisterBroker`].
     RegisterBroker(RegisteredBroker),
+    /// To [`Command::BrokerHeartbeat`].
+    BrokerHeartbeat(BrokerHeartbeatReply),
+    /// To [`Command::AlterPartition`]: one result for each partition, in the order of the request.
+    AlterPartition(Vec<AlterPartitionResult>),
+    /// To [`Command::ElectLeaders`].
+    ElectLeaders(Vec<ElectLeadersResult>),
+    /// To [`Command::BalanceLeaders`].
+    BalanceLeaders {
+        /// How many partitions got another leader.
+        elected: usize,
+        /// Whether there are more, for another command soon.
+        more: bool,
+    },
+    /// To [`Command::AlterPartitionReassignments`]: one result for each partition, in the order of
+    /// the request.
+    AlterPartitionReassignments(Vec<ReassignPartitionResult>),
     /// To [`Command::CreateTopics`]: one result for each name, in the order of the request.
     CreateTopics(Vec<CreateTopicResult>),
     /// To [`Command::DeleteTopics`]: one result for each topic, in the order of the request.
@@ -67,30 +115,6 @@ impl Refusal {
             message: message.into(),
         }
     }
-}
-
-/// See [`Command::RegisterBroker`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegisterBroker {
-    /// The broker's number.
-    pub broker_id: BrokerId,
-    /// The cluster that it believes to belong to.
-    pub cluster_id: ClusterId,
-    /// Names this run of the process.
-    pub incarnation_id: Uuid,
-    /// The failure zone, `broker.rack`.
-    pub rack: Option<String>,
-    /// The advertised endpoints, one for each listener name.
-    pub endpoints: Vec<Endpoint>,
-    /// Whether it starts fenced: known, but leading nothing.
-    pub fenced: bool,
-}
-
-/// See [`Reply::RegisterBroker`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RegisteredBroker {
-    /// The number of this registration; the broker names it in later commands.
-    pub broker_epoch: i64,
 }
 
 /// See [`Command::CreateTopics`].

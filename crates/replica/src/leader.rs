@@ -163,6 +163,12 @@ impl LeaderState {
         true
     }
 
+    /// Says where this term begins in the log. `Offset::MAX` in [`LeaderState::new`] keeps everybody
+    /// from joining until this is known.
+    pub fn set_epoch_start(&mut self, epoch_start: Offset) {
+        self.epoch_start = epoch_start;
+    }
+
     /// Takes note of a fetch: the follower has everything before `fetch_offset`. `leader_end` is
     /// where the leader's log ends. `false` when it is no replica.
     pub fn fetched(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ottla_model::{ErrorCode, TopicName};
 
+use super::draft::{Draft, MIN_INSYNC_REPLICAS, UNCLEAN_LEADER_ELECTION};
 use super::{ConfigRules, Context};
 use crate::command::{AlterConfig, AlterConfigResult, AlterConfigs, ConfigChange, ConfigOp};
 use crate::command::{Refusal, Reply};
@@ -44,7 +45,31 @@ pub(super) fn decide(
     if command.validate_only {
         records.clear();
     }
+    let records = with_consequences(image, records, context)?;
     Ok((records, Reply::AlterConfigs(results)))
+}
+
+/// What the overrides change for partitions: with a smaller `min.insync.replicas` an ISR may
+/// commit what eligible replicas lack, and `unclean.leader.election.enable` lets somebody lead
+/// where nobody does.
+fn with_consequences(
+    image: &Image,
+    records: Vec<Record>,
+    context: &Context<'_>,
+) -> Result<Vec<Record>, Refusal> {
+    let matters = |record: &Record| {
+        matches!(record, Record::Config(config)
+            if config.key == MIN_INSYNC_REPLICAS || config.key == UNCLEAN_LEADER_ELECTION)
+    };
+    if !records.iter().any(matters) {
+        return Ok(records);
+    }
+    let mut draft = Draft::new(image, context.defaults);
+    for record in records {
+        draft.push(record)?;
+    }
+    draft.settle()?;
+    Ok(draft.into_records())
 }
 
 impl ConfigChange {

@@ -165,7 +165,7 @@ fn assigned(image: &Image, topic: &NewTopic) -> Result<Vec<Vec<BrokerId>>, Refus
             ));
         }
         super::check_manual_assignment(image, &assignment.broker_ids, factor)?;
-        if !assignment.broker_ids.iter().any(|&id| image.is_live(id)) {
+        if !assignment.broker_ids.iter().any(|&id| image.is_active(id)) {
             return Err(super::all_fenced(partition));
         }
         factor = Some(assignment.broker_ids.len());
