@@ -17,12 +17,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use ottla_model::{ErrorCode, PartitionIndex, TRANSACTION_STATE_TOPIC, TimestampMs, TopicName};
+use ottla_model::{ErrorCode, LeaderEpoch, PartitionIndex, TRANSACTION_STATE_TOPIC};
+use ottla_model::{TimestampMs, TopicName};
 use ottla_txn::{ListRequest, ListResponse, Request, Response};
 use parking_lot::Mutex;
 
 use crate::Broker;
-use crate::coordinators::{self, Asked, Shards};
+use crate::coordinators::{self, Asked, Seat, Shards};
 use crate::partitions::Partition;
 
 pub(crate) use verify::Verify;
@@ -89,9 +90,28 @@ impl Transactions {
         coordinators::ensure_topic(broker, TRANSACTION_STATE_TOPIC).await
     }
 
-    /// Starts the coordinator of a partition whose log is ready.
-    pub(crate) fn start(&self, broker: &Arc<Broker>, partition: &Arc<Partition>) {
-        shard::spawn(broker, partition, self.shards.add(partition));
+    /// Starts the coordinator of a partition that this broker leads from now on. It answers when its
+    /// log is replayed, and all of it is committed.
+    pub(crate) fn start(
+        &self,
+        broker: &Arc<Broker>,
+        partition: &Arc<Partition>,
+        leader_epoch: LeaderEpoch,
+    ) {
+        let seat = Seat {
+            partition: Arc::clone(partition),
+            leader_epoch,
+        };
+        if let Some(inbox) = self.shards.add(&seat) {
+            shard::spawn(broker, seat, inbox);
+        }
+    }
+
+    /// A shard's task has ended.
+    fn ended(&self, seat: &Seat) {
+        if self.shards.remove(seat) {
+            self.open.lock().remove(&seat.partition.index);
+        }
     }
 
     /// Stops the coordinator of a partition that this broker does not lead any more.
@@ -115,11 +135,13 @@ impl Transactions {
         }
     }
 
-    fn set_open(&self, partition: PartitionIndex, open: Open) {
-        if open.transactions > 0 {
-            self.open.lock().insert(partition, open);
+    fn set_open(&self, seat: &Seat, open: Open) {
+        let partition = seat.partition.index;
+        let mut all = self.open.lock();
+        if open.transactions > 0 && seat.is_held() {
+            all.insert(partition, open);
         } else {
-            self.open.lock().remove(&partition);
+            all.remove(&partition);
         }
     }
 }
