@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ottla_log::UpTo;
-use ottla_metadata::TopicImage;
-use ottla_metadata::{Command, CreateTopics, Reply};
-use ottla_model::{ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, coordinator_partition};
+use ottla_metadata::{Command, CreateTopics, Image, Reply, TopicImage};
+use ottla_model::{
+    BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, coordinator_partition,
+};
 use ottla_record::{Batch, DecompressLimit, split_batches};
 use ottla_runtime::mailbox::{Caller, Inbox, Pending, mailbox};
 use parking_lot::RwLock;
@@ -114,6 +115,16 @@ impl<A, R> Shards<A, R> {
         } else {
             ErrorCode::NotCoordinator
         })
+    }
+
+    /// The broker that has the shard of a key.
+    pub(crate) fn leader_of_key(&self, image: &Image, key: &str) -> Result<BrokerId, ErrorCode> {
+        let topic = image.topic(self.topic);
+        let leader = topic.and_then(|topic| {
+            let partition = coordinator_partition(key, topic.partition_count());
+            topic.partition(partition)?.leader
+        });
+        leader.ok_or(ErrorCode::CoordinatorNotAvailable)
     }
 
     /// The shard of a partition, once it answers.

@@ -16,8 +16,9 @@ use futures_util::future::join_all;
 use ottla_group::{EndTransactionRequest, ListRequest, ListedGroup, OffsetCommitResponse};
 use ottla_group::{Request, Response, TxnOffsetCommitRequest};
 use ottla_log::{Log, Verification, VerificationGuard};
+use ottla_metadata::Image;
 use ottla_model::{
-    CONSUMER_OFFSETS_TOPIC, ErrorCode, LeaderEpoch, NO_SEQUENCE, PartitionIndex, TopicId,
+    BrokerId, CONSUMER_OFFSETS_TOPIC, ErrorCode, LeaderEpoch, NO_SEQUENCE, PartitionIndex, TopicId,
 };
 use ottla_model::{TopicName, coordinator_partition};
 use ottla_txn::ProducerIdAndEpoch;
@@ -56,6 +57,11 @@ impl Default for Groups {
 }
 
 impl Groups {
+    /// The broker that has the coordinator of a group.
+    pub(crate) fn coordinator(&self, image: &Image, group_id: &str) -> Result<BrokerId, ErrorCode> {
+        self.shards.leader_of_key(image, group_id)
+    }
+
     /// Puts a request into its coordinator's mailbox, in the order of the calls.
     pub(crate) async fn ask(
         &self,

@@ -5,11 +5,14 @@
 //! handler ──ask──▶ Transactions ──mailbox──▶ shard task: Coordinator ──append──▶ __transaction_state-N
 //!    ▲                                            │  │  ▲                                 │
 //!    └──────────────── reply ─────────────────────┘  │  ├──────────── durable ────────────┘
-//!                                                    │  └──── durable everywhere ────┐
-//!                                                    └──────────── markers ──▶ other partitions' logs
+//!                                                    │  └──── written everywhere ────┐
+//!                                                    └──────────── markers ──▶ other partitions' logs,
+//!                                                                              here and elsewhere
 //! ```
 
+mod lanes;
 pub(crate) mod markers;
+mod remote;
 mod shard;
 mod verify;
 
@@ -17,8 +20,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use ottla_model::{ErrorCode, LeaderEpoch, PartitionIndex, TRANSACTION_STATE_TOPIC};
+use ottla_metadata::Image;
+use ottla_model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex, TRANSACTION_STATE_TOPIC};
 use ottla_model::{TimestampMs, TopicName};
+use ottla_runtime::Runtime;
 use ottla_txn::{ListRequest, ListResponse, Request, Response};
 use parking_lot::Mutex;
 
@@ -26,6 +31,7 @@ use crate::Broker;
 use crate::coordinators::{self, Asked, Seat, Shards};
 use crate::partitions::Partition;
 
+use remote::Remote;
 pub(crate) use verify::Verify;
 
 /// All transaction coordinators of this broker.
@@ -33,6 +39,7 @@ pub(crate) struct Transactions {
     shards: Shards<Request, Response>,
     /// What each shard last said of its open transactions; those without any have no entry.
     open: Mutex<BTreeMap<PartitionIndex, Open>>,
+    remote: Remote,
 }
 
 /// The open transactions of one shard, or of all.
@@ -44,16 +51,25 @@ pub(crate) struct Open {
     pub(crate) oldest_start_ms: Option<TimestampMs>,
 }
 
-impl Default for Transactions {
-    fn default() -> Self {
+impl Transactions {
+    /// No coordinator yet. `listener` is the one that brokers use among themselves.
+    pub(crate) fn new(runtime: Runtime, me: BrokerId, listener: String) -> Self {
         Transactions {
             shards: Shards::new(TRANSACTION_STATE_TOPIC),
             open: Mutex::default(),
+            remote: Remote::new(runtime, me, listener),
         }
     }
-}
 
-impl Transactions {
+    /// The broker that has the coordinator of a transactional id.
+    pub(crate) fn coordinator(
+        &self,
+        image: &Image,
+        transactional_id: &str,
+    ) -> Result<BrokerId, ErrorCode> {
+        self.shards.leader_of_key(image, transactional_id)
+    }
+
     /// Puts a request into its coordinator's mailbox, in the order of the calls.
     pub(crate) async fn ask(
         &self,
