@@ -124,7 +124,7 @@ impl Reader {
 
     pub(crate) fn vote(&mut self) -> Read<Vote> {
         Ok(Vote {
-            leader_id: LeaderId::new(self.u64()?, self.u32()?),
+            leader_id: LeaderId::new(self.u64()?, self.u64()?),
             committed: self.flag()?,
         })
     }
@@ -149,12 +149,12 @@ impl Reader {
     fn membership(&mut self) -> Read<Membership> {
         let mut configs = Vec::new();
         for _ in 0..self.count(4)? {
-            let ids = (0..self.count(4)?).map(|_| self.u32());
+            let ids = (0..self.count(8)?).map(|_| self.u64());
             configs.push(ids.collect::<Read<BTreeSet<NodeId>>>()?);
         }
         let mut nodes = BTreeMap::new();
-        for _ in 0..self.count(24)? {
-            nodes.insert(self.u32()?, self.member()?);
+        for _ in 0..self.count(28)? {
+            nodes.insert(self.u64()?, self.member()?);
         }
         if configs.is_empty() && nodes.is_empty() {
             return Ok(Membership::default());
@@ -205,7 +205,7 @@ pub(crate) fn put_log_id(out: &mut Vec<u8>, log_id: Option<&LogId>) {
 
 pub(crate) fn put_vote(out: &mut Vec<u8>, vote: &Vote) {
     out.put_u64(vote.leader_id.term);
-    out.put_u32(vote.leader_id.voted_for);
+    out.put_u64(vote.leader_id.voted_for);
     out.put_u8(u8::from(vote.committed));
 }
 
@@ -242,12 +242,12 @@ fn put_membership(out: &mut Vec<u8>, membership: &Membership) {
     for config in configs {
         out.put_u32(config.len() as u32);
         for id in config {
-            out.put_u32(*id);
+            out.put_u64(*id);
         }
     }
     out.put_u32(membership.nodes().count() as u32);
     for (id, member) in membership.nodes() {
-        out.put_u32(*id);
+        out.put_u64(*id);
         put_member(out, member);
     }
 }
