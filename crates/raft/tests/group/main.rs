@@ -1,0 +1,5 @@
+//! Whole groups in a simulation, with faults.
+
+mod elections;
+mod journal;
+mod world;
