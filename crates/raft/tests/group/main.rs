@@ -1,5 +1,8 @@
 //! Whole groups in a simulation, with faults.
 
+mod chaos;
 mod elections;
 mod journal;
+mod members;
+mod snapshots;
 mod world;

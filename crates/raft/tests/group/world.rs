@@ -79,6 +79,7 @@ pub(crate) struct Host {
 #[derive(Default)]
 struct Live {
     life: u64,
+    volume: Option<(SimDisk, Uuid)>,
     handle: Option<Handle>,
     published: Arc<Mutex<Option<Position>>>,
     shutdown: Option<ottla_runtime::Shutdown>,
@@ -185,9 +186,10 @@ impl World {
         }
         let host = &self.hosts[&id];
         let (plan, journal) = (self.plan.clone(), self.journal.clone());
-        let (disk, directory_id) = (host.disk.clone(), host.directory_id);
+        host.live.lock().volume = Some((host.disk.clone(), host.directory_id));
         let live = Arc::clone(&host.live);
         self.sim.host(name(id), move || {
+            let (disk, directory_id) = live.lock().volume.clone().expect("it has a volume");
             let options = Options {
                 snapshot_after_entries: plan.snapshot_after_entries,
                 keep_entries: plan.keep_entries,
@@ -203,7 +205,7 @@ impl World {
                 options,
                 plan: plan.clone(),
                 journal: journal.clone(),
-                disk: disk.clone(),
+                disk,
                 live: Arc::clone(&live),
             };
             life.run()
@@ -233,7 +235,16 @@ impl World {
         self.journal.note(format!("{id} is gone"));
     }
 
-    /// A member gets an empty volume. Its host has another name from now on.
+    /// A lost member gets an empty volume.
+    pub(crate) fn wipe(&mut self, id: NodeId) {
+        let directory_id = Uuid(self.random.bytes16());
+        let disk = SimDisk::new(self.random.next_u64());
+        let host = self.hosts.get_mut(&id).expect("it was there");
+        host.disk = disk.clone();
+        host.directory_id = directory_id;
+        host.live.lock().volume = Some((disk, directory_id));
+    }
+
     pub(crate) fn member(&self, id: NodeId) -> Member {
         Member {
             endpoints: vec![Endpoint {
@@ -362,6 +373,11 @@ impl World {
 
     /// Waits until all members that are up have applied the same, and checks what happened.
     pub(crate) fn settle(&mut self) {
+        self.settle_without(&[]);
+    }
+
+    /// The same, whatever becomes of some of them.
+    pub(crate) fn settle_without(&mut self, removed: &[NodeId]) {
         self.await_leader();
         let before = self.journal.acknowledged_count();
         assert!(
@@ -373,7 +389,8 @@ impl World {
         let goal = self.state(leader).and_then(|state| state.applied);
         let everybody = self.until(20_000, |world| {
             let up = world.hosts.iter().filter(|(_, host)| host.up);
-            up.clone().all(|(id, _)| world.published(*id) >= goal)
+            let mut counted = up.filter(|(id, _)| !removed.contains(id));
+            counted.all(|(id, _)| world.published(*id) >= goal)
         });
         assert!(
             everybody,
