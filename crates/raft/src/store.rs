@@ -505,4 +505,6 @@ impl RaftLogStorage<Types> for Store {
 }
 
 #[cfg(test)]
+mod crashes;
+#[cfg(test)]
 mod tests;
