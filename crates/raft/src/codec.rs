@@ -146,15 +146,33 @@ impl Reader {
         })
     }
 
+    /// Ids ascend, so that there is one encoding of a membership.
+    fn ascending(&mut self, last: Option<NodeId>) -> Read<NodeId> {
+        let id = self.u64()?;
+        if last.is_some_and(|last| last >= id) {
+            return Err(format!("member {id} is out of order"));
+        }
+        Ok(id)
+    }
+
     fn membership(&mut self) -> Read<Membership> {
-        let mut configs = Vec::new();
-        for _ in 0..self.count(4)? {
-            let ids = (0..self.count(8)?).map(|_| self.u64());
-            configs.push(ids.collect::<Read<BTreeSet<NodeId>>>()?);
+        let configs_len = self.count(4)?;
+        if configs_len > 2 {
+            return Err(format!("{configs_len} sets of voters are too many"));
+        }
+        let mut configs = Vec::with_capacity(configs_len);
+        for _ in 0..configs_len {
+            let mut config = BTreeSet::new();
+            for _ in 0..self.count(8)? {
+                let id = self.ascending(config.last().copied())?;
+                config.insert(id);
+            }
+            configs.push(config);
         }
         let mut nodes = BTreeMap::new();
         for _ in 0..self.count(28)? {
-            nodes.insert(self.u64()?, self.member()?);
+            let id = self.ascending(nodes.last_key_value().map(|(id, _)| *id))?;
+            nodes.insert(id, self.member()?);
         }
         if configs.is_empty() && nodes.is_empty() {
             return Ok(Membership::default());

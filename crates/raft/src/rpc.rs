@@ -179,8 +179,8 @@ fn append(reader: &mut Reader) -> Result<AppendEntriesRequest<Types>, String> {
     // An entry has a length, a term, an index and a kind.
     let count = reader.count(21)?;
     let mut entries = Vec::with_capacity(count);
-    let mut next = prev_log_id.map_or(0, |prev| prev.index + 1);
-    for _ in 0..count {
+    let first = prev_log_id.map_or(0, |prev| prev.index + 1);
+    for next in (first..).take(count) {
         let entry = Reader::entry(reader.bytes()?)?;
         // openraft takes this for granted.
         if entry.log_id.index != next {
@@ -189,7 +189,6 @@ fn append(reader: &mut Reader) -> Result<AppendEntriesRequest<Types>, String> {
                 entry.log_id.index
             ));
         }
-        next += 1;
         entries.push(entry);
     }
     Ok(AppendEntriesRequest {

@@ -21,6 +21,7 @@ struct Inner {
     /// What was said to be in no log.
     refused: BTreeSet<Bytes>,
     leaders: BTreeMap<u64, NodeId>,
+    calls: BTreeMap<NodeId, u64>,
     violations: Vec<String>,
     lines: Vec<String>,
 }
@@ -56,8 +57,14 @@ impl Journal {
         self.0.lock().refused.insert(entry);
     }
 
-    pub(crate) fn applied_count(&self) -> usize {
-        self.0.lock().applied.len()
+    /// Somebody calls a member.
+    pub(crate) fn called(&self, id: NodeId) {
+        *self.0.lock().calls.entry(id).or_default() += 1;
+    }
+
+    /// How often a member was called.
+    pub(crate) fn calls(&self, id: NodeId) -> u64 {
+        self.0.lock().calls.get(&id).copied().unwrap_or_default()
     }
 
     fn applied(&self, id: NodeId, at: Position, entry: &[u8]) {

@@ -4,5 +4,7 @@ mod chaos;
 mod elections;
 mod journal;
 mod members;
+mod real;
+mod service;
 mod snapshots;
 mod world;

@@ -29,15 +29,16 @@ thread_local! {
 }
 
 /// One connection a call: a real transport keeps them.
-struct Tcp(Network);
+struct Tcp(Network, Journal);
 
 impl Transport for Tcp {
     async fn call(
         &self,
-        _to: NodeId,
+        to: NodeId,
         member: &Member,
         request: Bytes,
     ) -> Result<Bytes, TransportError> {
+        self.1.called(to);
         let endpoint = &member.endpoints[0];
         let connected = self
             .0
@@ -274,14 +275,17 @@ impl World {
     /// How far what the member has published reaches.
     pub(crate) fn published(&self, id: NodeId) -> Option<Position> {
         let published = Arc::clone(&self.hosts[&id].live.lock().published);
-        let position = *published.lock();
-        position
+        let published = published.lock();
+        *published
     }
 
-    pub(crate) fn stop(&self, id: NodeId) {
+    /// A member ends in order.
+    pub(crate) fn stop(&mut self, id: NodeId) {
         if let Some(shutdown) = &self.hosts[&id].live.lock().shutdown {
             shutdown.announce();
         }
+        self.pass(1_500);
+        self.hosts.get_mut(&id).expect("it was there").up = false;
     }
 
     /// Members that are ready to decide.
@@ -451,7 +455,7 @@ impl Life {
             entries: Vec::new(),
             published: Arc::clone(&published),
         };
-        let transport = Tcp(runtime.network);
+        let transport = Tcp(runtime.network, self.journal.clone());
         let (service, handle) =
             Raft::open(&runtime, self.options.clone(), recorder, transport).await?;
         runtime.tasks.run("raft", service);
