@@ -242,6 +242,19 @@ impl Service {
             self.shared.store.retry();
         }
         self.compact().await;
+        self.yield_office().await;
+    }
+
+    /// A leader that has become a learner hands over. (One that was removed does so by itself.)
+    async fn yield_office(&self) {
+        let state = &self.state;
+        if !state.is_leader || state.changing || state.is_voter(state.id) {
+            return;
+        }
+        if let Some(to) = state.successor() {
+            // A stopped core is noticed by the loop.
+            drop(self.shared.raft.trigger().transfer_leader(to).await);
+        }
     }
 
     /// Asks for a snapshot when enough has happened since the last one.
@@ -327,6 +340,9 @@ impl Service {
         self.state.initialized = at.is_some();
         self.state.voters = Arc::new(membership.voter_ids().map(of).collect());
         self.state.learners = Arc::new(membership.learner_ids().map(of).collect());
+        let members = self.state.voters.iter().chain(self.state.learners.iter());
+        let members = members.map(|(id, member)| (*id, member.clone()));
+        self.shared.peers.take_members(members.collect());
         self.state.changing = membership.get_joint_config().len() > 1;
     }
 }

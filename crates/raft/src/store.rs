@@ -33,6 +33,16 @@ use crate::member::Position;
 use crate::types::{Entry, LogId, Types, Vote};
 use writer::{Segment, Writer, Written};
 
+/// Reads bytes in every way in which the log's files are read.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn read_any(bytes: &Bytes) {
+    drop(format::SegmentHeader::decode(bytes));
+    drop(format::decode_entry(bytes, 0));
+    drop(format::decode_batch(bytes, 0));
+    drop(vote::decode(bytes));
+    assert!(!format::good_batch_follows(bytes, bytes.len(), 0));
+}
+
 /// So many bytes of the newest entries stay in memory.
 const CACHE_BYTES: usize = 4 << 20;
 /// A batch has no more than so many bytes, unless a single append has.
@@ -485,7 +495,13 @@ impl RaftLogStorage<Types> for Store {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let after = last.as_ref().map(Position::of);
-        self.0.tail.lock().truncate(after);
+        {
+            let mut tail = self.0.tail.lock();
+            if after.is_some_and(|after| after.index >= tail.next()) {
+                return Ok(());
+            }
+            tail.truncate(after);
+        }
         self.change(|done| Change::Truncate(after, done)).await;
         Ok(())
     }
@@ -498,5 +514,7 @@ impl RaftLogStorage<Types> for Store {
     }
 }
 
+#[cfg(test)]
+mod crashes;
 #[cfg(test)]
 mod tests;
