@@ -23,7 +23,9 @@ use crate::{Node, banner, http};
 
 /// Starts the log on standard error. What comes back changes what it lets pass.
 pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
-    let filter = EnvFilter::try_new(&args.log_filter)
+    // What happens in the quorum, our own lines tell; openraft's are for those who look into it.
+    let at_start = format!("openraft=warn,{}", args.log_filter);
+    let filter = EnvFilter::try_new(&at_start)
         .with_context(|| format!("{} is no log level", args.log_filter))?;
     let (filter, handle) = reload::Layer::new(filter);
     let log = fmt::layer().with_writer(std::io::stderr);
@@ -39,7 +41,7 @@ pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
         }
     }
     let reload = move |filter| handle.reload(filter).map_err(|error| error.to_string());
-    Ok(Arc::new(Filter::new(&args.log_filter, Box::new(reload))))
+    Ok(Arc::new(Filter::new(&at_start, Box::new(reload))))
 }
 
 /// Reads the configuration, or says everything that is wrong with it.
@@ -91,7 +93,23 @@ pub async fn run(loaded: Loaded, log_levels: Arc<dyn LogLevels>) -> anyhow::Resu
         }
         None => None,
     };
-    let node = Arc::new(Node::start(&runtime, &config, Some(log_levels)).await?);
+    let mut stop = std::pin::pin!(stop);
+    let starting = Node::start(&runtime, &config, Some(log_levels));
+    let mut starting = std::pin::pin!(starting);
+    let node = tokio::select! {
+        biased;
+        started = &mut starting => started?,
+        () = &mut stop => {
+            tracing::info!("stopping before the node was put together");
+            runtime.shutdown().announce();
+            let Ok(node) = starting.await else {
+                runtime.tasks.stop().await;
+                return Ok(());
+            };
+            return node.stop(&runtime).await;
+        }
+    };
+    let node = Arc::new(node);
     banner::print(&node, health.as_ref().map(|(_, address)| *address));
     if let Some((slot, _)) = health {
         set(&slot, Arc::clone(&node));
