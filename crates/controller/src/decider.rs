@@ -324,9 +324,15 @@ impl Decider {
         if proposed.is_ok() {
             lead.image = Some(after);
         }
+        let state = self.state.clone();
         let settling = async move {
             let outcome = match proposed {
-                Ok(proposal) => proposal.wait().await.map(|(_, reply)| *reply == *APPLIED),
+                Ok(proposal) => tokio::select! {
+                    biased;
+                    done = proposal.wait() => done.map(|(_, reply)| *reply == *APPLIED),
+                    // The entry that found the disk full waits for room; its caller does not.
+                    () = disk_is_full(state) => Err(ProposeError::DiskFull),
+                },
                 Err(error) => Err(error),
             };
             Settled {
@@ -510,7 +516,17 @@ impl Service for Decider {
     }
 }
 
+/// Waits until the disk is known to have no room.
+async fn disk_is_full(mut state: Published<State>) {
+    while !state.get().disk_full {
+        if !state.changed().await {
+            return std::future::pending().await;
+        }
+    }
+}
+
 fn disk_full() -> Refusal {
-    let message = "The controller's disk is full; free some space and try again.";
+    let message = "The controller's disk is full; free some space and try again. A change that \
+                   found it full may still be made then.";
     Refusal::new(ErrorCode::KafkaStorageError, message)
 }
