@@ -4,6 +4,7 @@
 //! that the tests themselves are proved against. It starts on free ports with its data in a
 //! temporary folder, can be stopped, killed and started again on the same data, and tells what
 //! CPU time and memory it used. [`Control`] lets the test programs of other languages restart it.
+//! A [`cluster::Cluster`] is several of them under faults.
 //! With the feature `clients` there is librdkafka too: [`scenario`].
 //!
 //! Tests that use [`TestNode`] run against our own node, built on demand, unless
@@ -11,6 +12,7 @@
 
 mod binary;
 mod broker;
+pub mod cluster;
 mod control;
 mod process;
 #[cfg(feature = "clients")]
