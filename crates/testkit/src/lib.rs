@@ -12,8 +12,10 @@
 
 mod binary;
 mod broker;
+pub mod check;
 pub mod cluster;
 mod control;
+pub mod history;
 mod process;
 #[cfg(feature = "clients")]
 pub mod scenario;
