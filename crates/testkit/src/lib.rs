@@ -15,11 +15,15 @@ mod broker;
 pub mod check;
 pub mod cluster;
 mod control;
+pub mod dice;
+pub mod faults;
 pub mod history;
 mod process;
 #[cfg(feature = "clients")]
 pub mod scenario;
 mod test_node;
+#[cfg(feature = "clients")]
+pub mod workload;
 
 pub use binary::{Profile, node_binary};
 pub use broker::{Broker, Launch};
