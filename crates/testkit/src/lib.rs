@@ -31,7 +31,24 @@ pub use control::{Control, ask};
 pub use process::{Process, Signal, descendants, signal};
 pub use test_node::TestNode;
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
+
+/// Copies a folder with everything in it.
+pub fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy_folder(&source, &target)?;
+        } else {
+            fs::copy(source, target)?;
+        }
+    }
+    Ok(())
+}
 
 /// A TCP port on the loopback address that nobody listens on at the moment.
 pub fn free_port() -> anyhow::Result<u16> {

@@ -12,9 +12,11 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::disk::SmallDisk;
 use super::network::Network;
+use crate::copy_folder;
 use crate::process::{Process, Signal};
 
-const START_LIMIT: Duration = Duration::from_secs(90);
+/// Of a JVM on a machine that has much else to do.
+const START_LIMIT: Duration = Duration::from_secs(300);
 const STOP_LIMIT: Duration = Duration::from_secs(90);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const LOG_LINES_SHOWN: usize = 40;
@@ -33,12 +35,38 @@ pub enum Flavour {
     Kafka {
         /// The folder with its jars.
         lib: PathBuf,
-        /// The most heap that each node takes.
-        heap_mib: u32,
+        /// Options of its JVM.
+        jvm: Vec<String>,
     },
 }
 
 impl Flavour {
+    /// Apache Kafka with what its own start script gives to the JVM, but for the size of the heap.
+    pub fn kafka(lib: PathBuf, heap_mib: u32) -> Flavour {
+        let mut jvm = vec![format!("-Xmx{heap_mib}m"), format!("-Xms{heap_mib}m")];
+        let shipped = [
+            "-server",
+            "-XX:+UseG1GC",
+            "-XX:MaxGCPauseMillis=20",
+            "-XX:InitiatingHeapOccupancyPercent=35",
+            "-XX:+ExplicitGCInvokesConcurrent",
+        ];
+        jvm.extend(shipped.map(str::to_owned));
+        Flavour::Kafka { lib, jvm }
+    }
+
+    /// Apache Kafka for tests in which it need not be fast: it starts sooner, and takes less.
+    pub fn lean_kafka(lib: PathBuf) -> Flavour {
+        let lean = [
+            "-Xmx320m",
+            "-Xms64m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",
+        ];
+        let jvm = lean.map(str::to_owned).to_vec();
+        Flavour::Kafka { lib, jvm }
+    }
+
     /// For reports.
     pub fn name(&self) -> &'static str {
         match self {
@@ -278,7 +306,7 @@ pub(super) fn properties(
     all.push(set("min.insync.replicas", in_sync.clone()));
     match flavour {
         Flavour::Ottla { .. } => {
-            all.push(set("ottla.http.listener", format!("{address}:{http_port}")))
+            all.push(set("ottla.http.listener", format!("{address}:{http_port}")));
         }
         Flavour::Kafka { .. } => {
             all.push(set(
@@ -313,14 +341,14 @@ pub(super) fn arguments(
             }
             Ok(arguments)
         }
-        Flavour::Kafka { lib, heap_mib } => {
+        Flavour::Kafka { lib, jvm } => {
             let file = node.folder.join("server.properties");
             let lines: Vec<String> = properties
                 .iter()
                 .map(|(n, v)| format!("{n}={v}\n"))
                 .collect();
             fs::write(&file, lines.concat())?;
-            let mut arguments = java_arguments(lib, *heap_mib);
+            let mut arguments = java_arguments(lib, jvm);
             arguments.extend(["kafka.Kafka".to_owned(), shown(&file)]);
             Ok(arguments)
         }
@@ -333,7 +361,7 @@ pub(super) fn format_kafka(lib: &Path, nodes: &[Node]) -> Result<()> {
     let (first, others) = nodes.split_first().context("a cluster without nodes")?;
     let file = first.folder.join("server.properties");
     let output = Command::new("java")
-        .args(java_arguments(lib, 128))
+        .args(java_arguments(lib, &["-Xmx128m".to_owned()]))
         .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
         .arg(&file)
         .output()
@@ -344,22 +372,15 @@ pub(super) fn format_kafka(lib: &Path, nodes: &[Node]) -> Result<()> {
         "Kafka's storage was not formatted: {said}"
     );
     for node in others {
-        for entry in fs::read_dir(first.data_dir())? {
-            let from = entry?.path();
-            let name = from.file_name().unwrap_or_default().to_owned();
-            fs::create_dir_all(node.data_dir())?;
-            if name != "meta.properties" {
-                fs::copy(&from, node.data_dir().join(name))?;
-                continue;
-            }
-            let text = fs::read_to_string(&from)?;
-            let lines = text.lines().map(|line| match line.split_once('=') {
-                Some(("node.id", _)) => format!("node.id={}\n", node.id),
-                Some(("directory.id", id)) => format!("directory.id={}\n", other_id(id, node.id)),
-                _ => format!("{line}\n"),
-            });
-            fs::write(node.data_dir().join(name), lines.collect::<String>())?;
-        }
+        copy_folder(&first.data_dir(), &node.data_dir())?;
+        let identity = node.data_dir().join("meta.properties");
+        let text = fs::read_to_string(&identity)?;
+        let lines = text.lines().map(|line| match line.split_once('=') {
+            Some(("node.id", _)) => format!("node.id={}\n", node.id),
+            Some(("directory.id", id)) => format!("directory.id={}\n", other_id(id, node.id)),
+            _ => format!("{line}\n"),
+        });
+        fs::write(identity, lines.collect::<String>())?;
     }
     Ok(())
 }
@@ -375,21 +396,15 @@ fn other_id(id: &str, number: usize) -> String {
     id.chars().enumerate().map(replace).collect()
 }
 
-/// What kafka-server-start.sh and kafka-run-class.sh give to the JVM, with this heap.
-fn java_arguments(lib: &Path, heap_mib: u32) -> Vec<String> {
+fn java_arguments(lib: &Path, jvm: &[String]) -> Vec<String> {
     let fixed = [
-        "-server",
-        "-XX:+UseG1GC",
-        "-XX:MaxGCPauseMillis=20",
-        "-XX:InitiatingHeapOccupancyPercent=35",
-        "-XX:+ExplicitGCInvokesConcurrent",
         "-Djava.awt.headless=true",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
         "-Dorg.slf4j.simpleLogger.showDateTime=true",
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=HH:mm:ss.SSS",
         "-cp",
     ];
-    let mut arguments = vec![format!("-Xmx{heap_mib}m"), format!("-Xms{heap_mib}m")];
+    let mut arguments = jvm.to_vec();
     arguments.extend(fixed.map(str::to_owned));
     arguments.push(shown(&lib.join("*")));
     arguments

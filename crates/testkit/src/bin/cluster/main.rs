@@ -22,9 +22,6 @@ struct Arguments {
     /// The folder with Apache Kafka's jars: the same against it, which proves the checks
     #[arg(long, conflicts_with = "ottla")]
     kafka: Option<PathBuf>,
-    /// The most heap of each of Apache Kafka's nodes, in MiB
-    #[arg(long, default_value_t = 512)]
-    heap_mib: u32,
     /// How many nodes
     #[arg(long, default_value_t = 3)]
     nodes: usize,
@@ -82,10 +79,7 @@ fn main() -> Result<ExitCode> {
 impl Arguments {
     fn flavour(&self) -> Result<Flavour> {
         Ok(match (&self.kafka, &self.ottla) {
-            (Some(lib), _) => Flavour::Kafka {
-                lib: lib.clone(),
-                heap_mib: self.heap_mib,
-            },
+            (Some(lib), _) => Flavour::lean_kafka(lib.clone()),
             (None, binary) => Flavour::Ottla {
                 binary: binary.clone().context("no binary")?,
             },

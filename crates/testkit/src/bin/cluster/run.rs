@@ -1,16 +1,15 @@
 //! One run: a cluster, clients, faults in a row, and the judgement.
 
 use std::fs;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ottla_testkit::check;
 use ottla_testkit::cluster::{Cluster, ClusterOptions};
 use ottla_testkit::dice::Dice;
 use ottla_testkit::faults::{self, Kind, Schedule, Step};
 use ottla_testkit::scenario::Scenario;
 use ottla_testkit::workload::{Workload, WorkloadOptions};
+use ottla_testkit::{check, copy_folder};
 
 use crate::Arguments;
 use crate::report::{Happened, Report};
@@ -114,14 +113,15 @@ fn go_through(
     let schedule = Schedule::draw(arguments.seed, kinds, cluster.len());
     let mut dice = Dice::named(arguments.seed, "clients");
     let until = Instant::now() + Duration::from_secs_f64(arguments.minutes * 60.0);
+    let mut next_kill = Instant::now() + dice.between_ms(8000, 20_000);
     let mut pass = |workload: &mut Workload, time: Duration| -> Result<()> {
         let end = Instant::now() + time;
         while Instant::now() < end {
             std::thread::sleep(TICK.min(time));
             workload.keep_running()?;
-            // About every ten seconds.
-            if dice.percent(2) {
+            if Instant::now() > next_kill {
                 workload.kill_a_client(&mut dice)?;
+                next_kill = Instant::now() + dice.between_ms(8000, 20_000);
             }
         }
         Ok(())
@@ -183,18 +183,4 @@ fn victim(cluster: &Cluster, step: &Step) -> usize {
 
 fn seconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64()
-}
-
-fn copy_folder(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type()?.is_dir() {
-            copy_folder(&source, &target)?;
-        } else {
-            fs::copy(source, target)?;
-        }
-    }
-    Ok(())
 }
