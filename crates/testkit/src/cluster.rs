@@ -9,11 +9,11 @@ mod disk;
 mod links;
 mod network;
 mod node;
+mod preload;
+mod replicas;
 
-use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use crate::process::Signal;
 use network::Network;
 use node::Place;
+use preload::Preload;
 
 pub use disk::SmallDisk;
 pub use links::{End, Links};
@@ -44,10 +45,8 @@ pub struct ClusterOptions {
     pub loopback: bool,
     /// Each node's data lies on a disk of this size, in memory, that can be filled.
     pub disk_mib: Option<u32>,
-    /// Flushes can be made slow.
-    pub slow_flushes: bool,
-    /// Clocks can be set.
-    pub clocks: bool,
+    /// Flushes can be made slow, and clocks can be set.
+    pub preload: bool,
 }
 
 impl ClusterOptions {
@@ -59,8 +58,7 @@ impl ClusterOptions {
             settings: Vec::new(),
             loopback: false,
             disk_mib: None,
-            slow_flushes: false,
-            clocks: false,
+            preload: false,
         }
     }
 }
@@ -130,7 +128,7 @@ impl Cluster {
         };
         cluster.lack(Ability::Links, why_no_links);
         cluster.prepare_disks();
-        cluster.prepare_clocks();
+        cluster.prepare_preload();
         if let Flavour::Kafka { lib, .. } = &cluster.options.flavour {
             for node in 0..cluster.len() {
                 // This writes the file of properties that the format reads.
@@ -158,37 +156,25 @@ impl Cluster {
                 Some("no small disk was asked for".into()),
             );
         }
-        if self.options.slow_flushes {
-            match disk::slow_flushes(self.folder.path()) {
-                Ok(library) => {
-                    for node in &mut self.nodes {
-                        node.preload.push(library.clone());
-                    }
-                }
-                Err(error) => self.lack(Ability::SlowFlushes, Some(format!("{error:#}"))),
-            }
-        } else {
-            self.lack(Ability::SlowFlushes, Some("it was not asked for".into()));
-        }
     }
 
-    fn prepare_clocks(&mut self) {
-        if !self.options.clocks {
-            self.lack(Ability::Clocks, Some("it was not asked for".into()));
-            return;
-        }
-        match faketime() {
-            Some(library) => {
-                for node in &mut self.nodes {
-                    node.preload.push(library.clone());
-                    if let Err(error) = fs::write(node.clock_file(), "+0\n") {
-                        self.lacks.push((Ability::Clocks, error.to_string()));
-                        return;
+    fn prepare_preload(&mut self) {
+        let abilities = [Ability::SlowFlushes, Ability::Clocks];
+        let why_not = if self.options.preload {
+            match Preload::build(self.folder.path()) {
+                Ok(preload) => {
+                    for node in &mut self.nodes {
+                        node.preload = Some(preload.clone());
                     }
+                    return;
                 }
+                Err(error) => format!("{error:#}"),
             }
-            None => self.lack(Ability::Clocks, Some("libfaketime is not installed".into())),
-        }
+        } else {
+            "it was not asked for".to_owned()
+        };
+        self.lacks
+            .extend(abilities.map(|ability| (ability, why_not.clone())));
     }
 
     fn lack(&mut self, ability: Ability, reason: Option<String>) {
@@ -320,7 +306,7 @@ impl Cluster {
 
     /// Each flush of a node waits so long from now on.
     pub fn slow_flushes(&self, node: usize, delay_ms: u32) -> Result<()> {
-        disk::set_flush_delay(&self.nodes[node].flush_delay_file(), delay_ms)
+        preload::set_flush_delay(&self.nodes[node].folder, delay_ms)
     }
 
     /// Fills a node's disk to its last byte.
@@ -337,10 +323,7 @@ impl Cluster {
 
     /// Sets a node's clock so many seconds off the true time.
     pub fn set_clock(&self, node: usize, seconds: i64) -> Result<()> {
-        Ok(fs::write(
-            self.nodes[node].clock_file(),
-            format!("{seconds:+}\n"),
-        )?)
+        preload::set_clock(&self.nodes[node].folder, seconds)
     }
 
     /// The nodes that ended by themselves since they were started, with how they ended.
@@ -387,6 +370,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Where replicas differ on disk, as text. All nodes must be stopped, after a time in which all
+    /// replicas were in sync and nobody wrote.
+    pub fn differing_replicas(&self) -> Result<Vec<String>> {
+        let running = self.nodes.iter().find(|node| node.process().is_some());
+        ensure!(
+            running.is_none(),
+            "replicas are compared once all nodes are stopped"
+        );
+        let folders: Vec<PathBuf> = self.nodes.iter().map(Node::data_dir).collect();
+        replicas::differences(&folders)
+    }
+
     /// Waits until the condition holds, and fails early when a node falls.
     pub fn eventually(
         &mut self,
@@ -428,12 +423,4 @@ fn place(network: &Network, node: usize) -> Result<Place> {
 
 fn free_port_at(address: Ipv4Addr) -> Result<u16> {
     Ok(TcpListener::bind((address, 0))?.local_addr()?.port())
-}
-
-/// The library for programs with threads, where Debian's package puts it.
-fn faketime() -> Option<PathBuf> {
-    let machine = Command::new("uname").arg("-m").output().ok()?;
-    let machine = String::from_utf8_lossy(&machine.stdout).trim().to_owned();
-    let path = format!("/usr/lib/{machine}-linux-gnu/faketime/libfaketimeMT.so.1");
-    Path::new(&path).is_file().then(|| PathBuf::from(path))
 }

@@ -116,7 +116,6 @@ pub(crate) fn for_faults() -> Vec<String> {
         ("ip", "iproute2"),
         ("nft", "nftables"),
         ("nsenter", "util-linux"),
-        ("faketime", "faketime"),
         ("cc", "gcc"),
     ];
     let get = |(program, package)| require(program, &[package]).err();

@@ -1,4 +1,4 @@
-//! Disks that are small, and disks that are slow.
+//! Disks that can be filled.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -7,8 +7,6 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-/// What sleeps before each flush, as long as a file says; loaded in front of the C library.
-const SLOW_FLUSHES: &str = include_str!("slow_flushes.c");
 const BALLAST: &str = "ballast-of-a-test";
 
 /// A file system of its own in memory; unmounted when dropped.
@@ -60,36 +58,8 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A library that makes flushes slow, in this folder. The machine needs a C compiler for it.
-pub(super) fn slow_flushes(folder: &Path) -> Result<PathBuf> {
-    let (source, library) = (
-        folder.join("slow_flushes.c"),
-        folder.join("slow_flushes.so"),
-    );
-    fs::write(&source, SLOW_FLUSHES)?;
-    let output = Command::new("cc")
-        .args(["-O1", "-shared", "-fPIC", "-o"])
-        .arg(&library)
-        .arg(&source)
-        .arg("-ldl")
-        .output()
-        .context("cannot run cc")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "cc refused slow_flushes.c: {said}");
-    Ok(library)
-}
-
-/// How long each flush of a node waits from now on, in milliseconds.
-pub(super) fn set_flush_delay(control: &Path, delay_ms: u32) -> Result<()> {
-    let new = control.with_extension("new");
-    fs::write(&new, delay_ms.to_string())?;
-    Ok(fs::rename(new, control)?)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
-
     use super::*;
 
     #[test]
@@ -108,27 +78,5 @@ mod tests {
         assert!(fs::write(&file, [0; 9000]).is_err());
         disk.make_room().unwrap();
         fs::write(&file, [0; 9000]).unwrap();
-    }
-
-    #[test]
-    fn flushes_wait_as_long_as_the_file_says() {
-        let folder = tempfile::tempdir().unwrap();
-        let library = slow_flushes(folder.path()).unwrap();
-        let control = folder.path().join("delay");
-        let flush = || {
-            let began = Instant::now();
-            let status = Command::new("dd")
-                .args(["if=/dev/zero", "bs=1", "count=1", "conv=fdatasync"])
-                .arg(format!("of={}", folder.path().join("out").display()))
-                .env("LD_PRELOAD", &library)
-                .env("SLOW_FLUSHES_FILE", &control)
-                .output()
-                .unwrap();
-            assert!(status.status.success());
-            began.elapsed()
-        };
-        flush();
-        set_flush_delay(&control, 300).unwrap();
-        assert!(flush() >= Duration::from_millis(300));
     }
 }

@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::disk::SmallDisk;
 use super::network::Network;
+use super::preload::Preload;
 use crate::copy_folder;
 use crate::process::{Process, Signal};
 
@@ -91,8 +92,7 @@ pub struct Node {
     pub(super) id: usize,
     pub(super) place: Place,
     pub(super) folder: PathBuf,
-    /// Libraries in front of the C library, and what they are told.
-    pub(super) preload: Vec<PathBuf>,
+    pub(super) preload: Option<Preload>,
     pub(super) disk: Option<SmallDisk>,
     process: Option<Process>,
     starts: usize,
@@ -105,7 +105,7 @@ impl Node {
             id,
             place,
             folder,
-            preload: Vec::new(),
+            preload: None,
             disk: None,
             process: None,
             starts: 0,
@@ -145,16 +145,6 @@ impl Node {
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
     }
 
-    /// Where the file says how slow its flushes are.
-    pub(super) fn flush_delay_file(&self) -> PathBuf {
-        self.folder.join("flush-delay-ms")
-    }
-
-    /// Where the file says how far its clock is off.
-    pub(super) fn clock_file(&self) -> PathBuf {
-        self.folder.join("clock")
-    }
-
     fn log_path(&self) -> PathBuf {
         self.folder.join(format!("log-{}", self.starts))
     }
@@ -172,15 +162,8 @@ impl Node {
             Flavour::Kafka { .. } => network.command(self.id - 1, "java"),
         };
         command.args(arguments).current_dir(&self.folder);
-        if !self.preload.is_empty() {
-            let all: Vec<String> = self.preload.iter().map(|path| shown(path)).collect();
-            command
-                .env("LD_PRELOAD", all.join(":"))
-                .env("SLOW_FLUSHES_FILE", self.flush_delay_file())
-                .env("FAKETIME_TIMESTAMP_FILE", self.clock_file())
-                .env("FAKETIME_CACHE_DURATION", "1")
-                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
-                .env("DONT_FAKE_MONOTONIC", "1");
+        if let Some(preload) = &self.preload {
+            preload.apply(&mut command, &self.folder);
         }
         // One log file for each start, so that an old line never looks like a new one.
         self.starts += 1;
