@@ -146,6 +146,22 @@ fn reordered_records_are_found() {
 }
 
 #[test]
+fn what_is_sent_again_after_an_abort_may_lie_elsewhere() {
+    let p = producer(&[
+        "begin 1",
+        "send 1 t 0 b",
+        "abort 1",
+        "aborted 1",
+        "begin 2",
+        "send 2 t 0 a",
+        "send 2 t 0 b",
+        "commit 2",
+        "committed 2",
+    ]);
+    assert!(found(&history(vec![p], &[(0, "a"), (1, "b")])).is_empty());
+}
+
+#[test]
 fn an_unseen_record_is_found() {
     let m = member("m", &["read t 0 0 a"]);
     let mut unseen = history(vec![m], &[(0, "a"), (1, "b"), (2, "c")]);
