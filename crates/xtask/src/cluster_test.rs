@@ -30,23 +30,66 @@ pub(crate) struct Arguments {
     /// The first seed
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Options of the program, such as `--nodes 5 --faults kill,pause`; `-- --help` lists them
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    options: Vec<String>,
+    /// How many nodes
+    #[arg(long, default_value_t = 3)]
+    nodes: usize,
+    /// Only these faults, separated by commas; "none" is none
+    #[arg(long, value_delimiter = ',')]
+    faults: Vec<String>,
+    /// All but these faults
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+    /// Milliseconds between two records of a producer
+    #[arg(long)]
+    pause_ms: Option<u64>,
+    /// Loopback addresses even for root: links cannot be cut then
+    #[arg(long)]
+    loopback: bool,
+    /// Keep what nodes and clients wrote even when nothing was found
+    #[arg(long)]
+    keep: bool,
+    /// Properties of every node, as NAME=VALUE
+    #[arg(long = "set")]
+    settings: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    let mut good = true;
+    let limit = AROUND + Duration::from_secs_f64(arguments.minutes * 120.0);
+    let mut bad = Vec::new();
     for seed in arguments.seed..arguments.seed + arguments.runs {
         let mut command = program(arguments.kafka, !arguments.few_clients)?;
-        command
-            .args(["--seed", &seed.to_string()])
-            .args(["--minutes", &arguments.minutes.to_string()])
-            .args(&arguments.options);
-        let limit = AROUND + Duration::from_secs_f64(arguments.minutes * 120.0);
-        good &= each_line(&mut command, limit, |_| {})?;
+        command.args(["--seed", &seed.to_string()]);
+        arguments.pass_on(&mut command);
+        if !each_line(&mut command, limit, |_| {})? {
+            bad.push(seed);
+        }
     }
-    Ok(good)
+    println!("{} runs, seeds with findings: {bad:?}", arguments.runs);
+    Ok(bad.is_empty())
+}
+
+impl Arguments {
+    fn pass_on(&self, command: &mut Command) {
+        command
+            .args(["--minutes", &self.minutes.to_string()])
+            .args(["--nodes", &self.nodes.to_string()]);
+        for (name, values) in [("--faults", &self.faults), ("--without", &self.without)] {
+            if !values.is_empty() {
+                command.args([name, &values.join(",")]);
+            }
+        }
+        if let Some(pause_ms) = self.pause_ms {
+            command.args(["--pause-ms", &pause_ms.to_string()]);
+        }
+        for (name, wanted) in [("--loopback", self.loopback), ("--keep", self.keep)] {
+            if wanted {
+                command.arg(name);
+            }
+        }
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+    }
 }
 
 /// The program with what it needs, built and fetched.
