@@ -50,6 +50,9 @@ pub struct WorkloadOptions {
     pub replication_factor: i32,
     /// Of which so many must be in sync.
     pub min_in_sync: i32,
+    /// What producers without transactions wait for. With anything but "all" they are not idempotent,
+    /// and acknowledged records may get lost: that shows what the checks find.
+    pub acks: String,
     /// How long a producer rests between two records.
     pub pause: Duration,
     /// The clients that are programs of their own; without them only librdkafka in this process.

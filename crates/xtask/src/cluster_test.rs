@@ -39,6 +39,9 @@ pub(crate) struct Arguments {
     /// All but these faults
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
+    /// What producers wait for; anything but "all" shows how a loss is found
+    #[arg(long)]
+    acks: Option<String>,
     /// Milliseconds between two records of a producer
     #[arg(long)]
     pause_ms: Option<u64>,
@@ -77,6 +80,9 @@ impl Arguments {
             if !values.is_empty() {
                 command.args([name, &values.join(",")]);
             }
+        }
+        if let Some(acks) = &self.acks {
+            command.args(["--acks", acks]);
         }
         if let Some(pause_ms) = self.pause_ms {
             command.args(["--pause-ms", &pause_ms.to_string()]);

@@ -64,8 +64,15 @@ pub(super) fn run(
     let config = config(
         options,
         &[
-            ("acks", "all"),
-            ("enable.idempotence", "true"),
+            ("acks", &options.acks),
+            (
+                "enable.idempotence",
+                if options.acks == "all" {
+                    "true"
+                } else {
+                    "false"
+                },
+            ),
             ("linger.ms", "5"),
             ("message.timeout.ms", &limit),
             ("retry.backoff.ms", "50"),

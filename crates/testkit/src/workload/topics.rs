@@ -13,7 +13,7 @@ pub(super) const PLAIN: &str = "plain";
 pub(super) const SENT: &str = "sent";
 pub(super) const SOURCE: &str = "source";
 pub(super) const MOVED: &str = "moved";
-/// More than transactions move in an hour.
+/// Once all of it is moved, transactions go on with what they send themselves.
 const SOURCE_RECORDS: usize = 20_000;
 const LIMIT: Duration = Duration::from_secs(60);
 

@@ -37,6 +37,9 @@ struct Arguments {
     /// All but these faults
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
+    /// What producers in this process wait for; anything but "all" shows how a loss is found
+    #[arg(long, default_value = "all")]
+    acks: String,
     /// Milliseconds between two records of a producer
     #[arg(long, default_value_t = 10)]
     pause_ms: u64,

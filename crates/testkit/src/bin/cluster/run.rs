@@ -110,6 +110,7 @@ fn go_through(
         seed: arguments.seed,
         replication_factor: nodes.min(3),
         min_in_sync: nodes.min(2),
+        acks: arguments.acks.clone(),
         pause: Duration::from_millis(arguments.pause_ms),
         programs: arguments.programs(),
         folder,
