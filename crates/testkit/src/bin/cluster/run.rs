@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use ottla_testkit::cluster::{Cluster, ClusterOptions};
+use ottla_testkit::cluster::{Cluster, ClusterOptions, Flavour};
 use ottla_testkit::dice::Dice;
 use ottla_testkit::faults::{self, Kind, Schedule, Step};
 use ottla_testkit::scenario::Scenario;
@@ -14,18 +14,21 @@ use ottla_testkit::{check, copy_folder};
 use crate::Arguments;
 use crate::report::{Happened, Report};
 
-/// Sessions and lags that are over within what faults last, so that leaders do change.
-const IMPATIENT: [(&str, &str); 7] = [
-    ("broker.session.timeout.ms", "3000"),
-    ("broker.heartbeat.interval.ms", "500"),
+/// Lags that are over within what faults last, so that leaders do change.
+const IMPATIENT: [(&str, &str); 3] = [
     ("replica.lag.time.max.ms", "4000"),
-    ("controller.quorum.election.timeout.ms", "1000"),
-    ("controller.quorum.fetch.timeout.ms", "2000"),
     ("group.initial.rebalance.delay.ms", "0"),
     (
         "transaction.abort.timed.out.transaction.cleanup.interval.ms",
         "1000",
     ),
+];
+/// Of Apache Kafka; our own comes with such times.
+const IMPATIENT_KAFKA: [(&str, &str); 4] = [
+    ("broker.session.timeout.ms", "3000"),
+    ("broker.heartbeat.interval.ms", "500"),
+    ("controller.quorum.election.timeout.ms", "1000"),
+    ("controller.quorum.fetch.timeout.ms", "2000"),
 ];
 const DISK_MIB: u32 = 512;
 const TICK: Duration = Duration::from_millis(200);
@@ -35,9 +38,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let flavour = arguments.flavour()?;
     let wanted = arguments.kinds()?;
     let has = |kind| wanted.contains(&kind);
-    let settings = IMPATIENT
-        .iter()
-        .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()));
+    let mut impatient = IMPATIENT.to_vec();
+    if matches!(flavour, Flavour::Kafka { .. }) {
+        impatient.extend(IMPATIENT_KAFKA);
+    }
+    let settings = impatient
+        .into_iter()
+        .map(|(n, v)| (n.to_owned(), v.to_owned()));
     let mut cluster = Cluster::start(ClusterOptions {
         settings: settings.chain(arguments.settings.iter().cloned()).collect(),
         loopback: arguments.loopback,
