@@ -181,6 +181,9 @@ pub struct History {
     pub stored: BTreeMap<Place, Stored>,
     /// The offsets that groups have committed in the end.
     pub group_offsets: BTreeMap<(String, Place), i64>,
+    /// Records that their client wrote again in a new epoch of its producer id, since it did not know
+    /// whether it had been heard. librdkafka does so; brokers cannot tell.
+    pub written_again: BTreeSet<(Place, String)>,
     /// Records that were moved in transactions: from the first topic to the second, by this group,
     /// each partition to the same partition.
     pub moves: Option<Moves>,

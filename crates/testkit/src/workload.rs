@@ -9,6 +9,7 @@
 //! | `source` | filled before the faults | transactions, which move it … |
 //! | `moved` | … to here, with their offsets | readers of what is committed |
 
+mod disk;
 mod ending;
 mod group;
 mod outside;
@@ -29,6 +30,7 @@ use rdkafka::config::ClientConfig;
 use crate::dice::Dice;
 use crate::history::{Client, History, Journal, Moves, Place, Role};
 
+pub use disk::{Audit, audit};
 pub use ending::Ending;
 pub use outside::Programs;
 

@@ -137,6 +137,14 @@ fn a_duplicate_is_found() {
 }
 
 #[test]
+fn what_a_client_wrote_again_in_a_new_epoch_is_no_duplicate() {
+    let mut twice = history(vec![producer(&GOOD)], &[(0, "a"), (1, "b"), (2, "a")]);
+    let again = (Place::of("t", 0), "a".to_owned());
+    twice.written_again.insert(again);
+    assert!(found(&twice).is_empty());
+}
+
+#[test]
 fn reordered_records_are_found() {
     let p = producer(&["send 0 t 0 a", "send 0 t 0 b"]);
     assert_eq!(

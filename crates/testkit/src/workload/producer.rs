@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{DeliveryResult, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
@@ -23,7 +24,13 @@ struct Outcomes {
     journal: Arc<Journal>,
 }
 
-impl ClientContext for Outcomes {}
+impl ClientContext for Outcomes {
+    /// What librdkafka tells of its sequence numbers explains what a checker finds.
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        let why = format!("{facility}: {message}");
+        let _ = self.journal.say(&Event::Error { number: 0, why });
+    }
+}
 
 impl ProducerContext for Outcomes {
     type DeliveryOpaque = ();
@@ -61,7 +68,7 @@ pub(super) fn run(
     quiet: &AtomicBool,
 ) -> Result<()> {
     let limit = DELIVERY_LIMIT.as_millis().to_string();
-    let config = config(
+    let mut config = config(
         options,
         &[
             ("acks", &options.acks),
@@ -78,6 +85,9 @@ pub(super) fn run(
             ("retry.backoff.ms", "50"),
         ],
     );
+    config
+        .set("debug", "eos")
+        .set_log_level(RDKafkaLogLevel::Debug);
     let context = Outcomes {
         journal: Arc::clone(journal),
     };

@@ -52,6 +52,7 @@ pub(crate) struct Report {
     pub(crate) seconds: f64,
     pub(crate) not_run: Vec<(Kind, String)>,
     pub(crate) happened: Vec<Happened>,
+    pub(crate) written_again: usize,
     pub(crate) findings: Vec<Finding>,
     pub(crate) failures: Vec<String>,
     pub(crate) kept: Option<PathBuf>,
@@ -69,6 +70,7 @@ impl Report {
             seconds: 0.0,
             not_run: Vec::new(),
             happened: Vec::new(),
+            written_again: 0,
             findings: Vec::new(),
             failures: Vec::new(),
             kept: None,
@@ -156,6 +158,13 @@ impl Report {
             c.offsets_told,
             c.longest_wait_ms
         );
+        if self.written_again > 0 {
+            let again = self.written_again;
+            let _ = writeln!(
+                text,
+                "{again} records were written again by their clients in a new epoch"
+            );
+        }
         for failure in &self.failures {
             let _ = writeln!(text, "FAILED: {failure}");
         }
@@ -235,6 +244,7 @@ impl Report {
             "records": { "sent": c.sent, "acknowledged": c.acknowledged, "refused": c.refused, "read": c.read },
             "transactions": { "committed": c.committed, "aborted": c.aborted },
             "offsets": { "committed": c.offsets_committed, "asked": c.offsets_told },
+            "written_again_by_clients": self.written_again,
             "longest_wait_ms": c.longest_wait_ms,
             "findings": findings.collect::<Vec<_>>(),
             "failures": self.failures,

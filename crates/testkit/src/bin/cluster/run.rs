@@ -7,8 +7,9 @@ use anyhow::{Context, Result};
 use ottla_testkit::cluster::{Cluster, ClusterOptions, Flavour};
 use ottla_testkit::dice::Dice;
 use ottla_testkit::faults::{self, Kind, Schedule, Step};
+use ottla_testkit::history::History;
 use ottla_testkit::scenario::Scenario;
-use ottla_testkit::workload::{Workload, WorkloadOptions};
+use ottla_testkit::workload::{self, Workload, WorkloadOptions};
 use ottla_testkit::{check, copy_folder};
 
 use crate::Arguments;
@@ -65,17 +66,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         report.not_run.push((kind, why));
     }
     let outcome = go_through(arguments, &mut cluster, &kinds, &mut report);
-    if let Err(error) = &outcome {
+    let stopped = cluster.stop_all();
+    if let Err(error) = stopped.and_then(|()| judge(&cluster, outcome, &mut report)) {
         report.failures.push(format!("{error:#}"));
-    }
-    match cluster
-        .stop_all()
-        .and_then(|()| cluster.differing_replicas())
-    {
-        // After a run that was broken off nobody waited for replicas to be alike.
-        Ok(differences) if outcome.is_ok() => report.failures.extend(differences),
-        Ok(_) => {}
-        Err(error) => report.failures.push(format!("{error:#}")),
     }
     report.seconds = seconds(began);
     if arguments.keep || !report.is_good() {
@@ -106,7 +99,7 @@ fn go_through(
     cluster: &mut Cluster,
     kinds: &[Kind],
     report: &mut Report,
-) -> Result<()> {
+) -> Result<History> {
     let folder = arguments.out.join(report.name()).join("journals");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -177,7 +170,22 @@ fn go_through(
     let ending = workload.finish()?;
     report.failures.extend(ending.overdue);
     report.count(&ending.history);
-    report.findings = check::judge(&ending.history);
+    Ok(ending.history)
+}
+
+/// Compares what clients saw with each other, and with what lies on the nodes' disks.
+fn judge(cluster: &Cluster, outcome: Result<History>, report: &mut Report) -> Result<()> {
+    // After a run that was broken off nobody waited for replicas to be alike.
+    let mut history = outcome?;
+    report.failures.extend(cluster.differing_replicas()?);
+    for node in cluster.nodes() {
+        let audit = workload::audit(&node.data_dir())?;
+        let on = |what| format!("on the disk of node {}: {what}", node.id());
+        report.failures.extend(audit.findings.into_iter().map(on));
+        history.written_again.extend(audit.written_again);
+    }
+    report.written_again = history.written_again.len();
+    report.findings = check::judge(&history);
     Ok(())
 }
 
