@@ -23,11 +23,13 @@ use crate::fetch_sessions::FetchSessions;
 use crate::groups::Groups;
 use crate::handlers;
 use crate::log_levels::LogLevels;
-use crate::partitions::{Partition, PartitionTable};
+use crate::partitions::PartitionTable;
+use crate::peers::Peers;
 use crate::probe::Probe;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::{self, Quotas};
 use crate::read_budget::ReadBudget;
+use crate::replication::{Fetchers, Isr, Throttle};
 use crate::start::Options;
 use crate::telemetry::Telemetry;
 use crate::transactions::Transactions;
@@ -53,6 +55,10 @@ pub struct Broker {
     pub(crate) node_id: BrokerId,
     pub(crate) log_dir: LogDir,
     pub(crate) partitions: PartitionTable,
+    pub(crate) peers: Peers,
+    pub(crate) fetchers: Fetchers,
+    pub(crate) isr: Isr,
+    pub(crate) throttle: Throttle,
     pub(crate) groups: Groups,
     pub(crate) transactions: Transactions,
     pub(crate) sessions: FetchSessions,
@@ -72,6 +78,7 @@ impl Broker {
         options: &Options,
         config: Published<NodeConfig>,
         shown: Published<Image>,
+        isr: Isr,
     ) -> Self {
         let slots = options
             .config
@@ -84,9 +91,21 @@ impl Broker {
             log_levels: options.log_levels.clone(),
             telemetry: telemetry(&options.config),
             partitions: PartitionTable::default(),
+            peers: Peers::new(
+                options.runtime.clone(),
+                options.node_id,
+                options.config.inter_broker_listener_name.clone(),
+            ),
+            fetchers: Fetchers::default(),
+            isr,
+            throttle: throttle_of(options.node_id, &options.config),
             groups: Groups::default(),
             read_budget: ReadBudget::new(options.read_budget_bytes),
-            transactions: Transactions::default(),
+            transactions: Transactions::new(
+                options.runtime.clone(),
+                options.node_id,
+                options.config.inter_broker_listener_name.clone(),
+            ),
             sessions: FetchSessions::new(usize::try_from(slots).unwrap_or(0)),
             producer_ids: ProducerIds::default(),
             quotas: quotas_of(&config.get()),
@@ -101,6 +120,16 @@ impl Broker {
     /// The configuration as it counts now: properties can change while the node runs.
     pub(crate) fn config(&self) -> Arc<NodeConfig> {
         self.config.get()
+    }
+
+    /// Takes over the bounds of throttled replicas.
+    pub(crate) fn follow_throttles(&self) {
+        let config = self.config();
+        let broker = &config.broker;
+        self.throttle.set_limits(
+            broker.leader_replication_throttled_rate,
+            broker.follower_replication_throttled_rate,
+        );
     }
 
     /// The metadata that handlers answer from.
@@ -126,18 +155,27 @@ impl Broker {
         self.epoch.store(epoch, Ordering::Release);
     }
 
+    /// Asks the controller for a change; the answer does not wait until this broker has followed it.
+    pub(crate) async fn ask_controller(&self, command: Command) -> Result<Reply, Refusal> {
+        // Clients try this one again, and so find the node that takes over, or this one restarted.
+        let stopping = |_| Refusal::new(ErrorCode::NotController, "The node is stopping.");
+        self.metadata
+            .commands
+            .call(command)
+            .await
+            .map_err(stopping)?
+    }
+
     /// Asks the controller for a change and waits until this broker has followed it.
     pub(crate) async fn submit(&self, command: Command) -> Result<Reply, Refusal> {
-        // Clients try this one again, and so find the node that takes over, or this one restarted.
-        let stopping = || Refusal::new(ErrorCode::NotController, "The node is stopping.");
-        let gone = |_| stopping();
-        let reply = self.metadata.commands.call(command).await.map_err(gone)??;
+        let reply = self.ask_controller(command).await?;
         // The reply comes after the image was published, so that this one is new enough.
         let offset = self.metadata.image.get().metadata_offset();
         let mut shown = self.shown.clone();
         while shown.get().metadata_offset() < offset {
             if !shown.changed().await {
-                return Err(stopping());
+                let message = "The node is stopping.";
+                return Err(Refusal::new(ErrorCode::NotController, message));
             }
         }
         Ok(reply)
@@ -199,13 +237,6 @@ impl Broker {
         let max = self.config().broker.socket_request_max_bytes;
         DecompressLimit(usize::try_from(max).unwrap_or(0))
     }
-
-    /// How many replicas of the partition are in sync.
-    pub(crate) fn in_sync_replicas(&self, partition: &Partition) -> i32 {
-        let image = self.image();
-        let found = image.partition(partition.topic.as_str(), partition.index);
-        found.map_or(0, |p| i32::try_from(p.isr.len()).unwrap_or(i32::MAX))
-    }
 }
 
 /// No limits yet, measured over the windows that the node's properties say.
@@ -218,6 +249,21 @@ fn quotas_of(config: &NodeConfig) -> Quotas {
             broker.controller_quota_window_size_seconds,
         ),
     )
+}
+
+/// No bound yet, measured over the windows that the node's properties say.
+fn throttle_of(me: BrokerId, config: &NodeConfig) -> Throttle {
+    let broker = &config.broker;
+    let window = Window::new(
+        broker.replication_quota_window_num,
+        broker.replication_quota_window_size_seconds,
+    );
+    let throttle = Throttle::new(me, window);
+    throttle.set_limits(
+        broker.leader_replication_throttled_rate,
+        broker.follower_replication_throttled_rate,
+    );
+    throttle
 }
 
 fn telemetry(config: &NodeConfig) -> Telemetry {

@@ -10,7 +10,11 @@ pub(crate) fn refusal(code: ErrorCode) -> Invalid {
         ErrorCode::UnknownTopicOrPartition => "This server does not host this topic-partition.",
         ErrorCode::UnknownTopicId => "This server does not host this topic ID.",
         ErrorCode::NotLeaderOrFollower => {
-            "The partition's log is still being recovered; try again."
+            "This broker does not lead the partition, or its log is still being recovered; ask for \
+             the leader and try again."
+        }
+        ErrorCode::RequestTimedOut => {
+            "The records are on the leader, but not yet on all replicas in sync."
         }
         ErrorCode::InvalidRequiredAcks => "acks must be 0, 1 or -1 (all).",
         ErrorCode::InvalidTopicException => "Clients cannot write internal topics.",
@@ -61,6 +65,8 @@ pub(crate) fn of_append(error: &AppendError) -> Invalid {
             ErrorCode::NotLeaderOrFollower
         }
         AppendError::Invalid { .. } => ErrorCode::InvalidRecord,
+        // Nobody but a replica's own leader sends such records.
+        AppendError::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
     };
     Invalid {
         code,

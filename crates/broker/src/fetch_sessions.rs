@@ -51,6 +51,10 @@ pub(crate) struct Wanted {
     pub(crate) current_leader_epoch: i32,
     pub(crate) last_fetched_epoch: i32,
     pub(crate) max_bytes: i32,
+    /// Of a follower: where its log begins, or -1.
+    pub(crate) log_start_offset: Offset,
+    /// Of a follower: the high watermark that it knows, or more than any when it does not say.
+    pub(crate) high_watermark: Offset,
 }
 
 type PartitionKey = (TopicKey, PartitionIndex);

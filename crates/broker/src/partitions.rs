@@ -1,86 +1,14 @@
 //! The partitions of this broker: replicated state for the handlers to look up.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{self, AtomicI32};
-use std::sync::{Arc, OnceLock};
+mod partition;
 
-use ottla_config::TopicConfig;
-use ottla_log::Log;
-use ottla_model::{ErrorCode, LeaderEpoch, NO_LEADER_EPOCH, PartitionIndex, TopicId, TopicName};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use ottla_model::{ErrorCode, PartitionIndex, TopicId, TopicName};
 use parking_lot::RwLock;
 
-/// One partition that this broker holds.
-pub(crate) struct Partition {
-    pub(crate) topic: TopicName,
-    pub(crate) topic_id: TopicId,
-    pub(crate) index: PartitionIndex,
-    leader_epoch: AtomicI32,
-    /// Set once the log is recovered; until then clients are told to come back.
-    log: OnceLock<Log>,
-    config: RwLock<Arc<TopicConfig>>,
-}
-
-impl Partition {
-    pub(crate) fn new(
-        topic: TopicName,
-        topic_id: TopicId,
-        index: PartitionIndex,
-        leader_epoch: LeaderEpoch,
-        config: Arc<TopicConfig>,
-    ) -> Self {
-        Partition {
-            topic,
-            topic_id,
-            index,
-            leader_epoch: AtomicI32::new(leader_epoch),
-            log: OnceLock::new(),
-            config: RwLock::new(config),
-        }
-    }
-
-    /// The partition's log, once it is recovered.
-    pub(crate) fn log(&self) -> Option<&Log> {
-        self.log.get()
-    }
-
-    /// The same, or what a client is told that must come back.
-    pub(crate) fn ready_log(&self) -> Result<&Log, ErrorCode> {
-        self.log().ok_or(ErrorCode::NotLeaderOrFollower)
-    }
-
-    /// Makes the recovered log known. A partition gets its log once.
-    pub(crate) fn ready(&self, log: Log) {
-        if self.log.set(log).is_err() {
-            ottla_runtime::fail_stop(format!(
-                "the log of {}-{} was opened twice; two owners would write into each other's data",
-                self.topic, self.index
-            ));
-        }
-    }
-
-    pub(crate) fn leader_epoch(&self) -> LeaderEpoch {
-        self.leader_epoch.load(atomic::Ordering::Acquire)
-    }
-
-    /// Compares the leader's term with the one that a client knows, if it says so (KIP-320).
-    pub(crate) fn check_leader_epoch(&self, known: LeaderEpoch) -> Result<(), ErrorCode> {
-        match known.cmp(&self.leader_epoch()) {
-            _ if known == NO_LEADER_EPOCH => Ok(()),
-            Ordering::Less => Err(ErrorCode::FencedLeaderEpoch),
-            Ordering::Equal => Ok(()),
-            Ordering::Greater => Err(ErrorCode::UnknownLeaderEpoch),
-        }
-    }
-
-    pub(crate) fn config(&self) -> Arc<TopicConfig> {
-        Arc::clone(&self.config.read())
-    }
-
-    pub(crate) fn set_config(&self, config: Arc<TopicConfig>) {
-        *self.config.write() = config;
-    }
-}
+pub(crate) use partition::{Commit, Partition, Turn};
 
 /// A topic with the partitions that this broker holds, by number.
 pub(crate) struct LocalTopic {
@@ -98,18 +26,25 @@ impl LocalTopic {
     /// Whether the partition can be read and written here.
     pub(crate) fn is_ready(&self, index: usize) -> bool {
         let partition = self.partitions.get(index).and_then(Option::as_ref);
-        partition.is_some_and(|p| p.log().is_some())
+        partition.is_some_and(|p| p.leader_log().is_ok())
     }
 }
 
-/// The partition of a topic, if it is here.
+/// The partition of a topic, if it is here. One that other brokers have is looked for in the wrong
+/// place; one that nobody has is unknown.
 pub(crate) fn find(
     topic: Option<&LocalTopic>,
     index: PartitionIndex,
 ) -> Result<&Arc<Partition>, ErrorCode> {
-    topic
-        .and_then(|t| t.partition(index))
-        .ok_or(ErrorCode::UnknownTopicOrPartition)
+    let topic = topic.ok_or(ErrorCode::UnknownTopicOrPartition)?;
+    let known = usize::try_from(index)
+        .ok()
+        .and_then(|index| topic.partitions.get(index));
+    match known {
+        None => Err(ErrorCode::UnknownTopicOrPartition),
+        Some(None) => Err(ErrorCode::NotLeaderOrFollower),
+        Some(Some(partition)) => Ok(partition),
+    }
 }
 
 /// The table of this broker's partitions. Lookups are short reads under a lock.

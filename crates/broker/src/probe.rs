@@ -9,6 +9,8 @@ use ottla_model::QuotaKey;
 pub struct Probe {
     records_in: AtomicU64,
     rebalances: AtomicU64,
+    replicated_bytes: AtomicU64,
+    isr_changes: AtomicU64,
     throttled: [Throttled; QuotaKey::ALL.len()],
 }
 
@@ -27,6 +29,15 @@ impl Probe {
 
     pub(crate) fn count_rebalance(&self) {
         self.rebalances.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_replicated(&self, bytes: usize) {
+        self.replicated_bytes
+            .fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn count_isr_change(&self) {
+        self.isr_changes.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn count_throttled(&self, key: QuotaKey, ms: i32) {
@@ -48,6 +59,18 @@ impl Probe {
     #[must_use]
     pub fn records_in(&self) -> u64 {
         self.records_in.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of records that came from leaders.
+    #[must_use]
+    pub fn replicated_bytes(&self) -> u64 {
+        self.replicated_bytes.load(Ordering::Relaxed)
+    }
+
+    /// How often the controller took a change of replicas in sync from this broker.
+    #[must_use]
+    pub fn isr_changes(&self) -> u64 {
+        self.isr_changes.load(Ordering::Relaxed)
     }
 
     /// How often a group began to rebalance.

@@ -11,8 +11,8 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, join_all};
 use ottla_config::TopicConfig;
 use ottla_log::LogConfig;
-use ottla_metadata::{Image, TopicImage};
-use ottla_model::{PartitionIndex, TopicId, TopicPartition};
+use ottla_metadata::{Image, PartitionImage, TopicChange, TopicImage};
+use ottla_model::{LeaderEpoch, PartitionIndex, TopicId, TopicPartition};
 use ottla_runtime::published::{Published, Publisher};
 use ottla_runtime::{Shutdown, TaskKind};
 use tokio::sync::oneshot;
@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::Broker;
 use crate::groups::holds_groups;
 use crate::live_config::LiveConfig;
-use crate::partitions::{LocalTopic, Partition};
+use crate::partitions::{LocalTopic, Partition, Turn};
 use crate::transactions::holds_transactions;
 
 /// Completes when a log is open.
@@ -95,6 +95,7 @@ impl Reconciler {
         }
         if delta.broker_configs_changed() {
             self.live_config.follow(&image);
+            self.broker.follow_throttles();
             // What topics inherit may have changed. Those that are new or gone find nothing here.
             image.topics().for_each(|topic| self.configure(topic));
         }
@@ -114,15 +115,15 @@ impl Reconciler {
         }
         let mut opening = BTreeMap::new();
         for topic in &delta.created {
-            opening.insert(topic.id, self.create(topic, 0));
+            opening.insert(topic.id, self.create(topic));
         }
         for change in &delta.changed {
             if change.configs_changed() {
                 self.configure(&change.new);
             }
-            let added = change.added_partitions();
-            if !added.is_empty() {
-                opening.insert(change.new.id, self.create(&change.new, added.start));
+            let opened = self.change(change).await?;
+            if !opened.is_empty() {
+                opening.insert(change.new.id, opened);
             }
         }
         self.current = image;
@@ -143,37 +144,125 @@ impl Reconciler {
         }
     }
 
-    /// Makes the partitions from `first` on known and opens their logs.
-    fn create(&self, image: &TopicImage, first: PartitionIndex) -> Vec<Opening> {
+    /// Makes a topic's partitions known and opens the logs of those that are here.
+    fn create(&self, image: &TopicImage) -> Vec<Opening> {
         let config = Arc::new(self.broker.topic_config(image));
-        let before = self.broker.partitions.topic(image.id);
-        let mut partitions = before.map(|t| t.partitions.to_vec()).unwrap_or_default();
         let mut opening = Vec::new();
-        for (index, assigned) in (0..).zip(&image.partitions).skip(partitions.len()) {
-            let is_here = assigned.replicas.contains(&self.broker.node_id);
-            let partition = is_here.then(|| {
-                Arc::new(Partition::new(
-                    image.name.clone(),
-                    image.id,
-                    index,
-                    assigned.leader_epoch,
-                    Arc::clone(&config),
-                ))
-            });
+        let partitions = (0..).zip(&image.partitions).map(|(index, assigned)| {
+            let partition = self.partition(image, index, assigned, &config);
             opening.extend(partition.clone());
-            partitions.push(partition);
-        }
-        debug_assert!(opening.iter().all(|p| p.index >= first));
+            partition
+        });
         let topic = LocalTopic {
             name: image.name.clone(),
             id: image.id,
-            partitions,
+            partitions: partitions.collect(),
         };
         self.broker.partitions.insert(topic);
         opening
             .into_iter()
             .map(|partition| self.open(partition, &config))
             .collect()
+    }
+
+    /// A partition, if this broker holds it.
+    fn partition(
+        &self,
+        topic: &TopicImage,
+        index: PartitionIndex,
+        assigned: &Arc<PartitionImage>,
+        config: &Arc<TopicConfig>,
+    ) -> Option<Arc<Partition>> {
+        let is_here = assigned.replicas.contains(&self.broker.node_id);
+        is_here.then(|| {
+            Arc::new(Partition::new(
+                (topic.name.clone(), topic.id, index),
+                self.broker.node_id,
+                self.broker.runtime.clock.clone(),
+                Arc::clone(assigned),
+                Arc::clone(config),
+            ))
+        })
+    }
+
+    /// Follows what has changed of a topic's partitions: new ones, other leaders, other replicas.
+    async fn change(&mut self, change: &TopicChange) -> Result<Vec<Opening>, String> {
+        let image = &change.new;
+        let Some(before) = self.broker.partitions.topic(image.id) else {
+            return Ok(Vec::new());
+        };
+        let config = Arc::new(self.broker.topic_config(image));
+        let mut partitions = before.partitions.clone();
+        partitions.resize(image.partitions.len(), None);
+        let (mut coming, mut going, mut staying) = (Vec::new(), Vec::new(), Vec::new());
+        for index in change.changed_partitions().chain(change.added_partitions()) {
+            let slot = usize::try_from(index).ok();
+            let slot =
+                slot.and_then(|slot| Some((partitions.get_mut(slot)?, image.partition(index)?)));
+            let Some((slot, assigned)) = slot else {
+                continue;
+            };
+            let is_here = assigned.replicas.contains(&self.broker.node_id);
+            match (slot.clone(), is_here) {
+                (Some(partition), true) => staying.push((partition, Arc::clone(assigned))),
+                (Some(partition), false) => {
+                    *slot = None;
+                    going.push(partition);
+                }
+                (None, true) => {
+                    *slot = self.partition(image, index, assigned, &config);
+                    coming.extend(slot.clone());
+                }
+                (None, false) => {}
+            }
+        }
+        if !(coming.is_empty() && going.is_empty()) || partitions.len() > before.partitions.len() {
+            self.broker.partitions.insert(LocalTopic {
+                name: image.name.clone(),
+                id: image.id,
+                partitions,
+            });
+        }
+        self.turn(&staying);
+        if !going.is_empty() {
+            self.drop_replicas(image, going).await?;
+        }
+        Ok(coming
+            .into_iter()
+            .map(|partition| self.open(partition, &config))
+            .collect())
+    }
+
+    /// Lets partitions take over the controller's word, and does what follows from it.
+    fn turn(&self, partitions: &[(Arc<Partition>, Arc<PartitionImage>)]) {
+        let epoch = self.broker.epoch();
+        let turns = partitions.iter().map(|(partition, image)| {
+            (Arc::clone(partition), partition.follow(Some(image), epoch))
+        });
+        take_turns(&self.broker, &turns.collect::<Vec<_>>());
+    }
+
+    /// Gives up replicas that a reassignment has taken away, with their data.
+    async fn drop_replicas(
+        &mut self,
+        image: &TopicImage,
+        going: Vec<Arc<Partition>>,
+    ) -> Result<(), String> {
+        // A folder is not taken away under the feet of its recovery.
+        join_all(self.opening.remove(&image.id).unwrap_or_default()).await;
+        let mut names = Vec::with_capacity(going.len());
+        for partition in going {
+            tracing::info!(partition = %format_args!("{}-{}", partition.topic, partition.index), "the replica has moved away");
+            self.broker.fetchers.forget(&self.broker, &partition);
+            partition.retire();
+            resign(&self.broker, &partition);
+            names.push(TopicPartition::new(
+                partition.topic.clone(),
+                partition.index,
+            ));
+        }
+        let deleting = self.broker.log_dir.delete_logs(names);
+        deleting.await.map_err(|e| e.to_string())
     }
 
     /// Recovers a log in the background; the partition is served as soon as it is there.
@@ -184,17 +273,15 @@ impl Reconciler {
         let config = log_config(config);
         let tasks = broker.runtime.tasks.clone();
         let open = async move {
-            let opening = broker.log_dir.open_log(name, partition.topic_id, config);
+            let opening = broker
+                .log_dir
+                .open_replica(name, partition.topic_id, config);
             let log = opening.await.map_err(|e| e.to_string())?;
             partition.ready(log.clone());
             // The configuration may have changed while the log was being recovered.
             log.update_config(log_config(&partition.config()));
-            if holds_groups(&partition.topic) {
-                broker.groups.start(&broker, &partition);
-            }
-            if holds_transactions(&partition.topic) {
-                broker.transactions.start(&broker, &partition);
-            }
+            let turn = partition.follow(None, broker.epoch());
+            take_turns(&broker, &[(partition, turn)]);
             // Nobody may be waiting any more.
             done.send(()).ok();
             Ok::<(), String>(())
@@ -228,10 +315,54 @@ impl Reconciler {
         }
         // A folder is not taken away under the feet of its recovery.
         join_all(self.opening.remove(&image.id).unwrap_or_default()).await;
+        for partition in topic.partitions.iter().flatten() {
+            self.broker.fetchers.forget(&self.broker, partition);
+            partition.retire();
+        }
         let held = topic.partitions.iter().flatten();
         let names = held.map(|p| TopicPartition::new(p.topic.clone(), p.index));
         let deleting = self.broker.log_dir.delete_logs(names.collect());
         deleting.await.map_err(|e| e.to_string())
+    }
+}
+
+/// Does what follows from the controller's word: fetches, leads, coordinates.
+fn take_turns(broker: &Arc<Broker>, turns: &[(Arc<Partition>, Turn)]) {
+    broker.fetchers.assign(broker, turns);
+    for (partition, turn) in turns {
+        match turn {
+            Turn::Same => {}
+            Turn::Leads(epoch) => lead(broker, partition, *epoch),
+            Turn::Follows(..) | Turn::Waits => resign(broker, partition),
+        }
+    }
+}
+
+/// Begins a term as the leader.
+fn lead(broker: &Arc<Broker>, partition: &Arc<Partition>, epoch: LeaderEpoch) {
+    let Some(log) = partition.log() else { return };
+    let beginning = log.begin_epoch(epoch);
+    let (begun, tasks) = (Arc::clone(partition), broker.runtime.tasks.clone());
+    tasks.spawn(TaskKind::Housekeeping, "a leader's term", async move {
+        let start = beginning.await.map_err(|e| e.to_string())?;
+        begun.term_began(epoch, start);
+        Ok::<(), String>(())
+    });
+    if holds_groups(&partition.topic) {
+        broker.groups.start(broker, partition, epoch);
+    }
+    if holds_transactions(&partition.topic) {
+        broker.transactions.start(broker, partition, epoch);
+    }
+}
+
+/// Ends what only a leader does.
+fn resign(broker: &Broker, partition: &Partition) {
+    if holds_groups(&partition.topic) {
+        broker.groups.resign(partition);
+    }
+    if holds_transactions(&partition.topic) {
+        broker.transactions.resign(partition);
     }
 }
 

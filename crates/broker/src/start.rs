@@ -18,6 +18,7 @@ use crate::live_config::{Limits, LiveConfig, cleaner_options, connection_limits}
 use crate::log_levels::LogLevels;
 use crate::probe::Probe;
 use crate::reconcile::Reconciler;
+use crate::replication::{Isr, IsrTask};
 use crate::telemetry::{ClientMetricFamily, TelemetryCounts};
 
 /// What a broker is made of.
@@ -159,7 +160,8 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
     } = &options;
     let (publisher, shown) = published(Image::empty());
     let (config_publisher, live_config) = published((**config).clone());
-    let broker = Arc::new(Broker::new(&options, live_config, shown));
+    let (isr, proposals) = Isr::new();
+    let broker = Arc::new(Broker::new(&options, live_config, shown, isr));
     let net_options = net_options(
         config,
         options.request_budget_bytes,
@@ -171,9 +173,12 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
         broker_id: *node_id,
         cluster_id: cluster_id.clone(),
         incarnation_id: Uuid(runtime.random.bytes16()),
+        directory_id: Uuid::ZERO,
         rack: config.broker.broker_rack.clone(),
         endpoints: endpoints(config, &bound(&net)),
+        features: ottla_metadata::supported_features(),
         fenced: false,
+        data_may_be_lost: false,
     });
     match metadata.commands.call(registration).await {
         Ok(Ok(Reply::RegisterBroker(registered))) => broker.set_epoch(registered.broker_epoch),
@@ -207,6 +212,8 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
     runtime
         .tasks
         .spawn(TaskKind::Service, "reconciler", reconciler.run(shutdown));
+    let isr = IsrTask::new(&broker, proposals);
+    runtime.tasks.run("replicas in sync", isr);
     runtime.tasks.run("listeners", server);
     Ok(Handle { broker, net })
 }

@@ -40,6 +40,7 @@ pub use error::Error;
 pub use fetch::CommittedBatches;
 pub use group_offsets::CommittedOffset;
 pub use groups::{Assignment, GroupDescription, GroupListing, GroupMember};
+pub use link::Link;
 pub use offsets::{FoundOffset, OffsetAt, Produced};
 pub use options::{Acks, ClientOptions};
 pub use partitioner::{murmur2, partition_of_key};

@@ -33,7 +33,7 @@ struct Call {
 }
 
 /// The calling side. The connection ends when this is dropped.
-pub(crate) struct Link {
+pub struct Link {
     address: String,
     calls: mpsc::Sender<Call>,
     /// Announced when a response is overdue: those behind it would be, too.
@@ -46,7 +46,10 @@ pub(crate) struct Link {
 
 impl Link {
     /// Connects, and learns what the broker serves.
-    pub(crate) async fn open(
+    ///
+    /// # Errors
+    /// When nobody answers there in time, or what answers does not speak Kafka's protocol.
+    pub async fn open(
         runtime: &Runtime,
         options: &ClientOptions,
         host: &str,
@@ -77,25 +80,31 @@ impl Link {
         Ok(link)
     }
 
-    pub(crate) fn address(&self) -> &str {
+    /// Where it goes.
+    #[must_use]
+    pub fn address(&self) -> &str {
         &self.address
     }
 
-    pub(crate) fn is_open(&self) -> bool {
+    /// Whether requests can still be sent.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
         !self.calls.is_closed() && !self.broken.is_announced()
     }
 
     /// The newest version of an API that both sides know.
-    pub(crate) fn version(&self, api: ApiKey) -> Result<i16, Error> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn version(&self, api: ApiKey) -> Result<i16, Error> {
         self.version_within(api, api.stable_versions())
     }
 
     /// The newest version of an API that both sides know, among these.
-    pub(crate) fn version_within(
-        &self,
-        api: ApiKey,
-        wanted: RangeInclusive<i16>,
-    ) -> Result<i16, Error> {
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn version_within(&self, api: ApiKey, wanted: RangeInclusive<i16>) -> Result<i16, Error> {
         let served = self.served.get(&api).copied();
         let chosen = served.and_then(|(first, last)| {
             let version = last.min(*wanted.end());
@@ -110,7 +119,10 @@ impl Link {
     }
 
     /// Asks in the given version and waits for the response.
-    pub(crate) async fn call(&self, version: i16, request: &Request) -> Result<Response, Error> {
+    ///
+    /// # Errors
+    /// When the connection ends or the response does not come in time, is none, or cannot be read.
+    pub async fn call(&self, version: i16, request: &Request) -> Result<Response, Error> {
         let api = request.api();
         let mut reader = self.exchange(version, request).await?;
         Response::decode(api, version, &mut reader)
@@ -118,7 +130,10 @@ impl Link {
     }
 
     /// Sends a request to which no response comes.
-    pub(crate) async fn cast(&self, version: i16, request: &Request) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// When the connection has ended, or the request cannot be written in that version.
+    pub async fn cast(&self, version: i16, request: &Request) -> Result<(), Error> {
         self.send(version, request, None).await
     }
 

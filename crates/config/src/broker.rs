@@ -137,6 +137,50 @@ declare_properties! {
             AtLeast(1), Count, Live, NoEffect("background work has no threads of its own");
             "The most background tasks, such as retention, at once."
     }
+    Replication {
+        num_replica_fetchers: i32 = "1", "num.replica.fetchers",
+            Between(1, 64), Count, Restart, Works;
+            "How many connections fetch from each leader; a leader's partitions are spread over them."
+        replica_fetch_backoff_ms: i32 = "200", "replica.fetch.backoff.ms",
+            AtLeast(0), Ms, Restart, Works;
+            "How long a follower leaves a partition alone that could not be fetched, and the longest pause before it connects again. Kafka's own default is 1000."
+        replica_fetch_max_bytes: i32 = "1048576", "replica.fetch.max.bytes",
+            AtLeast(0), Bytes, Restart, Works;
+            "What a follower fetches of one partition at a time; a batch that is larger comes alone."
+        replica_fetch_min_bytes: i32 = "1", "replica.fetch.min.bytes",
+            AtLeast(0), Bytes, Restart, Works;
+            "The bytes for which a leader holds a follower's fetch back, for up to replica.fetch.wait.max.ms."
+        replica_fetch_response_max_bytes: i32 = "10485760", "replica.fetch.response.max.bytes",
+            AtLeast(0), Bytes, Restart, Works;
+            "What a follower fetches of all partitions at a time."
+        replica_fetch_wait_max_ms: i32 = "500", "replica.fetch.wait.max.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How long a leader holds a follower's fetch back when there is nothing new; it must be well below replica.lag.time.max.ms."
+        replica_lag_time_max_ms: i64 = "30000", "replica.lag.time.max.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "A follower that has not had everything for so long is not in sync any more."
+        replica_selector_class: Option<String>, "replica.selector.class",
+            Any, None, Restart, Works;
+            "With org.apache.kafka.common.replica.RackAwareReplicaSelector consumers that say their rack are sent to a replica in it (KIP-392). Unset, everybody reads from the leader."
+        replica_socket_timeout_ms: i32 = "30000", "replica.socket.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How long a follower waits for the answer to a fetch, beyond the time that the leader may hold it back; then it connects again. At most 10 seconds are waited."
+        unclean_leader_election_enable: bool = "false", "unclean.leader.election.enable",
+            Any, None, Live, Works;
+            "Whether a replica that is not in sync may become the leader, at the price of lost records, for topics without a setting of their own."
+        follower_replication_throttled_rate: i64 = "9223372036854775807", "follower.replication.throttled.rate",
+            AtLeast(0), Bytes, Live, Works;
+            "The bytes a second that this broker fetches of replicas that are throttled (follower.replication.throttled.replicas of their topic)."
+        leader_replication_throttled_rate: i64 = "9223372036854775807", "leader.replication.throttled.rate",
+            AtLeast(0), Bytes, Live, Works;
+            "The bytes a second that this broker sends of replicas that are throttled (leader.replication.throttled.replicas of their topic)."
+        replication_quota_window_num: i32 = "11", "replication.quota.window.num",
+            AtLeast(1), Count, Restart, Works;
+            "The windows over which the rates of throttled replicas are measured."
+        replication_quota_window_size_seconds: i32 = "1", "replication.quota.window.size.seconds",
+            AtLeast(1), Seconds, Restart, Works;
+            "The length of such a window."
+    }
     Topics {
         num_partitions: i32 = "1", "num.partitions",
             AtLeast(1), Count, Restart, Works;

@@ -15,7 +15,6 @@ use crate::property::{
 use crate::sources::Setting;
 
 const ONE_LZ4: &str = "lz4 is always compressed by its fast method";
-const ONE_NODE: &str = "a single node has no replicas";
 const NO_TIER: &str = "tiered storage is not supported yet";
 
 declare_properties! {
@@ -121,15 +120,15 @@ declare_properties! {
             AtLeast(1), Count, Live, Works, from [("min.insync.replicas", 1)];
             "A produce with acks=all is refused while fewer replicas than this are in sync. Equal to the replication factor it blocks writes while one broker is away."
         unclean_leader_election_enable: bool = "false", "unclean.leader.election.enable",
-            Any, None, Live, NoEffect(ONE_NODE), from [("unclean.leader.election.enable", 1)];
+            Any, None, Live, Works, from [("unclean.leader.election.enable", 1)];
             "Whether a replica that is not in sync may become the leader, at the price of lost records."
         leader_replication_throttled_replicas: Vec<String> = "",
             "leader.replication.throttled.replicas",
-            Replicas, None, Live, NoEffect(ONE_NODE);
+            Replicas, None, Live, Works;
             "The replicas whose replication is throttled on the leader's side."
         follower_replication_throttled_replicas: Vec<String> = "",
             "follower.replication.throttled.replicas",
-            Replicas, None, Live, NoEffect(ONE_NODE);
+            Replicas, None, Live, Works;
             "The replicas whose replication is throttled on the follower's side."
     }
     Tier {

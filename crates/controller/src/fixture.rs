@@ -53,9 +53,12 @@ pub(crate) fn register() -> Command {
         broker_id: BrokerId(1),
         cluster_id: ClusterId("test".into()),
         incarnation_id: Uuid([1; 16]),
+        directory_id: Uuid([2; 16]),
         rack: None,
         endpoints: Vec::new(),
+        features: ottla_metadata::supported_features(),
         fenced: false,
+        data_may_be_lost: false,
     })
 }
 

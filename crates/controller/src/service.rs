@@ -71,6 +71,8 @@ impl Options {
                 num_partitions: node.broker.num_partitions,
                 replication_factor: i16::try_from(factor).unwrap_or(i16::MAX),
                 delete_topic_enable: node.broker.delete_topic_enable,
+                min_insync_replicas: node.broker.min_insync_replicas,
+                ..Defaults::default()
             },
             ..Options::new(
                 log_dir,
@@ -389,6 +391,7 @@ fn decide_on(
         random: &mut random,
         rules: &*options.rules,
         defaults: options.defaults,
+        active_offset: ottla_model::Offset::MAX,
     };
     let (records, reply) = decide(image, command, &mut context)?;
     for record in &records {

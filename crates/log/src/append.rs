@@ -8,7 +8,7 @@ use ottla_model::{LeaderEpoch, NO_TIMESTAMP, Offset, TimestampMs};
 use ottla_record::{StampedBatch, stamp};
 use ottla_runtime::fail_stop;
 
-use crate::core::Answer;
+use crate::core::{Answer, Queued};
 use crate::index;
 use crate::owner::{Active, Owner};
 use crate::producer_state::{Claim, RememberedBatch, Staged, Verdict};
@@ -44,27 +44,52 @@ pub(crate) struct Written {
 
 /// Appends that go to one segment with one write.
 #[derive(Default)]
-struct Run {
-    batches: Vec<StampedBatch>,
-    bytes: u64,
-    staged: Staged,
-    epochs: Vec<(LeaderEpoch, Offset)>,
+pub(crate) struct Run {
+    pub(crate) batches: Vec<StampedBatch>,
+    pub(crate) bytes: u64,
+    pub(crate) staged: Staged,
+    pub(crate) epochs: Vec<(LeaderEpoch, Offset)>,
     answers: Vec<(Answer, Outcome)>,
     /// The offset behind the last batch, when there is one.
-    end: Option<Offset>,
+    pub(crate) end: Option<Offset>,
     /// Whether a client's records are among them.
     from_client: bool,
 }
 
+/// What comes next, as far as the segment's end depends on it.
+pub(crate) struct Next {
+    pub(crate) bytes: u64,
+    /// The largest one.
+    pub(crate) timestamp: Option<TimestampMs>,
+    pub(crate) last_offset: Offset,
+}
+
 impl Owner {
     /// Writes a group. Errors are in the answers; what cannot be answered ends the process.
-    pub(crate) fn write(&mut self, appends: Vec<(Append, u64, Answer)>) -> Written {
+    pub(crate) fn write(&mut self, appends: Vec<Queued>) -> Written {
         let config = self.core.config.load_full();
         let mut written = Written::default();
         let mut run = Run::default();
-        for (append, bytes, answer) in appends {
+        for queued in appends {
+            let (append, bytes, answer) = (queued.append, queued.bytes, queued.answer);
             written.queued_bytes += bytes;
             written.wait_for_disk |= append.wait == Wait::ForDisk;
+            if append.origin == Origin::Leader {
+                let outcome = if queued.failures_seen == self.core.failures.load(Ordering::Acquire)
+                {
+                    self.follow(&mut run, &mut written, append.batches, &config)
+                } else {
+                    // It was enqueued behind one that failed, and would leave a hole.
+                    Err(AppendError::Invalid {
+                        reason: "an earlier append of the leader's batches has failed",
+                    })
+                };
+                if outcome.is_err() {
+                    self.core.note_failure();
+                }
+                run.answers.push((answer, outcome));
+                continue;
+            }
             match self.judge(&run, &append, bytes, &config) {
                 Err(error) => run.answers.push((answer, Err(error))),
                 Ok(Some(earlier)) => {
@@ -72,7 +97,8 @@ impl Owner {
                     run.answers.push((answer, Ok(outcome)));
                 }
                 Ok(None) => {
-                    if self.must_roll(&run, &append, bytes, &config)
+                    let next = self.next_of(&run, &append, bytes);
+                    if self.must_roll(&run, &next, &config)
                         && let Err(error) = self.write_and_roll(&mut run, &mut written, &config)
                     {
                         run.answers.push((answer, Err(error)));
@@ -105,8 +131,7 @@ impl Owner {
                 limit: config.segment_bytes,
             });
         }
-        let staged_epoch = run.epochs.last().map(|&(epoch, _)| epoch);
-        let current = staged_epoch.or_else(|| self.core.epochs.read().latest());
+        let current = self.newest_epoch(run);
         if let Some(current) = current.filter(|&current| append.leader_epoch < current) {
             return Err(AppendError::FencedLeaderEpoch {
                 epoch: append.leader_epoch,
@@ -157,7 +182,18 @@ impl Owner {
         }
     }
 
-    fn must_roll(&self, run: &Run, append: &Append, bytes: u64, config: &LogConfig) -> bool {
+    fn next_of(&self, run: &Run, append: &Append, bytes: u64) -> Next {
+        let headers = || append.batches.iter().map(|b| b.header());
+        let largest = headers().map(|h| h.max_timestamp).max();
+        let records = headers().map(|h| i64::from(h.last_offset_delta) + 1);
+        Next {
+            bytes,
+            timestamp: append.log_append_time.or(largest),
+            last_offset: run.end.unwrap_or(self.next_offset) + records.sum::<i64>(),
+        }
+    }
+
+    pub(crate) fn must_roll(&self, run: &Run, next: &Next, config: &LogConfig) -> bool {
         let Some(active) = &self.active else {
             return false;
         };
@@ -165,21 +201,14 @@ impl Owner {
         if size == 0 {
             return false;
         }
-        let largest = append.batches.iter().map(|b| b.header().max_timestamp);
-        let timestamp = append.log_append_time.or(largest.max());
         let first = active
             .first_timestamp
             .or_else(|| run.batches.first().map(|b| b.header.max_timestamp))
             .filter(|&first| first >= 0);
-        let age_ms = match (timestamp, first) {
+        let age_ms = match (next.timestamp, first) {
             (Some(newest), Some(first)) => newest.saturating_sub(first),
             _ => self.now_ms().saturating_sub(active.created_ms),
         };
-        let records = append
-            .batches
-            .iter()
-            .map(|b| i64::from(b.header().last_offset_delta) + 1);
-        let last = run.end.unwrap_or(self.next_offset) + records.sum::<i64>();
         let is_index_full = active.segment.indexes.read().as_ref().is_some_and(|i| {
             let fits = |entries: usize, len: usize| {
                 ((entries + run.batches.len() + 1) * len) as u64 <= config.segment_index_bytes
@@ -187,11 +216,11 @@ impl Owner {
             !fits(i.offsets.len(), index::OFFSET_ENTRY_LEN)
                 || !fits(i.times.len() + 1, index::TIME_ENTRY_LEN)
         });
-        size + bytes > config.segment_bytes
-            || size + bytes > u64::from(u32::MAX >> 1)
+        size + next.bytes > config.segment_bytes
+            || size + next.bytes > u64::from(u32::MAX >> 1)
             || age_ms > active.age_limit_ms(config)
             || is_index_full
-            || index::relative(active.segment.base_offset, last).is_none()
+            || index::relative(active.segment.base_offset, next.last_offset).is_none()
     }
 
     /// Gives the batches their offsets, and notes what becomes true once they are written.
@@ -221,7 +250,7 @@ impl Owner {
         }
     }
 
-    fn write_and_roll(
+    pub(crate) fn write_and_roll(
         &mut self,
         run: &mut Run,
         written: &mut Written,
@@ -234,14 +263,14 @@ impl Owner {
         })
     }
 
-    fn storage_full(&self) -> AppendError {
+    pub(crate) fn storage_full(&self) -> AppendError {
         AppendError::StorageFull {
             path: self.core.dir.clone(),
         }
     }
 
     /// Writes a run with one call, or, on a full disk, leaves nothing of it.
-    fn write_run(&mut self, run: Run, written: &mut Written, config: &LogConfig) {
+    pub(crate) fn write_run(&mut self, run: Run, written: &mut Written, config: &LogConfig) {
         let Some(end) = run.end else {
             written.answers.extend(run.answers);
             return;
@@ -257,6 +286,7 @@ impl Owner {
             }
             Err(error) => {
                 self.full_or_stop(&error);
+                self.core.note_failure();
                 let refused = run.answers.into_iter().map(|(answer, outcome)| {
                     // Duplicates of what this run would have written are refused with it.
                     let is_safe = |a: &Appended| a.duplicate && a.last_offset < self.next_offset;
@@ -331,8 +361,8 @@ impl Owner {
                 fail_stop("the active segment is sealed");
             };
             for batch in &batches {
-                if batch.header.base_offset != expected {
-                    let base = batch.header.base_offset;
+                let base = batch.header.base_offset;
+                if base != expected && !(base > expected && self.core.has_gaps()) {
                     fail_stop(format!("wrote offset {base} where {expected} must follow"));
                 }
                 expected = batch.header.last_offset() + 1;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use ottla_model::{Offset, TimestampMs, TopicId, TopicPartition};
@@ -11,6 +11,8 @@ use ottla_runtime::{Clock, Disk, Random, Workers};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{oneshot, watch};
 
+use crate::checkpoints::Checkpoints;
+use crate::clean::CleanState;
 use crate::epochs::Epochs;
 use crate::handles::Handles;
 use crate::owner::Owner;
@@ -37,6 +39,8 @@ pub(crate) struct Context {
     pub(crate) verify_transactions: AtomicBool,
     /// Files and folders to remove, and when.
     pub(crate) trash: Mutex<Vec<(TimestampMs, PathBuf)>>,
+    pub(crate) checkpoints: Checkpoints,
+    pub(crate) clean: CleanState,
 }
 
 /// The offsets that people ask a log for.
@@ -58,12 +62,17 @@ pub(crate) type Answer = oneshot::Sender<Result<Appended, AppendError>>;
 
 /// Work for the owner, in order.
 pub(crate) enum Command {
-    Append {
-        append: Append,
-        bytes: u64,
-        answer: Answer,
-    },
+    Append(Queued),
     Task(Box<dyn FnOnce(&mut Owner) + Send>),
+}
+
+/// An append that waits for its turn.
+pub(crate) struct Queued {
+    pub(crate) append: Append,
+    pub(crate) bytes: u64,
+    /// [`Core::failures`] when it was enqueued.
+    pub(crate) failures_seen: u64,
+    pub(crate) answer: Answer,
 }
 
 pub(crate) struct Queue {
@@ -95,10 +104,16 @@ pub(crate) struct Core {
     pub(crate) queue: Mutex<Queue>,
     /// Everything before it is on disk with its indexes, producers and epochs: recovery starts here.
     pub(crate) recovery_point: AtomicI64,
-    /// Whether replication moves the high watermark, and not the log itself.
-    pub(crate) replicated: AtomicBool,
+    /// What all other replicas that count have: the high watermark stays below. `Offset::MAX` when
+    /// there are no others. See [`crate::Log::set_replicated_offset`].
+    pub(crate) replicated_offset: AtomicI64,
     /// When the oldest record that is not flushed was written; `i64::MAX` when all are.
     pub(crate) unflushed_since_ms: AtomicI64,
+    /// Appends whose bytes could not be written, and leaders' batches that were refused.
+    pub(crate) failures: AtomicU64,
+    /// Held by readers while they read, and by the owner while it cuts the log: what was cut is not
+    /// served.
+    pub(crate) cuts: RwLock<()>,
     /// The folder is gone; its name may belong to a new log.
     pub(crate) deleted: AtomicBool,
     /// Compaction was at it once.
@@ -119,8 +134,8 @@ impl Core {
         if queue.closed {
             return Err(command);
         }
-        if let Command::Append { bytes, .. } = &command {
-            queue.bytes += bytes;
+        if let Command::Append(queued) = &command {
+            queue.bytes += queued.bytes;
         }
         queue.commands.push_back(command);
         if let Some(owner) = queue.owner.take() {
@@ -159,6 +174,36 @@ impl Core {
         });
     }
 
+    /// Publishes the offsets of a log that was cut, together with what is left of its producers. The
+    /// log's end goes back; the high watermark does so only as far as the end makes it, which means
+    /// that committed records are lost: an unclean leader was elected.
+    pub(crate) fn publish_cut(&self, producers: ProducerState, start: Offset, end: Offset) {
+        // What a leader said of records that are gone says nothing of those that come instead.
+        self.replicated_offset.fetch_min(end, Ordering::AcqRel);
+        self.offsets.send_modify(|offsets| {
+            let before = *offsets;
+            *offsets = LogOffsets {
+                log_start_offset: start,
+                last_stable_offset: 0,
+                high_watermark: before.high_watermark.clamp(start, end),
+                flushed_offset: end,
+                log_end_offset: end,
+            };
+            offsets.last_stable_offset =
+                producers.last_stable_offset(start, offsets.high_watermark);
+            *self.producers.write() = producers;
+            check_order(&self.partition, &before, offsets);
+            if end < before.high_watermark {
+                tracing::warn!(
+                    log = %self.partition,
+                    high_watermark = before.high_watermark,
+                    log_end_offset = end,
+                    "committed records were cut off: an unclean leader did not have them"
+                );
+            }
+        });
+    }
+
     /// Reports a damaged batch by file and position, once.
     pub(crate) fn report_corrupt(&self, segment: &Segment, position: u64, reason: &str) {
         let mut reported = self.reported.lock();
@@ -186,24 +231,48 @@ impl Core {
         self.config.load().compact || self.cleaned.load(Ordering::Acquire)
     }
 
-    pub(crate) fn is_replicated(&self) -> bool {
-        self.replicated.load(Ordering::Acquire)
+    pub(crate) fn note_failure(&self) {
+        self.failures.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Moves the high watermark as far as this disk and the other replicas allow; it never goes back.
+    pub(crate) fn advance_high_watermark(&self, offsets: &mut LogOffsets) {
+        let own = if self.config.load().wait_for_disk {
+            offsets.flushed_offset
+        } else {
+            offsets.log_end_offset
+        };
+        let safe = own.min(self.replicated_offset.load(Ordering::Acquire));
+        offsets.high_watermark = offsets.high_watermark.max(safe);
     }
 }
 
 /// What must hold whenever offsets become visible.
 fn check(partition: &TopicPartition, before: &LogOffsets, now: &LogOffsets) {
+    check_order(partition, before, now);
+    let forward = before.log_start_offset <= now.log_start_offset
+        && before.last_stable_offset <= now.last_stable_offset
+        && before.high_watermark <= now.high_watermark
+        && before.flushed_offset <= now.flushed_offset
+        && before.log_end_offset <= now.log_end_offset;
+    if !forward {
+        stop(partition, before, now);
+    }
+}
+
+/// What must hold even when a log is cut, and offsets go back.
+fn check_order(partition: &TopicPartition, before: &LogOffsets, now: &LogOffsets) {
     let ordered = now.log_start_offset <= now.last_stable_offset
         && now.last_stable_offset <= now.high_watermark
         && now.high_watermark <= now.log_end_offset
         && now.flushed_offset <= now.log_end_offset;
-    let forward = before.log_start_offset <= now.log_start_offset
-        && before.last_stable_offset <= now.last_stable_offset
-        && before.high_watermark <= now.high_watermark
-        && before.flushed_offset <= now.flushed_offset;
-    if !(ordered && forward) {
-        ottla_runtime::fail_stop(format!(
-            "the offsets of {partition} went from {before:?} to {now:?}, which must never happen"
-        ));
+    if !ordered {
+        stop(partition, before, now);
     }
+}
+
+fn stop(partition: &TopicPartition, before: &LogOffsets, now: &LogOffsets) {
+    ottla_runtime::fail_stop(format!(
+        "the offsets of {partition} went from {before:?} to {now:?}, which must never happen"
+    ));
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use ottla_model::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
@@ -13,7 +13,8 @@ use ottla_runtime::{Runtime, Tasks};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
-use crate::checkpoint::{self, Offsets};
+use crate::checkpoint;
+use crate::checkpoints::{Checkpoints, load_offsets};
 use crate::clean::CleanState;
 use crate::core::{Context, Core, LogOffsets, Queue};
 use crate::handles::Handles;
@@ -39,22 +40,10 @@ pub(crate) struct Inner {
     logs: Mutex<BTreeMap<TopicPartition, Log>>,
     /// Folders that were there at the start and are not open yet.
     folders: Mutex<BTreeSet<TopicPartition>>,
-    checkpoints: Mutex<Checkpoints>,
     progress: Arc<RecoveryProgress>,
-    pub(crate) clean: CleanState,
     lock: Mutex<Option<Box<dyn Lock>>>,
     /// Whether the last process ended cleanly.
     clean_start: bool,
-}
-
-/// What the checkpoint files have; held while they are written, so that they are written in order.
-#[derive(Default)]
-struct Checkpoints {
-    recovery_points: Offsets,
-    log_starts: Offsets,
-    high_watermarks: Offsets,
-    /// The texts on disk: a checkpoint that would say the same is not written.
-    written: BTreeMap<&'static str, String>,
 }
 
 /// What was found when the data folder was opened.
@@ -83,14 +72,9 @@ impl LogDir {
         let folders: BTreeSet<TopicPartition> = names().filter_map(layout::parse_folder).collect();
         let deleted = names().filter(|n| layout::is_deleted_folder(n));
         let trash = deleted.map(|n| (TimestampMs::MIN, path.join(n))).collect();
-        let load = |name| load_offsets(&*disk, &path.join(name), &folders);
-        let checkpoints = Checkpoints {
-            recovery_points: load(layout::RECOVERY_POINT_FILE)?,
-            log_starts: load(layout::LOG_START_FILE)?,
-            high_watermarks: load(layout::HIGH_WATERMARK_FILE)?,
-            written: BTreeMap::new(),
-        };
-        let clean = CleanState::new(path, load(layout::CLEANER_OFFSET_FILE)?);
+        let checkpoints = Checkpoints::load(&*disk, path, &folders)?;
+        let cleaned = path.join(layout::CLEANER_OFFSET_FILE);
+        let clean = CleanState::new(path, load_offsets(&*disk, &cleaned, &folders)?);
         let context = Arc::new(Context {
             clock: runtime.clock.clone(),
             random: runtime.random.clone(),
@@ -100,6 +84,8 @@ impl LogDir {
             handles: Arc::new(Handles::new(options.open_files)),
             probe: Arc::new(Probe::default()),
             trash: Mutex::new(trash),
+            checkpoints,
+            clean,
             producer_id_expiration_ms: options.producer_id_expiration_ms.into(),
             verify_transactions: options.verify_transactions.into(),
             options,
@@ -116,8 +102,6 @@ impl LogDir {
             logs: Mutex::default(),
             progress: Arc::new(RecoveryProgress::new(folders.len() as u64)),
             folders: Mutex::new(folders),
-            clean,
-            checkpoints: Mutex::new(checkpoints),
             lock: Mutex::new(Some(lock)),
             clean_start: clean_shutdown,
         };
@@ -198,6 +182,31 @@ impl LogDir {
         topic_id: TopicId,
         config: LogConfig,
     ) -> Result<Log, Error> {
+        self.open_with(partition, topic_id, config, Offset::MAX)
+            .await
+    }
+
+    /// As [`LogDir::open_log`], for a log that has other replicas: its high watermark is the one that
+    /// was last written to `replication-offset-checkpoint`, and stays there until
+    /// [`Log::set_replicated_offset`] says more.
+    pub async fn open_replica(
+        &self,
+        partition: TopicPartition,
+        topic_id: TopicId,
+        config: LogConfig,
+    ) -> Result<Log, Error> {
+        let known = self.0.context.checkpoints.of(&partition);
+        self.open_with(partition, topic_id, config, known.high_watermark)
+            .await
+    }
+
+    async fn open_with(
+        &self,
+        partition: TopicPartition,
+        topic_id: TopicId,
+        config: LogConfig,
+        replicated_offset: Offset,
+    ) -> Result<Log, Error> {
         if let Some(open) = self.log(&partition) {
             return Ok(open);
         }
@@ -205,7 +214,8 @@ impl LogDir {
         let dir = self.0.path.join(partition.to_string());
         let on_disk = self.0.folders.lock().contains(&partition);
         let recovered = if on_disk {
-            let recovery = self.recovery(&partition, topic_id, &config, &dir);
+            let mut recovery = self.recovery(&partition, topic_id, &config, &dir);
+            recovery.high_watermark = replicated_offset;
             let recovered = self.on_worker(move || recovery.run()).await?;
             self.0.folders.lock().remove(&partition);
             self.0.progress.log_done();
@@ -213,7 +223,14 @@ impl LogDir {
         } else {
             Recovered::empty()
         };
-        let log = self.assemble(partition, topic_id, config, dir, recovered);
+        let log = self.assemble(
+            partition,
+            topic_id,
+            config,
+            dir,
+            recovered,
+            replicated_offset,
+        );
         let mut logs = self.0.logs.lock();
         let kept = logs
             .entry(log.partition().clone())
@@ -228,19 +245,19 @@ impl LogDir {
         config: &Arc<LogConfig>,
         dir: &Path,
     ) -> Recovery {
-        let known = self.0.checkpoints.lock();
-        let of = |offsets: &Offsets| offsets.get(partition).copied().unwrap_or(0);
+        let known = self.0.context.checkpoints.of(partition);
         Recovery {
             context: Arc::clone(&self.0.context),
             progress: Arc::clone(&self.0.progress),
             partition: partition.clone(),
             topic_id,
             config: Arc::clone(config),
-            gaps: config.compact || self.0.clean.was_cleaned(partition),
+            gaps: config.compact || self.0.context.clean.was_cleaned(partition),
             root: self.0.path.clone(),
             dir: dir.to_owned(),
-            recovery_point: of(&known.recovery_points),
-            log_start_offset: of(&known.log_starts),
+            recovery_point: known.recovery_point,
+            log_start_offset: known.log_start_offset,
+            high_watermark: Offset::MAX,
         }
     }
 
@@ -267,18 +284,23 @@ impl LogDir {
         config: Arc<LogConfig>,
         dir: PathBuf,
         recovered: Recovered,
+        replicated_offset: Offset,
     ) -> Log {
         let end = recovered.next_offset;
         let start = recovered.log_start_offset;
+        let high_watermark = replicated_offset.min(end).max(start);
+        let last_stable_offset = recovered
+            .producers
+            .last_stable_offset(start, high_watermark);
         let offsets = LogOffsets {
             log_start_offset: start,
-            last_stable_offset: recovered.producers.last_stable_offset(start, end),
-            high_watermark: end,
+            last_stable_offset,
+            high_watermark,
             flushed_offset: end,
             log_end_offset: end,
         };
         let core = Arc::new(Core {
-            cleaned: self.0.clean.was_cleaned(&partition).into(),
+            cleaned: self.0.context.clean.was_cleaned(&partition).into(),
             partition,
             topic_id,
             dir,
@@ -297,8 +319,10 @@ impl LogDir {
                 closed: false,
             }),
             recovery_point: AtomicI64::new(recovered.recovery_point),
-            replicated: AtomicBool::new(false),
+            replicated_offset: AtomicI64::new(replicated_offset),
             unflushed_since_ms: AtomicI64::new(i64::MAX),
+            failures: AtomicU64::new(0),
+            cuts: RwLock::default(),
             deleted: AtomicBool::new(false),
             reported: Mutex::default(),
         });
@@ -376,16 +400,9 @@ impl LogDir {
         let renamed = renamed.into_iter();
         let due = renamed.map(|(delay_ms, to)| (now_ms.saturating_add(delay_ms), to));
         context.trash.lock().extend(due);
-        {
-            // A new topic of this name must not inherit the offsets.
-            let mut known = self.0.checkpoints.lock();
-            for partition in partitions {
-                known.recovery_points.remove(partition);
-                known.log_starts.remove(partition);
-                known.high_watermarks.remove(partition);
-            }
-        }
-        let forgotten = self.0.clean.forget(&**disk, partitions);
+        // A new topic of this name must not inherit the offsets.
+        context.checkpoints.forget(partitions);
+        let forgotten = self.0.context.clean.forget(&**disk, partitions);
         forgotten
             .and_then(|()| self.write_checkpoints())
             .or_else(|error| {
@@ -397,54 +414,8 @@ impl LogDir {
 
     /// Writes the checkpoint files, where they changed. Blocks.
     pub(crate) fn write_checkpoints(&self) -> Result<(), Error> {
-        let mut known = self.0.checkpoints.lock();
-        for log in self.logs() {
-            let core = &log.0;
-            let partition = &core.partition;
-            let segments = core.segments.load();
-            let Some(first) = segments.first() else {
-                continue;
-            };
-            let offsets = core.offsets();
-            let recovery_point = core.recovery_point.load(Ordering::Acquire);
-            known
-                .recovery_points
-                .insert(partition.clone(), recovery_point);
-            known
-                .high_watermarks
-                .insert(partition.clone(), offsets.high_watermark);
-            if offsets.log_start_offset > first.base_offset {
-                let start = offsets.log_start_offset;
-                known.log_starts.insert(partition.clone(), start);
-            } else {
-                known.log_starts.remove(partition);
-            }
-        }
-        // The log starts first: what lies before them may be deleted right after.
-        let texts = [
-            (layout::LOG_START_FILE, format_of(&known.log_starts)),
-            (
-                layout::RECOVERY_POINT_FILE,
-                format_of(&known.recovery_points),
-            ),
-            (
-                layout::HIGH_WATERMARK_FILE,
-                format_of(&known.high_watermarks),
-            ),
-        ];
-        for (name, text) in texts {
-            if known.written.get(name) == Some(&text) {
-                continue;
-            }
-            let path = self.0.path.join(name);
-            self.0
-                .context
-                .disk
-                .write_atomically(&path, text.as_bytes())
-                .map_err(Error::io("write", &path))?;
-            known.written.insert(name, text);
-        }
-        Ok(())
+        let context = &self.0.context;
+        context.checkpoints.write(&*context.disk, || self.logs())
     }
 
     /// Moves a log's start to `offset` (KIP-107), durably, and deletes the segments before it.
@@ -708,25 +679,6 @@ fn take_marker(disk: &dyn Disk, path: &Path) -> Result<bool, Error> {
     Ok(true)
 }
 
-/// The offsets of partitions that have a folder. A damaged file only costs time: recovery then
-/// reads more.
-fn load_offsets(
-    disk: &dyn Disk,
-    path: &Path,
-    folders: &BTreeSet<TopicPartition>,
-) -> Result<Offsets, Error> {
-    let mut offsets = match checkpoint::read_offsets(disk, path) {
-        Ok(offsets) => offsets.unwrap_or_default(),
-        Err(error @ Error::Malformed { .. }) => {
-            tracing::error!(%error, "a checkpoint is lost; recovery reads everything again");
-            Offsets::new()
-        }
-        Err(error) => return Err(error),
-    };
-    offsets.retain(|partition, _| folders.contains(partition));
-    Ok(offsets)
-}
-
 /// Flushes a log when its owner comes to it. Nobody waits; a log that was closed meanwhile has
 /// flushed already.
 fn flush_later(log: &Log) {
@@ -747,8 +699,4 @@ fn retire(owner: &mut Owner) {
     owner.active = None;
     // Those who wait for news find out that there will be none.
     owner.core.offsets.send_modify(|_| {});
-}
-
-fn format_of(offsets: &Offsets) -> String {
-    checkpoint::format_offsets(offsets)
 }

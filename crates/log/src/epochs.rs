@@ -46,14 +46,18 @@ impl Epochs {
     }
 
     /// The largest epoch up to `epoch` and where it ends (KIP-101): at the start of the next one,
-    /// or at the log's end. `None` when the epoch is unknown, or older than the log.
+    /// or at the log's end. An epoch that is older than the log ends where the log begins. `None`
+    /// when it is newer than all, or no epoch is known.
     pub(crate) fn end_offset(
         &self,
         epoch: LeaderEpoch,
         log_end: Offset,
     ) -> Option<(LeaderEpoch, Offset)> {
         let next = self.0.partition_point(|&(e, _)| e <= epoch);
-        let (found, _) = *self.0.get(next.checked_sub(1)?)?;
+        let Some(last) = next.checked_sub(1) else {
+            return self.0.first().map(|&(_, start)| (epoch, start));
+        };
+        let (found, _) = *self.0.get(last)?;
         match self.0.get(next) {
             Some(&(_, start)) => Some((found, start)),
             None if found == epoch => Some((found, log_end)),
@@ -110,7 +114,8 @@ mod tests {
     #[test]
     fn an_epoch_ends_where_the_next_one_starts() {
         let epochs = epochs(&[(1, 0), (3, 10), (4, 20)]);
-        assert_eq!(epochs.end_offset(0, 30), None);
+        assert_eq!(epochs.end_offset(0, 30), Some((0, 0)));
+        assert_eq!(Epochs::default().end_offset(0, 30), None);
         assert_eq!(epochs.end_offset(1, 30), Some((1, 10)));
         assert_eq!(epochs.end_offset(2, 30), Some((1, 10)));
         assert_eq!(epochs.end_offset(4, 30), Some((4, 30)));

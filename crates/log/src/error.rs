@@ -161,6 +161,17 @@ pub enum AppendError {
         /// The newest epoch in the log.
         current: LeaderEpoch,
     },
+    /// What a leader sent does not follow the log's end: the follower's records are not the
+    /// leader's, or it has asked for something else.
+    #[error(
+        "a batch of the leader begins at offset {offset}, and {expected} or a later one must follow"
+    )]
+    UnexpectedOffset {
+        /// The batch's first offset.
+        offset: Offset,
+        /// The log's end.
+        expected: Offset,
+    },
     /// There was nothing to append, or a batch that no validation lets pass.
     #[error("the record batches are not valid: {reason}")]
     Invalid {

@@ -23,11 +23,13 @@
 mod aborted;
 mod append;
 mod checkpoint;
+mod checkpoints;
 mod clean;
 mod core;
 mod dir;
 mod epochs;
 mod error;
+mod follow;
 mod handles;
 mod housekeeping;
 mod index;
@@ -48,6 +50,7 @@ mod room;
 mod segment;
 mod tail_cache;
 mod transactions;
+mod truncate;
 mod verification;
 mod walk;
 

@@ -8,10 +8,10 @@ use std::task::{Context, Poll};
 
 use ottla_model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use ottla_model::{TopicId, TopicPartition};
-use ottla_record::DecompressLimit;
+use ottla_record::{Batch, DecompressLimit};
 use tokio::sync::{oneshot, watch};
 
-use crate::core::{Command, Core, LogOffsets};
+use crate::core::{Command, Core, LogOffsets, Queued};
 use crate::producer_state::ProducerEntry;
 use crate::read::Ask;
 use crate::transactions::OpenTransaction;
@@ -114,16 +114,69 @@ impl Log {
             return AppendFuture(rx);
         }
         let bytes = append.total_len();
-        let command = Command::Append {
+        let command = Command::Append(Queued {
             append,
             bytes,
+            failures_seen: self.0.failures.load(Ordering::Acquire),
             answer,
-        };
-        if let Err(Command::Append { answer, .. }) = self.0.enqueue(command) {
+        });
+        if let Err(Command::Append(queued)) = self.0.enqueue(command) {
             // The future was made a moment ago and is there to hear it.
-            drop(answer.send(Err(AppendError::Closed)));
+            drop(queued.answer.send(Err(AppendError::Closed)));
         }
         AppendFuture(rx)
+    }
+
+    /// Enqueues batches as the partition's leader wrote them: offsets, leader epochs, timestamps and
+    /// bytes stay as they are, and producers and transactions follow them without being judged. The
+    /// first one must begin at the log's end, or behind it where the leader's log has a gap; only an
+    /// empty log takes one that begins before its start. Each one must match its CRC.
+    ///
+    /// Answered as other appends are, when the batches are on disk or as configured. After an error
+    /// some of them may be in the log: its end says what to fetch next. Those that were enqueued
+    /// before the error was answered fail, too, so that there is no hole.
+    pub fn append_as_follower(&self, batches: Vec<Batch>) -> AppendFuture {
+        self.append(Append::from_leader(batches))
+    }
+
+    /// Cuts off everything at and behind `offset`: records of a follower that its leader does not
+    /// have (KIP-101). When this returns the cut is durable, and no reader sees what was cut. A crash
+    /// on the way leaves a log that ends between `offset` and the old end.
+    ///
+    /// The log ends at `offset`, or before the batch that has `offset` in its middle, or where the
+    /// last batch before it ends. Terms that begin at or behind the end are forgotten, also when there
+    /// is nothing else to cut. The high watermark goes back only when the end is below it. An offset
+    /// below the log's start is the same as [`Log::truncate_fully_and_start_at`].
+    ///
+    /// It has its place among appends by the order of the calls, not of the first polls.
+    pub fn truncate_to(
+        &self,
+        offset: Offset,
+    ) -> impl Future<Output = Result<(), Error>> + Send + 'static + use<> {
+        self.run(move |owner| owner.truncate_to(offset))
+    }
+
+    /// Throws all records, terms and producers away; the log is empty and begins at `offset`: that of
+    /// a follower whose log ends before its leader's begins. Durable when it returns.
+    pub fn truncate_fully_and_start_at(
+        &self,
+        offset: Offset,
+    ) -> impl Future<Output = Result<(), Error>> + Send + 'static + use<> {
+        self.run(move |owner| owner.truncate_fully_and_start_at(offset))
+    }
+
+    /// Moves the log's start forward, as far as the high watermark, because the leader's has moved.
+    /// Nobody waits: the next round of retention takes the segments away, and after a crash the
+    /// leader says it again. A start that is there already is no news.
+    pub fn advance_log_start(&self, offset: Offset) {
+        if offset <= self.log_start_offset() {
+            return;
+        }
+        // A closed log has no use for it.
+        drop(self.0.submit(move |owner| {
+            let high_watermark = owner.core.offsets().high_watermark;
+            owner.advance_log_start(offset.min(high_watermark));
+        }));
     }
 
     /// Whether transactional records of a producer need their coordinator's consent, which is so for
@@ -210,18 +263,37 @@ impl Log {
         OffsetWatch(self.0.offsets.subscribe())
     }
 
-    /// Says who moves the high watermark: the log itself (a single replica, the default), or
-    /// replication through [`Log::advance_high_watermark`].
-    pub fn set_replicated(&self, replicated: bool) {
-        self.0.replicated.store(replicated, Ordering::Release);
+    /// Says what the other replicas that count have: as a leader, everything before this offset is
+    /// on all replicas in sync; as a follower, it is the leader's high watermark. The log's own high
+    /// watermark follows it, as far as the log's own records go, and never goes back. A log begins
+    /// with `Offset::MAX`: it has no other replicas.
+    pub fn set_replicated_offset(&self, offset: Offset) {
+        let before = self.0.replicated_offset.swap(offset, Ordering::AcqRel);
+        if before != offset {
+            self.0
+                .publish(|offsets| self.0.advance_high_watermark(offsets));
+        }
     }
 
-    /// Moves the high watermark forward, at most to the log's end; it never goes back.
-    pub fn advance_high_watermark(&self, offset: Offset) {
-        self.0.publish(|offsets| {
-            let bounded = offset.min(offsets.log_end_offset);
-            offsets.high_watermark = offsets.high_watermark.max(bounded);
-        });
+    /// Begins a leader's term: appends from now on are of this epoch, which starts behind those that
+    /// were enqueued before; the result says where. Nothing waits for the disk: a term without records
+    /// leaves no trace, and records carry their epoch themselves. The call counts, not the first poll.
+    pub fn begin_epoch(
+        &self,
+        epoch: LeaderEpoch,
+    ) -> impl Future<Output = Result<Offset, Error>> + Send + 'static + use<> {
+        let begin = move |owner: &mut crate::owner::Owner| {
+            let start = owner.next_offset;
+            owner.epochs_dirty |= owner.core.epochs.write().assign(epoch, start);
+            start
+        };
+        let (begun, closed) = (self.0.submit(begin), self.0.closed());
+        async move {
+            match begun {
+                Some(begun) => begun.await.map_err(|_| closed),
+                None => Err(closed),
+            }
+        }
     }
 
     /// Whole batches from the one that has `from`, in at most `max_bytes` (but one batch in any case
@@ -276,7 +348,8 @@ impl Log {
         self.0.max_timestamp_offset(decompress)
     }
 
-    /// The largest epoch up to `epoch` and where it ends (KIP-101); `None` when it is unknown.
+    /// The largest epoch up to `epoch` and where it ends (KIP-101); one that is older than the log
+    /// ends at its start. `None` when it is newer than all.
     #[must_use]
     pub fn leader_epoch_end_offset(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
         let end = self.log_end_offset();
@@ -378,14 +451,21 @@ impl Log {
         }
     }
 
-    /// Runs `task` as the log's owner.
-    pub(crate) async fn run<T: Send + 'static>(
+    /// Runs `task` as the log's owner, in the order of the calls; the future only waits for it.
+    pub(crate) fn run<T, F>(
         &self,
-        task: impl FnOnce(&mut crate::owner::Owner) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let Some(done) = self.0.submit(task) else {
-            return Err(self.0.closed());
-        };
-        done.await.unwrap_or_else(|_| Err(self.0.closed()))
+        task: F,
+    ) -> impl Future<Output = Result<T, Error>> + Send + 'static + use<T, F>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut crate::owner::Owner) -> Result<T, Error> + Send + 'static,
+    {
+        let (done, closed) = (self.0.submit(task), self.0.closed());
+        async move {
+            match done {
+                Some(done) => done.await.unwrap_or(Err(closed)),
+                None => Err(closed),
+            }
+        }
     }
 }

@@ -151,6 +151,8 @@ pub enum Origin {
     /// A coordinator of this broker: its batches have no sequences; only the epoch and the
     /// transaction are checked.
     Coordinator,
+    /// The partition's leader, to this follower: the batches are taken as they are.
+    Leader,
 }
 
 /// When an append is answered.
@@ -203,6 +205,15 @@ impl Append {
             origin: Origin::Coordinator,
             wait: Wait::ForDisk,
             ..Append::from_client(batches, leader_epoch)
+        }
+    }
+
+    /// What the partition's leader wrote, for its follower.
+    #[must_use]
+    pub(crate) fn from_leader(batches: Vec<Batch>) -> Self {
+        Append {
+            origin: Origin::Leader,
+            ..Append::from_client(batches, ottla_model::NO_LEADER_EPOCH)
         }
     }
 

@@ -18,9 +18,9 @@ use ottla_runtime::fail_stop;
 
 use crate::aborted::Promises;
 use crate::append::Written;
-use crate::core::{Answer, Command, Core};
+use crate::core::{Command, Core, Queued};
 use crate::segment::Segment;
-use crate::{Append, Error, LogConfig, Probe};
+use crate::{Error, LogConfig, Probe};
 
 /// A group takes at most this many bytes; the rest waits for the next one.
 pub(crate) const GROUP_BYTES_MAX: u64 = 8 << 20;
@@ -86,7 +86,7 @@ impl Active {
 }
 
 enum Work {
-    Appends(Vec<(Append, u64, Answer)>),
+    Appends(Vec<Queued>),
     Task(Box<dyn FnOnce(&mut Owner) + Send>),
 }
 
@@ -133,13 +133,11 @@ fn take(core: &Core) -> Option<Work> {
     while let Some(command) = queue.commands.pop_front() {
         match command {
             Command::Task(task) if appends.is_empty() => return Some(Work::Task(task)),
-            Command::Append {
-                append,
-                bytes,
-                answer,
-            } if appends.is_empty() || group_bytes + bytes <= GROUP_BYTES_MAX => {
-                group_bytes += bytes;
-                appends.push((append, bytes, answer));
+            Command::Append(queued)
+                if appends.is_empty() || group_bytes + queued.bytes <= GROUP_BYTES_MAX =>
+            {
+                group_bytes += queued.bytes;
+                appends.push(queued);
             }
             later => {
                 queue.commands.push_front(later);
@@ -206,18 +204,13 @@ impl Owner {
             .store(i64::MAX, Ordering::Relaxed);
     }
 
-    /// Lets readers see what was written, and moves the high watermark where this log decides it.
+    /// Lets readers see what was written, and moves the high watermark.
     pub(crate) fn publish_end(&mut self) {
-        let wait_for_disk = self.core.config.load().wait_for_disk;
-        let own = !self.core.is_replicated();
         let (end, flushed) = (self.next_offset, self.flushed_offset);
         self.core.publish(|offsets| {
             offsets.log_end_offset = end;
             offsets.flushed_offset = flushed;
-            if own {
-                let safe = if wait_for_disk { flushed } else { end };
-                offsets.high_watermark = offsets.high_watermark.max(safe);
-            }
+            self.core.advance_high_watermark(offsets);
         });
     }
 

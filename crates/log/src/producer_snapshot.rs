@@ -136,6 +136,7 @@ mod tests {
                     ..plain
                 },
                 None,
+                i64::MAX,
             );
             offset += i64::from(records);
         }

@@ -219,11 +219,13 @@ impl ProducerState {
             .collect()
     }
 
-    /// Takes note of a batch found in the log; the transaction that it aborts.
+    /// Takes note of a batch found in the log, which may lie beyond the high watermark; the
+    /// transaction that it aborts.
     pub(crate) fn replay(
         &mut self,
         header: &BatchHeader,
         marker: Option<EndTxnMarker>,
+        high_watermark: Offset,
     ) -> Option<AbortedEntry> {
         if !header.has_producer() {
             return None;
@@ -231,8 +233,7 @@ impl ProducerState {
         let entry = self.entries.entry(header.producer_id).or_default();
         let change = entry.note(header, marker)?;
         let aborted = self.transactions.apply(change);
-        // What is found in the log at its opening is below the high watermark.
-        self.transactions.settle(Offset::MAX);
+        self.transactions.settle(high_watermark);
         aborted
     }
 

@@ -74,6 +74,12 @@ pub(crate) struct Ask {
 impl Core {
     /// What can be said without the disk: `None` when the disk is needed.
     pub(crate) fn try_read_cached(&self, ask: Ask) -> Option<Result<ReadResult, Error>> {
+        // While the log is being cut, whoever may wait reads from disk.
+        let _uncut = self.cuts.try_read()?;
+        self.read_cached(ask)
+    }
+
+    fn read_cached(&self, ask: Ask) -> Option<Result<ReadResult, Error>> {
         let (empty, limit) = match self.prepare(ask) {
             Ok(prepared) => prepared,
             Err(error) => return Some(Err(error)),
@@ -109,7 +115,8 @@ impl Core {
 
     /// Reads from memory or from disk.
     pub(crate) fn read_blocking(&self, ask: Ask) -> Result<ReadResult, Error> {
-        if let Some(result) = self.try_read_cached(ask) {
+        let _uncut = self.cuts.read();
+        if let Some(result) = self.read_cached(ask) {
             return result;
         }
         Probe::add(&self.context.probe.cache_misses, 1);
@@ -221,6 +228,7 @@ impl Core {
 
     /// All transactions that begin below `end` and were aborted.
     pub(crate) fn aborted_below(&self, end: Offset) -> Result<Vec<AbortedEntry>, Error> {
+        let _uncut = self.cuts.read();
         let segments = self.segments.load_full();
         let mut found = Vec::new();
         for (at, segment) in segments.iter().enumerate() {
@@ -372,6 +380,7 @@ impl Core {
         timestamp: TimestampMs,
         decompress: DecompressLimit,
     ) -> Result<Option<TimestampOffset>, Error> {
+        let _uncut = self.cuts.read();
         let offsets = self.offsets();
         for segment in self.segments.load_full().iter() {
             if segment.max_timestamp()?.0 < timestamp {
@@ -410,6 +419,7 @@ impl Core {
         &self,
         decompress: DecompressLimit,
     ) -> Result<Option<TimestampOffset>, Error> {
+        let _uncut = self.cuts.read();
         let mut largest: Option<(TimestampMs, Offset, Arc<Segment>)> = None;
         for segment in self.segments.load_full().iter() {
             let (timestamp, offset) = segment.max_timestamp()?;

@@ -47,6 +47,8 @@ pub(crate) struct Recovery {
     pub(crate) dir: PathBuf,
     pub(crate) recovery_point: Offset,
     pub(crate) log_start_offset: Offset,
+    /// What is decided below it is decided for good.
+    pub(crate) high_watermark: Offset,
 }
 
 /// A log as found.
@@ -249,7 +251,15 @@ impl Recovery {
 
     fn replay_headers(&self, recovered: &mut Recovered, from: Offset) -> Result<(), Error> {
         let range = (from, recovered.recovery_point);
-        replay::replay(&recovered.segments, range, &mut recovered.producers, |_| {})
+        let producers = &mut recovered.producers;
+        let high_watermark = self.high_watermark;
+        replay::replay(
+            &recovered.segments,
+            range,
+            high_watermark,
+            producers,
+            |_| {},
+        )
     }
 
     /// Which segments have a transaction index, or should have one.
@@ -317,6 +327,9 @@ impl Recovery {
                 break;
             };
             let is_last = i + 1 == count;
+            if segment.base_offset > point {
+                self.keep_snapshot(&segment, recovered)?;
+            }
             self.trust_aborted(recovered, i, &segment)?;
             let scanned = self.scan(&segment, is_last, recovered)?;
             recovered.next_offset = recovered.next_offset.max(scanned.next_offset);
@@ -341,6 +354,17 @@ impl Recovery {
             self.go_on_behind_the_damage(recovered, promised)?;
         }
         Ok(())
+    }
+
+    /// Each segment has the producers as of its start, so that they are known when the segments
+    /// before it are gone. Those behind the recovery point were not believed.
+    fn keep_snapshot(&self, segment: &Segment, recovered: &Recovered) -> Result<(), Error> {
+        let bytes = producer_snapshot::encode(&recovered.producers);
+        let path = segment.path(SNAPSHOT_SUFFIX);
+        match roll::write_renamed(&*self.context.disk, &path, &bytes) {
+            Err(error) if error.is_full() => Ok(()),
+            other => other,
+        }
     }
 
     /// Offsets that were given out once are never given out again.
@@ -454,7 +478,9 @@ impl Recovery {
                     if header.base_offset >= point {
                         new_bytes += header.total_len() as u64;
                         let marker = walker.marker(position, &header).map_err(failed)?;
-                        if let Some(entry) = recovered.producers.replay(&header, marker) {
+                        let producers = &mut recovered.producers;
+                        let aborted = producers.replay(&header, marker, self.high_watermark);
+                        if let Some(entry) = aborted {
                             segment.aborted.push(entry);
                             recovered.has_aborted = true;
                         }

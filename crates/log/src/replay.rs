@@ -19,6 +19,7 @@ use crate::{Error, checkpoint, producer_snapshot};
 pub(crate) fn replay(
     segments: &[Arc<Segment>],
     (from, to): (Offset, Offset),
+    high_watermark: Offset,
     producers: &mut ProducerState,
     mut aborted: impl FnMut(AbortedEntry),
 ) -> Result<(), Error> {
@@ -37,7 +38,8 @@ pub(crate) fn replay(
                 Step::Batch { position, header } => {
                     if header.base_offset >= from && header.has_producer() {
                         let marker = walker.marker(position, &header).map_err(failed)?;
-                        producers.replay(&header, marker).map(&mut aborted);
+                        let found = producers.replay(&header, marker, high_watermark);
+                        found.map(&mut aborted);
                     }
                 }
                 Step::Bad { position, .. } => {
@@ -75,7 +77,7 @@ pub(crate) fn aborted_in_segment(
     let base = segments.get(at).map_or(0, |s| s.base_offset);
     let end = segments.get(at + 1).map_or(to, |s| to.min(s.base_offset));
     let mut found = Vec::new();
-    replay(segments, (from, end), &mut producers, |entry| {
+    replay(segments, (from, end), end, &mut producers, |entry| {
         if entry.last_offset >= base {
             found.push(entry);
         }

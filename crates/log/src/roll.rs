@@ -118,13 +118,22 @@ impl Owner {
 
     /// Batches, indexes, epochs, producers. The folder's names are the caller's to flush.
     fn persist(&mut self) -> Result<(), Error> {
+        self.persist_without_snapshot()?;
+        self.write_snapshot()
+    }
+
+    /// As `persist`, for a log whose producers are about to be found out anew.
+    pub(crate) fn persist_without_snapshot(&mut self) -> Result<(), Error> {
         if self.flushed_offset < self.next_offset {
             self.flush();
         }
+        self.write_indexes_and_promises()?;
+        self.write_epochs()
+    }
+
+    pub(crate) fn write_indexes_and_promises(&mut self) -> Result<(), Error> {
         self.write_indexes()?;
-        self.write_promises()?;
-        self.write_epochs()?;
-        self.write_snapshot()
+        self.write_promises()
     }
 
     /// Appends what is new in the indexes to their files.
@@ -157,7 +166,7 @@ impl Owner {
     /// The transaction index of the active segment, and what all of them have. An index is on disk
     /// before it is promised.
     pub(crate) fn write_promises(&mut self) -> Result<(), Error> {
-        if !self.core.has_aborted.load(Ordering::Acquire) {
+        if !self.core.has_aborted.load(Ordering::Acquire) && self.promises.is_empty() {
             return Ok(());
         }
         let segments = self.core.segments.load_full();
@@ -239,7 +248,7 @@ pub(crate) fn write_partition_metadata(core: &Core) -> Result<(), Error> {
 
 /// As `write_atomically`, but the name becomes durable only with the folder's next flush, which
 /// several files then share.
-fn write_renamed(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_renamed(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     let temporary = Path::new(&name);

@@ -55,7 +55,8 @@ impl Room {
     ) -> io::Result<()> {
         let kept = match origin {
             Origin::Client => self.reserve_bytes,
-            Origin::Coordinator => self.reserve_bytes / 2,
+            // The leader has accepted what it sends.
+            Origin::Coordinator | Origin::Leader => self.reserve_bytes / 2,
         };
         if kept == 0 || (origin == Origin::Client && self.take_granted(bytes)) {
             return Ok(());

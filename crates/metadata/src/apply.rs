@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ottla_model::Offset;
+use ottla_model::{BrokerId, Offset};
 
 use crate::error::Error;
 use crate::image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage, fold};
 use crate::record::{
-    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, PartitionRecord,
-};
-use crate::record::{
-    ProducerIdsRecord, Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+    BrokerChangeRecord, ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource,
+    FeatureLevelRecord, PartitionRecord, ProducerIdsRecord, Record, RegisterBrokerRecord,
+    RemoveTopicRecord, TopicRecord, UnregisterBrokerRecord,
 };
 
 impl Image {
@@ -20,11 +19,12 @@ impl Image {
     /// On an error the image must not be used any further: the log contradicts itself, which is a
     /// reason to stop the node.
     pub fn apply(&mut self, record: &Record, offset: Offset) -> Result<(), Error> {
-        self.change(record).map_err(|reason| Error::Impossible {
-            offset,
-            kind: record.kind(),
-            reason,
-        })?;
+        self.change(record, offset)
+            .map_err(|reason| Error::Impossible {
+                offset,
+                kind: record.kind(),
+                reason,
+            })?;
         self.metadata_offset = offset;
         Ok(())
     }
@@ -36,10 +36,13 @@ impl Image {
         self
     }
 
-    fn change(&mut self, record: &Record) -> Result<(), String> {
+    fn change(&mut self, record: &Record, offset: Offset) -> Result<(), String> {
         match record {
             Record::Cluster(record) => self.apply_cluster(record),
-            Record::RegisterBroker(record) => self.apply_register_broker(record),
+            Record::RegisterBroker(record) => self.apply_register_broker(record, offset),
+            Record::BrokerChange(record) => self.apply_broker_change(record, offset),
+            Record::UnregisterBroker(record) => self.apply_unregister_broker(record),
+            Record::FeatureLevel(record) => self.apply_feature_level(record),
             Record::Topic(record) => self.apply_topic(record),
             Record::Partition(record) => self.apply_partition(record),
             Record::RemoveTopic(record) => self.apply_remove_topic(record),
@@ -62,7 +65,11 @@ impl Image {
         }
     }
 
-    fn apply_register_broker(&mut self, record: &RegisterBrokerRecord) -> Result<(), String> {
+    fn apply_register_broker(
+        &mut self,
+        record: &RegisterBrokerRecord,
+        offset: Offset,
+    ) -> Result<(), String> {
         if let Some(known) = self.broker(record.broker_id)
             && known.epoch >= record.broker_epoch
         {
@@ -89,8 +96,61 @@ impl Image {
             rack: record.rack.clone(),
             endpoints,
             fenced: record.fenced,
+            directory_id: record.directory_id,
+            in_controlled_shutdown: record.in_controlled_shutdown,
+            features: record.features.clone(),
+            changed_at: record.changed_at.unwrap_or(offset),
         };
         Arc::make_mut(&mut self.brokers).insert(record.broker_id, Arc::new(broker));
+        Ok(())
+    }
+
+    fn apply_broker_change(
+        &mut self,
+        record: &BrokerChangeRecord,
+        offset: Offset,
+    ) -> Result<(), String> {
+        self.check_registration(record.broker_id, record.broker_epoch)?;
+        if let Some(broker) = Arc::make_mut(&mut self.brokers).get_mut(&record.broker_id) {
+            let broker = Arc::make_mut(broker);
+            broker.fenced = record.fenced;
+            broker.in_controlled_shutdown = record.in_controlled_shutdown;
+            broker.changed_at = offset;
+        }
+        Ok(())
+    }
+
+    fn apply_unregister_broker(&mut self, record: &UnregisterBrokerRecord) -> Result<(), String> {
+        self.check_registration(record.broker_id, record.broker_epoch)?;
+        Arc::make_mut(&mut self.brokers).remove(&record.broker_id);
+        Ok(())
+    }
+
+    fn check_registration(&self, id: BrokerId, epoch: i64) -> Result<(), String> {
+        match self.broker(id) {
+            Some(broker) if broker.epoch == epoch => Ok(()),
+            Some(broker) => Err(format!(
+                "broker {id} is registered with epoch {}, not {epoch}",
+                broker.epoch
+            )),
+            None => Err(format!("broker {id} is not registered")),
+        }
+    }
+
+    fn apply_feature_level(&mut self, record: &FeatureLevelRecord) -> Result<(), String> {
+        if record.name.is_empty() || record.level < 0 {
+            return Err(format!(
+                "'{}' cannot be a feature with level {}",
+                record.name, record.level
+            ));
+        }
+        let features = Arc::make_mut(&mut self.features);
+        // Off and absent are the same image, so that snapshots compare equal.
+        if record.level == 0 {
+            features.remove(&record.name);
+        } else {
+            features.insert(record.name.clone(), record.level);
+        }
         Ok(())
     }
 
@@ -129,13 +189,7 @@ impl Image {
                 record.partition
             ));
         }
-        let partition = Arc::new(PartitionImage {
-            replicas: record.replicas.clone(),
-            isr: record.isr.clone(),
-            leader: record.leader,
-            leader_epoch: record.leader_epoch,
-            partition_epoch: record.partition_epoch,
-        });
+        let partition = Arc::new(PartitionImage::from(record));
         let count = topic.partitions.len();
         match usize::try_from(record.partition) {
             Ok(index) if index == count => {

@@ -18,8 +18,9 @@ use ottla_wire::{DecodeError, MetadataRecord, Reader, Text, Writer, messages as 
 
 use crate::error::Error;
 use crate::record::{
-    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, Endpoint, PartitionRecord,
-    ProducerIdsRecord, Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+    BrokerChangeRecord, ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, Endpoint,
+    FeatureLevelRecord, PartitionRecord, ProducerIdsRecord, Record, RegisterBrokerRecord,
+    RemoveTopicRecord, TopicRecord, UnregisterBrokerRecord,
 };
 
 const FRAME_VERSION: u32 = 1;
@@ -92,23 +93,33 @@ impl Record {
             }
             .into(),
             Record::RegisterBroker(record) => register_broker_to_wire(record).into(),
+            Record::BrokerChange(record) => wire::BrokerChangeRecord {
+                broker_id: record.broker_id.0,
+                broker_epoch: record.broker_epoch,
+                fenced: record.fenced,
+                in_controlled_shutdown: record.in_controlled_shutdown,
+                ..Default::default()
+            }
+            .into(),
+            Record::UnregisterBroker(record) => wire::UnregisterBrokerRecord {
+                broker_id: record.broker_id.0,
+                broker_epoch: record.broker_epoch,
+                ..Default::default()
+            }
+            .into(),
+            Record::FeatureLevel(record) => wire::FeatureLevelRecord {
+                name: text(&record.name),
+                feature_level: record.level,
+                ..Default::default()
+            }
+            .into(),
             Record::Topic(record) => wire::TopicRecord {
                 name: text(record.name.as_str()),
                 topic_id: record.topic_id,
                 ..Default::default()
             }
             .into(),
-            Record::Partition(record) => wire::PartitionRecord {
-                topic_id: record.topic_id,
-                partition: record.partition,
-                replicas: record.replicas.iter().map(|id| id.0).collect(),
-                isr: record.isr.iter().map(|id| id.0).collect(),
-                leader: record.leader.map_or(NO_LEADER, |id| id.0),
-                leader_epoch: record.leader_epoch,
-                partition_epoch: record.partition_epoch,
-                ..Default::default()
-            }
-            .into(),
+            Record::Partition(record) => partition_to_wire(record).into(),
             Record::RemoveTopic(record) => wire::RemoveTopicRecord {
                 topic_id: record.topic_id,
                 ..Default::default()
@@ -134,19 +145,27 @@ impl Record {
             MetadataRecord::RegisterBroker(record) => {
                 Record::RegisterBroker(register_broker_from_wire(record))
             }
+            MetadataRecord::BrokerChange(record) => Record::BrokerChange(BrokerChangeRecord {
+                broker_id: BrokerId(record.broker_id),
+                broker_epoch: record.broker_epoch,
+                fenced: record.fenced,
+                in_controlled_shutdown: record.in_controlled_shutdown,
+            }),
+            MetadataRecord::UnregisterBroker(record) => {
+                Record::UnregisterBroker(UnregisterBrokerRecord {
+                    broker_id: BrokerId(record.broker_id),
+                    broker_epoch: record.broker_epoch,
+                })
+            }
+            MetadataRecord::FeatureLevel(record) => Record::FeatureLevel(FeatureLevelRecord {
+                name: record.name.as_str().to_owned(),
+                level: record.feature_level,
+            }),
             MetadataRecord::Topic(record) => Record::Topic(TopicRecord {
                 name: topic_name(&record.name)?,
                 topic_id: record.topic_id,
             }),
-            MetadataRecord::Partition(record) => Record::Partition(PartitionRecord {
-                topic_id: record.topic_id,
-                partition: record.partition,
-                replicas: record.replicas.into_iter().map(BrokerId).collect(),
-                isr: record.isr.into_iter().map(BrokerId).collect(),
-                leader: (record.leader != NO_LEADER).then_some(BrokerId(record.leader)),
-                leader_epoch: record.leader_epoch,
-                partition_epoch: record.partition_epoch,
-            }),
+            MetadataRecord::Partition(record) => Record::Partition(partition_from_wire(record)),
             MetadataRecord::RemoveTopic(record) => Record::RemoveTopic(RemoveTopicRecord {
                 topic_id: record.topic_id,
             }),
@@ -171,6 +190,14 @@ fn register_broker_to_wire(record: &RegisterBrokerRecord) -> wire::RegisterBroke
         security_protocol: endpoint.security_protocol,
         ..Default::default()
     };
+    let feature = |(name, &(min_version, max_version)): (&String, &(i16, i16))| {
+        wire::register_broker_record::BrokerFeature {
+            name: text(name),
+            min_version,
+            max_version,
+            ..Default::default()
+        }
+    };
     wire::RegisterBrokerRecord {
         broker_id: record.broker_id.0,
         broker_epoch: record.broker_epoch,
@@ -178,6 +205,10 @@ fn register_broker_to_wire(record: &RegisterBrokerRecord) -> wire::RegisterBroke
         rack: record.rack.as_deref().map(text),
         endpoints: record.endpoints.iter().map(endpoint).collect(),
         fenced: record.fenced,
+        directory_id: record.directory_id,
+        in_controlled_shutdown: record.in_controlled_shutdown,
+        features: record.features.iter().map(feature).collect(),
+        changed_at: record.changed_at.unwrap_or(-1),
         ..Default::default()
     }
 }
@@ -196,6 +227,51 @@ fn register_broker_from_wire(record: wire::RegisterBrokerRecord) -> RegisterBrok
         rack: record.rack.map(|rack| rack.as_str().to_owned()),
         endpoints: record.endpoints.into_iter().map(endpoint).collect(),
         fenced: record.fenced,
+        directory_id: record.directory_id,
+        in_controlled_shutdown: record.in_controlled_shutdown,
+        features: record
+            .features
+            .into_iter()
+            .map(|f| (f.name.as_str().to_owned(), (f.min_version, f.max_version)))
+            .collect(),
+        changed_at: (record.changed_at >= 0).then_some(record.changed_at),
+    }
+}
+
+fn partition_to_wire(record: &PartitionRecord) -> wire::PartitionRecord {
+    let ids = |ids: &[BrokerId]| ids.iter().map(|id| id.0).collect();
+    wire::PartitionRecord {
+        topic_id: record.topic_id,
+        partition: record.partition,
+        replicas: ids(&record.replicas),
+        isr: ids(&record.isr),
+        leader: record.leader.map_or(NO_LEADER, |id| id.0),
+        leader_epoch: record.leader_epoch,
+        partition_epoch: record.partition_epoch,
+        recovering: record.recovering,
+        removing_replicas: ids(&record.removing_replicas),
+        adding_replicas: ids(&record.adding_replicas),
+        elr: ids(&record.elr),
+        last_known_elr: ids(&record.last_known_elr),
+        ..Default::default()
+    }
+}
+
+fn partition_from_wire(record: wire::PartitionRecord) -> PartitionRecord {
+    let ids = |ids: Vec<i32>| ids.into_iter().map(BrokerId).collect();
+    PartitionRecord {
+        topic_id: record.topic_id,
+        partition: record.partition,
+        replicas: ids(record.replicas),
+        isr: ids(record.isr),
+        leader: (record.leader != NO_LEADER).then_some(BrokerId(record.leader)),
+        leader_epoch: record.leader_epoch,
+        partition_epoch: record.partition_epoch,
+        recovering: record.recovering,
+        adding_replicas: ids(record.adding_replicas),
+        removing_replicas: ids(record.removing_replicas),
+        elr: ids(record.elr),
+        last_known_elr: ids(record.last_known_elr),
     }
 }
 

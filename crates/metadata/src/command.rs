@@ -2,18 +2,53 @@
 
 use ottla_model::QuotaValue;
 use ottla_model::{BrokerId, ClusterId, ErrorCode, PartitionIndex, ProducerId, TopicId, Uuid};
+use serde::{Deserialize, Serialize};
 
 use crate::image::Overrides;
 use crate::mutations::MutationAllowance;
-use crate::record::{ConfigResource, Endpoint};
+use crate::record::ConfigResource;
+
+mod brokers;
+mod codec;
+mod replication;
+
+pub use brokers::{
+    BrokerHeartbeat, BrokerHeartbeatReply, FeatureUpdate, FeatureUpgrade, FenceBroker,
+    RegisterBroker, RegisteredBroker, UpdateFeatures,
+};
+pub use codec::{Answer, COMMAND_BYTES_MAX, decode_answer, encode_answer};
+pub use replication::{
+    AlterPartition, AlterPartitionItem, AlterPartitionReassignments, AlterPartitionResult,
+    ElectLeaders, ElectLeadersResult, ElectionKind, IsrMember, PartitionState, ReassignPartition,
+    ReassignPartitionResult,
+};
 
 /// A change that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Names the cluster; the first command of each cluster. Answer: [`Reply::Done`].
     NameCluster(ClusterId),
     /// A broker comes (back). Answer: [`Reply::RegisterBroker`].
     RegisterBroker(RegisterBroker),
+    /// A broker says that it is there. Answer: [`Reply::BrokerHeartbeat`].
+    BrokerHeartbeat(BrokerHeartbeat),
+    /// A broker is silent: it leads nothing from now on. Only the controller itself says so.
+    /// Answer: [`Reply::Done`].
+    FenceBroker(FenceBroker),
+    /// Forgets a broker (KIP-746). Answer: [`Reply::Done`].
+    UnregisterBroker(BrokerId),
+    /// A leader wants another ISR. Answer: [`Reply::AlterPartition`].
+    AlterPartition(AlterPartition),
+    /// Elects leaders. Answer: [`Reply::ElectLeaders`].
+    ElectLeaders(ElectLeaders),
+    /// Gives leadership back to preferred leaders, where brokers lead too little of what they
+    /// should. Only the controller itself says so. Answer: [`Reply::BalanceLeaders`].
+    BalanceLeaders,
+    /// Moves partitions to other brokers, or stops doing so. Answer:
+    /// [`Reply::AlterPartitionReassignments`].
+    AlterPartitionReassignments(AlterPartitionReassignments),
+    /// Sets levels of features. Answer: [`Reply::Done`].
+    UpdateFeatures(UpdateFeatures),
     /// Creates topics. Answer: [`Reply::CreateTopics`].
     CreateTopics(CreateTopics),
     /// Deletes topics. Answer: [`Reply::DeleteTopics`].
@@ -29,12 +64,28 @@ pub enum Command {
 }
 
 /// What the controller answers once the records of a command are durable and applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// To a command that has nothing to tell.
     Done,
     /// To [`Command::RegisterBroker`].
     RegisterBroker(RegisteredBroker),
+    /// To [`Command::BrokerHeartbeat`].
+    BrokerHeartbeat(BrokerHeartbeatReply),
+    /// To [`Command::AlterPartition`]: one result for each partition, in the order of the request.
+    AlterPartition(Vec<AlterPartitionResult>),
+    /// To [`Command::ElectLeaders`].
+    ElectLeaders(Vec<ElectLeadersResult>),
+    /// To [`Command::BalanceLeaders`].
+    BalanceLeaders {
+        /// How many partitions got another leader.
+        elected: usize,
+        /// Whether there are more, for another command soon.
+        more: bool,
+    },
+    /// To [`Command::AlterPartitionReassignments`]: one result for each partition, in the order of
+    /// the request.
+    AlterPartitionReassignments(Vec<ReassignPartitionResult>),
     /// To [`Command::CreateTopics`]: one result for each name, in the order of the request.
     CreateTopics(Vec<CreateTopicResult>),
     /// To [`Command::DeleteTopics`]: one result for each topic, in the order of the request.
@@ -50,7 +101,8 @@ pub enum Reply {
 }
 
 /// Why a command, or one item of it, is not carried out: Kafka's error code and a message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[error("{code}: {message}")]
 pub struct Refusal {
     /// The error code for the client.
@@ -69,32 +121,9 @@ impl Refusal {
     }
 }
 
-/// See [`Command::RegisterBroker`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RegisterBroker {
-    /// The broker's number.
-    pub broker_id: BrokerId,
-    /// The cluster that it believes to belong to.
-    pub cluster_id: ClusterId,
-    /// Names this run of the process.
-    pub incarnation_id: Uuid,
-    /// The failure zone, `broker.rack`.
-    pub rack: Option<String>,
-    /// The advertised endpoints, one for each listener name.
-    pub endpoints: Vec<Endpoint>,
-    /// Whether it starts fenced: known, but leading nothing.
-    pub fenced: bool,
-}
-
-/// See [`Reply::RegisterBroker`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RegisteredBroker {
-    /// The number of this registration; the broker names it in later commands.
-    pub broker_epoch: i64,
-}
-
 /// See [`Command::CreateTopics`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreateTopics {
     /// The topics that are asked for.
     pub topics: Vec<NewTopic>,
@@ -105,7 +134,8 @@ pub struct CreateTopics {
 }
 
 /// One topic of [`CreateTopics`]. The name is as the client wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewTopic {
     /// The name; it may be invalid, the result says so.
     pub name: String,
@@ -133,7 +163,8 @@ impl NewTopic {
 }
 
 /// The replicas of one partition, chosen by the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ManualAssignment {
     /// The partition's number.
     pub partition: PartitionIndex,
@@ -142,7 +173,8 @@ pub struct ManualAssignment {
 }
 
 /// The result for one name of [`CreateTopics`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreateTopicResult {
     /// The name, as the client wrote it.
     pub name: String,
@@ -151,7 +183,8 @@ pub struct CreateTopicResult {
 }
 
 /// A topic that was, or with `validate_only` would be, created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreatedTopic {
     /// The topic's identity.
     pub topic_id: TopicId,
@@ -164,7 +197,8 @@ pub struct CreatedTopic {
 }
 
 /// See [`Command::DeleteTopics`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteTopics {
     /// The topics, each by name or by id.
     pub topics: Vec<TopicSelector>,
@@ -173,7 +207,8 @@ pub struct DeleteTopics {
 }
 
 /// A topic as `DeleteTopics` names it: exactly one of the two must be given.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TopicSelector {
     /// The name; none when the id is given.
     pub name: Option<String>,
@@ -201,7 +236,8 @@ impl TopicSelector {
 }
 
 /// The result for one topic of [`DeleteTopics`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteTopicResult {
     /// The name, if it is known.
     pub name: Option<String>,
@@ -212,7 +248,8 @@ pub struct DeleteTopicResult {
 }
 
 /// See [`Command::CreatePartitions`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreatePartitions {
     /// The topics that are to grow.
     pub topics: Vec<NewPartitions>,
@@ -223,7 +260,8 @@ pub struct CreatePartitions {
 }
 
 /// One topic of [`CreatePartitions`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewPartitions {
     /// The topic's name.
     pub name: String,
@@ -234,7 +272,8 @@ pub struct NewPartitions {
 }
 
 /// The result for one name of [`CreatePartitions`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreatePartitionsResult {
     /// The name, as the client wrote it.
     pub name: String,
@@ -243,7 +282,8 @@ pub struct CreatePartitionsResult {
 }
 
 /// See [`Command::AllocateProducerIds`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AllocateProducerIds {
     /// The broker that wants ids.
     pub broker_id: BrokerId,
@@ -252,7 +292,8 @@ pub struct AllocateProducerIds {
 }
 
 /// The producer ids `first .. first + len` belong to the broker that asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ProducerIdBlock {
     /// The first id.
     pub first: ProducerId,
@@ -261,7 +302,8 @@ pub struct ProducerIdBlock {
 }
 
 /// See [`Command::AlterConfigs`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterConfigs {
     /// What to change, resource by resource.
     pub resources: Vec<AlterConfig>,
@@ -270,7 +312,8 @@ pub struct AlterConfigs {
 }
 
 /// The changes of one resource's overrides: they happen together or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterConfig {
     /// The resource.
     pub resource: ConfigResource,
@@ -279,7 +322,7 @@ pub struct AlterConfig {
 }
 
 /// What happens to the overrides of one resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfigChange {
     /// These are all of them from now on (AlterConfigs).
     Replace(Vec<(String, String)>),
@@ -288,7 +331,7 @@ pub enum ConfigChange {
 }
 
 /// What happens to one override.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfigOp {
     /// It gets this value.
     Set(String),
@@ -301,7 +344,8 @@ pub enum ConfigOp {
 }
 
 /// The result for one resource of [`AlterConfigs`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterConfigResult {
     /// The resource.
     pub resource: ConfigResource,
@@ -310,7 +354,8 @@ pub struct AlterConfigResult {
 }
 
 /// See [`Command::AlterClientQuotas`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterClientQuotas {
     /// The changes, each of one entity.
     pub entries: Vec<AlterClientQuota>,
@@ -319,7 +364,8 @@ pub struct AlterClientQuotas {
 }
 
 /// One entity of [`AlterClientQuotas`], as the client wrote it: the result says what is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterClientQuota {
     /// Types and names; no name is the default.
     pub entity: Vec<(String, Option<String>)>,

@@ -1,13 +1,18 @@
 //! What a command leads to: records and a reply, or a refusal. Nothing here changes anything.
 
+mod alter_partition;
 mod brokers;
 mod client_quotas;
 mod configs;
 mod create_partitions;
 mod create_topics;
 mod delete_topics;
+mod draft;
+mod elect_leaders;
+mod features;
+mod reassignments;
 
-use ottla_model::{BrokerId, ErrorCode, Uuid};
+use ottla_model::{BrokerId, ErrorCode, Offset, Uuid};
 
 use crate::command::{Command, Refusal, Reply};
 use crate::image::{Image, Overrides};
@@ -24,12 +29,17 @@ pub const MAX_PARTITIONS_PER_COMMAND: i64 = 10_000;
 
 /// What a decision needs besides image and command. The same context gives the same decision.
 pub struct Context<'a> {
-    /// 16 fresh random bytes with each call: topic ids and the start of placements.
+    /// 16 fresh random bytes with each call: topic ids and the seeds of placements.
     pub random: &'a mut dyn FnMut() -> [u8; 16],
     /// Which configuration overrides are allowed.
     pub rules: &'a dyn ConfigRules,
     /// What the controller's configuration says.
     pub defaults: Defaults,
+    /// The offset up to which all active brokers have the metadata, as they say
+    /// ([`Liveness::active_offset`](crate::Liveness::active_offset)). A broker that wants to stop
+    /// waits for it, so that nobody asks it for what others lead by then. [`Offset::MAX`]: there
+    /// is nobody to wait for.
+    pub active_offset: Offset,
 }
 
 /// The properties of the controller that decisions depend on.
@@ -41,6 +51,12 @@ pub struct Defaults {
     pub replication_factor: i16,
     /// `delete.topic.enable`
     pub delete_topic_enable: bool,
+    /// `min.insync.replicas`
+    pub min_insync_replicas: i32,
+    /// `unclean.leader.election.enable`
+    pub unclean_leader_election_enable: bool,
+    /// `leader.imbalance.per.broker.percentage`
+    pub leader_imbalance_per_broker_percentage: i32,
 }
 
 impl Default for Defaults {
@@ -50,6 +66,9 @@ impl Default for Defaults {
             num_partitions: 1,
             replication_factor: 1,
             delete_topic_enable: true,
+            min_insync_replicas: 1,
+            unclean_leader_election_enable: false,
+            leader_imbalance_per_broker_percentage: 10,
         }
     }
 }
@@ -82,7 +101,17 @@ pub fn decide(
 ) -> Result<(Vec<Record>, Reply), Refusal> {
     match command {
         Command::NameCluster(cluster_id) => name_cluster(image, cluster_id),
-        Command::RegisterBroker(command) => brokers::register(image, command),
+        Command::RegisterBroker(command) => brokers::register(image, command, context),
+        Command::BrokerHeartbeat(command) => brokers::heartbeat(image, command, context),
+        Command::FenceBroker(command) => brokers::fence(image, command, context),
+        Command::UnregisterBroker(id) => brokers::unregister(image, *id, context),
+        Command::AlterPartition(command) => alter_partition::decide(image, command, context),
+        Command::ElectLeaders(command) => elect_leaders::decide(image, command, context),
+        Command::BalanceLeaders => elect_leaders::balance(image, context),
+        Command::AlterPartitionReassignments(command) => {
+            reassignments::decide(image, command, context)
+        }
+        Command::UpdateFeatures(command) => features::decide(image, command, context),
         Command::CreateTopics(command) => create_topics::decide(image, command, context),
         Command::DeleteTopics(command) => delete_topics::decide(image, command, context),
         Command::CreatePartitions(command) => create_partitions::decide(image, command, context),
@@ -101,7 +130,15 @@ fn name_cluster(
             let record = ClusterRecord {
                 cluster_id: cluster_id.clone(),
             };
-            Ok((vec![Record::Cluster(record)], Reply::Done))
+            let records = std::iter::once(Record::Cluster(record));
+            Ok((
+                records.chain(features::of_new_cluster()).collect(),
+                Reply::Done,
+            ))
+        }
+        // A cluster from before there were levels of features is as one of this build.
+        Some(known) if known == cluster_id && image.features().is_empty() => {
+            Ok((features::of_new_cluster().collect(), Reply::Done))
         }
         Some(known) if known == cluster_id => Ok((Vec::new(), Reply::Done)),
         Some(known) => Err(inconsistent_cluster_id(known, cluster_id)),
@@ -132,16 +169,15 @@ fn random_uuid(context: &mut Context<'_>) -> Uuid {
     Uuid::from_random(bytes).unwrap_or_default()
 }
 
-/// A random number for the start of a placement.
-fn random_start(context: &mut Context<'_>) -> usize {
-    let [a, b, c, d, ..] = (context.random)();
-    // 32 random bits are plenty to choose among brokers.
-    usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0)
+/// A random number for a placement.
+fn random_seed(context: &mut Context<'_>) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = (context.random)();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// The record of a new partition on these brokers; those that are live are in sync.
+/// The record of a new partition on these brokers; those that are active are in sync.
 ///
-/// None when no broker of them is live, so that nobody could lead.
+/// None when no broker of them is active, so that nobody could lead.
 fn new_partition(
     image: &Image,
     topic_id: Uuid,
@@ -151,7 +187,7 @@ fn new_partition(
     let isr: Vec<_> = replicas
         .iter()
         .copied()
-        .filter(|&id| image.is_live(id))
+        .filter(|&id| image.is_active(id))
         .collect();
     let leader = Some(*isr.first()?);
     Some(PartitionRecord {
@@ -162,6 +198,7 @@ fn new_partition(
         leader,
         leader_epoch: 0,
         partition_epoch: 0,
+        ..PartitionRecord::default()
     })
 }
 

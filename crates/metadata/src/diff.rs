@@ -19,10 +19,12 @@ pub struct Delta {
     pub deleted: Vec<Arc<TopicImage>>,
     /// Topics that stayed and changed in partitions or configuration.
     pub changed: Vec<TopicChange>,
-    /// Whether a broker came, changed, or was fenced.
+    /// Whether a broker came, went, changed, or was fenced or unfenced.
     pub brokers_changed: bool,
     /// The resources other than topics whose overrides changed, came or went.
     pub configs_changed: Vec<ConfigResource>,
+    /// Whether a feature was switched on or off, or has another level.
+    pub features_changed: bool,
     /// Whether a limit of clients was set, changed or taken away.
     pub client_quotas_changed: bool,
 }
@@ -44,7 +46,7 @@ impl TopicChange {
     }
 
     /// The numbers of the partitions that were there before and have other replicas, another
-    /// leader or another ISR now.
+    /// leader, another ISR, or a reassignment that began or ended.
     pub fn changed_partitions(&self) -> impl Iterator<Item = PartitionIndex> + '_ {
         let pairs = self.old.partitions.iter().zip(&self.new.partitions);
         (0..)
@@ -106,6 +108,7 @@ impl Image {
         let mut delta = Delta {
             brokers_changed: !Arc::ptr_eq(&self.brokers, &old.brokers)
                 && self.brokers != old.brokers,
+            features_changed: self.features != old.features,
             configs_changed: self.changed_configs(old),
             client_quotas_changed: !Arc::ptr_eq(&self.client_quotas, &old.client_quotas)
                 && self.client_quotas != old.client_quotas,

@@ -1,6 +1,6 @@
 //! What the tests of this crate share: a cluster, rules for configuration, counted randomness.
 
-use ottla_model::{BrokerId, ClusterId, ErrorCode, Uuid};
+use ottla_model::{BrokerId, ClusterId, ErrorCode, Offset, Uuid};
 
 use crate::*;
 
@@ -30,17 +30,24 @@ impl ConfigRules for TestRules {
 pub(crate) struct Cluster {
     pub(crate) image: Image,
     pub(crate) defaults: Defaults,
+    pub(crate) active_offset: Offset,
     drawn: u128,
 }
 
 impl Cluster {
+    /// A cluster that is what the image says.
+    pub(crate) fn of(image: Image) -> Self {
+        Cluster {
+            image,
+            defaults: Defaults::default(),
+            active_offset: Offset::MAX,
+            drawn: 0,
+        }
+    }
+
     /// The cluster `test` with these live brokers.
     pub(crate) fn with_brokers(ids: &[i32]) -> Self {
-        let mut cluster = Cluster {
-            image: Image::empty(),
-            defaults: Defaults::default(),
-            drawn: 0,
-        };
+        let mut cluster = Cluster::of(Image::empty());
         cluster
             .run(&Command::NameCluster(ClusterId("test".into())))
             .unwrap();
@@ -51,23 +58,49 @@ impl Cluster {
     }
 
     pub(crate) fn register(&mut self, id: i32, fenced: bool) -> i64 {
-        let command = Command::RegisterBroker(RegisterBroker {
-            broker_id: BrokerId(id),
-            cluster_id: ClusterId("test".into()),
-            incarnation_id: Uuid([7; 16]),
-            rack: Some(format!("zone-{id}")),
-            endpoints: vec![Endpoint {
-                listener: "PLAINTEXT".into(),
-                host: "localhost".into(),
-                port: 9092,
-                security_protocol: 0,
-            }],
-            fenced,
-        });
+        let command = self.registration(id, fenced);
         match self.run(&command) {
             Ok(Reply::RegisterBroker(registered)) => registered.broker_epoch,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A registration of a process that is new, on the volume of the broker's earlier ones.
+    pub(crate) fn registration(&mut self, id: i32, fenced: bool) -> Command {
+        Command::RegisterBroker(RegisterBroker {
+            broker_id: BrokerId(id),
+            cluster_id: ClusterId("test".into()),
+            incarnation_id: self.uuid(),
+            directory_id: Uuid([id.to_le_bytes()[0]; 16]),
+            rack: Some(format!("zone-{id}")),
+            endpoints: vec![Endpoint {
+                listener: "PLAINTEXT".into(),
+                host: "localhost".into(),
+                port: 9092 + u16::try_from(id).unwrap(),
+                security_protocol: 0,
+            }],
+            features: supported_features(),
+            fenced,
+            data_may_be_lost: false,
+        })
+    }
+
+    /// A broker's registration.
+    pub(crate) fn epoch(&self, id: i32) -> i64 {
+        self.image.broker(BrokerId(id)).unwrap().epoch
+    }
+
+    pub(crate) fn fence(&mut self, id: i32) {
+        let command = FenceBroker {
+            broker_id: BrokerId(id),
+            broker_epoch: self.epoch(id),
+        };
+        self.run(&Command::FenceBroker(command)).unwrap();
+    }
+
+    fn uuid(&mut self) -> Uuid {
+        self.drawn += 1;
+        Uuid(self.drawn.to_be_bytes())
     }
 
     pub(crate) fn decide(&mut self, command: &Command) -> Result<(Vec<Record>, Reply), Refusal> {
@@ -80,6 +113,7 @@ impl Cluster {
             random: &mut random,
             rules: &TestRules,
             defaults: self.defaults,
+            active_offset: self.active_offset,
         };
         decide(&self.image, command, &mut context)
     }
@@ -113,12 +147,8 @@ pub(crate) fn image_with_brokers(ids: &[i32]) -> Image {
 
 /// Fences a broker.
 pub(crate) fn fence(image: &mut Image, id: i32) {
-    let mut cluster = Cluster {
-        image: image.clone(),
-        defaults: Defaults::default(),
-        drawn: 0,
-    };
-    cluster.register(id, true);
+    let mut cluster = Cluster::of(image.clone());
+    cluster.fence(id);
     *image = cluster.image;
 }
 

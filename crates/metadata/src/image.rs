@@ -8,7 +8,7 @@ use ottla_model::{TopicName, Uuid};
 
 use crate::client_quotas::ClientQuotas;
 use crate::cow_map::CowMap;
-use crate::record::{ConfigResource, Endpoint};
+use crate::record::{ConfigResource, Endpoint, PartitionRecord};
 
 /// Configuration overrides: property name to value.
 pub type Overrides = BTreeMap<String, String>;
@@ -21,6 +21,8 @@ pub type Overrides = BTreeMap<String, String>;
 pub struct Image {
     pub(crate) cluster_id: Option<ClusterId>,
     pub(crate) brokers: Arc<BTreeMap<BrokerId, Arc<BrokerImage>>>,
+    /// The features that are on, with their levels.
+    pub(crate) features: Arc<BTreeMap<String, i16>>,
     pub(crate) topics: CowMap<TopicName, Arc<TopicImage>>,
     pub(crate) names_by_id: CowMap<TopicId, TopicName>,
     /// Names with `.` or `_`, by their form in which both are `_`: two of these may not collide.
@@ -50,6 +52,15 @@ pub struct BrokerImage {
     pub endpoints: BTreeMap<String, Endpoint>,
     /// A fenced broker leads nothing and gets no new replicas.
     pub fenced: bool,
+    /// Names the volume that the broker keeps its logs on (KIP-853).
+    pub directory_id: Uuid,
+    /// Whether the broker is on its way out: it keeps its replicas and leads nothing any more.
+    pub in_controlled_shutdown: bool,
+    /// The levels of each feature that the broker's build knows: lowest and highest.
+    pub features: BTreeMap<String, (i16, i16)>,
+    /// The offset of the last record about the broker: its registration, or that it was fenced,
+    /// unfenced, or has begun its controlled shutdown.
+    pub changed_at: Offset,
 }
 
 /// A topic with its partitions and its configuration overrides.
@@ -78,6 +89,62 @@ pub struct PartitionImage {
     pub leader_epoch: LeaderEpoch,
     /// Counts the changes of the partition.
     pub partition_epoch: i32,
+    /// Whether the leader was elected uncleanly and has not recovered yet (KIP-704).
+    pub recovering: bool,
+    /// The replicas that a reassignment adds (KIP-455). They are among `replicas`.
+    pub adding_replicas: Vec<BrokerId>,
+    /// The replicas that a reassignment takes away once the added ones are in sync. Until then
+    /// they are among `replicas`.
+    pub removing_replicas: Vec<BrokerId>,
+    /// Replicas outside the ISR that have all that was committed (KIP-966): one of them may lead
+    /// when the ISR is empty.
+    pub elr: Vec<BrokerId>,
+    /// Who led last, while nobody leads.
+    pub last_known_elr: Vec<BrokerId>,
+}
+
+impl PartitionImage {
+    /// Whether a reassignment is under way.
+    #[must_use]
+    pub fn is_reassigning(&self) -> bool {
+        !self.adding_replicas.is_empty() || !self.removing_replicas.is_empty()
+    }
+
+    /// The record that says what the image says.
+    #[must_use]
+    pub fn to_record(&self, topic_id: TopicId, partition: PartitionIndex) -> PartitionRecord {
+        PartitionRecord {
+            topic_id,
+            partition,
+            replicas: self.replicas.clone(),
+            isr: self.isr.clone(),
+            leader: self.leader,
+            leader_epoch: self.leader_epoch,
+            partition_epoch: self.partition_epoch,
+            recovering: self.recovering,
+            adding_replicas: self.adding_replicas.clone(),
+            removing_replicas: self.removing_replicas.clone(),
+            elr: self.elr.clone(),
+            last_known_elr: self.last_known_elr.clone(),
+        }
+    }
+}
+
+impl From<&PartitionRecord> for PartitionImage {
+    fn from(record: &PartitionRecord) -> Self {
+        PartitionImage {
+            replicas: record.replicas.clone(),
+            isr: record.isr.clone(),
+            leader: record.leader,
+            leader_epoch: record.leader_epoch,
+            partition_epoch: record.partition_epoch,
+            recovering: record.recovering,
+            adding_replicas: record.adding_replicas.clone(),
+            removing_replicas: record.removing_replicas.clone(),
+            elr: record.elr.clone(),
+            last_known_elr: record.last_known_elr.clone(),
+        }
+    }
 }
 
 impl TopicImage {
@@ -113,6 +180,7 @@ impl Image {
         Image {
             cluster_id: None,
             brokers: Arc::default(),
+            features: Arc::default(),
             topics: CowMap::default(),
             names_by_id: CowMap::default(),
             names_by_folded: CowMap::default(),
@@ -152,6 +220,26 @@ impl Image {
     #[must_use]
     pub fn is_live(&self, id: BrokerId) -> bool {
         self.broker(id).is_some_and(|broker| !broker.fenced)
+    }
+
+    /// Whether the broker may lead partitions and join an ISR: registered, not fenced, and not on
+    /// its way out.
+    #[must_use]
+    pub fn is_active(&self, id: BrokerId) -> bool {
+        self.broker(id)
+            .is_some_and(|broker| !broker.fenced && !broker.in_controlled_shutdown)
+    }
+
+    /// The features that are on, with their levels (KIP-584).
+    #[must_use]
+    pub fn features(&self) -> &BTreeMap<String, i16> {
+        &self.features
+    }
+
+    /// The level of a feature; 0 when it is off.
+    #[must_use]
+    pub fn feature_level(&self, name: &str) -> i16 {
+        self.features.get(name).copied().unwrap_or(0)
     }
 
     /// All topics in the order of their names.

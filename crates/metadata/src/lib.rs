@@ -20,12 +20,17 @@ mod command;
 mod cow_map;
 mod decide;
 mod diff;
+mod election;
 mod error;
+mod features;
 #[cfg(test)]
 mod fixture;
 mod image;
+mod liveness;
 mod mutations;
 mod placement;
+#[cfg(test)]
+mod properties;
 mod quorum;
 mod record;
 mod snapshot;
@@ -33,10 +38,14 @@ mod snapshot;
 pub use client_quotas::{ClientQuotas, QuotaFilter, QuotaLimits, QuotaMatch};
 pub use command::{
     AllocateProducerIds, AlterClientQuota, AlterClientQuotas, AlterConfig, AlterConfigResult,
-    AlterConfigs, Command, ConfigChange, ConfigOp, CreatePartitions, CreatePartitionsResult,
-    CreateTopicResult, CreateTopics, CreatedTopic, DeleteTopicResult, DeleteTopics,
-    ManualAssignment, NewPartitions, NewTopic, ProducerIdBlock, Refusal, RegisterBroker,
-    RegisteredBroker, Reply, TopicSelector,
+    AlterConfigs, AlterPartition, AlterPartitionItem, AlterPartitionReassignments,
+    AlterPartitionResult, Answer, BrokerHeartbeat, BrokerHeartbeatReply, COMMAND_BYTES_MAX,
+    Command, ConfigChange, ConfigOp, CreatePartitions, CreatePartitionsResult, CreateTopicResult,
+    CreateTopics, CreatedTopic, DeleteTopicResult, DeleteTopics, ElectLeaders, ElectLeadersResult,
+    ElectionKind, FeatureUpdate, FeatureUpgrade, FenceBroker, IsrMember, ManualAssignment,
+    NewPartitions, NewTopic, PartitionState, ProducerIdBlock, ReassignPartition,
+    ReassignPartitionResult, Refusal, RegisterBroker, RegisteredBroker, Reply, TopicSelector,
+    UpdateFeatures, decode_answer, encode_answer,
 };
 pub use decide::{
     CLUSTER_METADATA_TOPIC, ConfigRules, Context, Defaults, MAX_PARTITIONS_PER_COMMAND,
@@ -44,10 +53,16 @@ pub use decide::{
 };
 pub use diff::{Delta, TopicChange};
 pub use error::Error;
+pub use features::{
+    ELIGIBLE_LEADER_REPLICAS_VERSION, FEATURES, Feature, KRAFT_VERSION, METADATA_VERSION,
+    supported_features,
+};
 pub use image::{BrokerImage, Image, Overrides, PartitionImage, TopicImage};
+pub use liveness::{Liveness, REFUSALS_APART_MS};
 pub use mutations::MutationAllowance;
 pub use quorum::{Quorum, Voter};
 pub use record::{
-    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, Endpoint, PartitionRecord,
-    ProducerIdsRecord, Record, RegisterBrokerRecord, RemoveTopicRecord, TopicRecord,
+    BrokerChangeRecord, ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, Endpoint,
+    FeatureLevelRecord, PartitionRecord, ProducerIdsRecord, Record, RegisterBrokerRecord,
+    RemoveTopicRecord, TopicRecord, UnregisterBrokerRecord,
 };

@@ -1,7 +1,10 @@
 //! The records of the metadata log: facts, in the order in which they became true.
 
-use ottla_model::{BrokerId, ClusterId, LeaderEpoch, PartitionIndex, ProducerId, TopicId};
+use std::collections::BTreeMap;
+
+use ottla_model::{BrokerId, ClusterId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
 use ottla_model::{ClientQuotaEntity, QuotaKey, QuotaValue, TopicName, Uuid};
+use serde::{Deserialize, Serialize};
 
 /// One fact about the cluster. The log of these is the metadata; [`crate::Image`] is their sum.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,6 +13,12 @@ pub enum Record {
     Cluster(ClusterRecord),
     /// A broker came (back) with these properties.
     RegisterBroker(RegisterBrokerRecord),
+    /// A registered broker was fenced or unfenced, or has begun its controlled shutdown.
+    BrokerChange(BrokerChangeRecord),
+    /// A broker is forgotten.
+    UnregisterBroker(UnregisterBrokerRecord),
+    /// A feature has this level from now on.
+    FeatureLevel(FeatureLevelRecord),
     /// A topic exists from now on; its partitions follow as records of their own.
     Topic(TopicRecord),
     /// A partition exists, or has these replicas and this leader from now on.
@@ -31,6 +40,9 @@ impl Record {
         match self {
             Record::Cluster(_) => "Cluster",
             Record::RegisterBroker(_) => "RegisterBroker",
+            Record::BrokerChange(_) => "BrokerChange",
+            Record::UnregisterBroker(_) => "UnregisterBroker",
+            Record::FeatureLevel(_) => "FeatureLevel",
             Record::Topic(_) => "Topic",
             Record::Partition(_) => "Partition",
             Record::RemoveTopic(_) => "RemoveTopic",
@@ -63,10 +75,51 @@ pub struct RegisterBrokerRecord {
     pub endpoints: Vec<Endpoint>,
     /// A fenced broker leads nothing and gets no new replicas.
     pub fenced: bool,
+    /// Names the volume that the broker keeps its logs on (KIP-853).
+    pub directory_id: Uuid,
+    /// Whether the broker is on its way out: it keeps its replicas and leads nothing any more.
+    pub in_controlled_shutdown: bool,
+    /// The levels of each feature that the broker's build knows: lowest and highest.
+    pub features: BTreeMap<String, (i16, i16)>,
+    /// In snapshots, [`crate::BrokerImage::changed_at`]; none in the log, where the record has an
+    /// offset of its own.
+    pub changed_at: Option<Offset>,
+}
+
+/// See [`Record::BrokerChange`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokerChangeRecord {
+    /// The broker's number.
+    pub broker_id: BrokerId,
+    /// Its registration.
+    pub broker_epoch: i64,
+    /// Whether it is fenced from now on.
+    pub fenced: bool,
+    /// Whether it is in controlled shutdown from now on.
+    pub in_controlled_shutdown: bool,
+}
+
+/// See [`Record::UnregisterBroker`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnregisterBrokerRecord {
+    /// The broker's number.
+    pub broker_id: BrokerId,
+    /// Its registration.
+    pub broker_epoch: i64,
+}
+
+/// See [`Record::FeatureLevel`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeatureLevelRecord {
+    /// The feature's name, for example `metadata.version`.
+    pub name: String,
+    /// Its level; 0 switches the feature off.
+    pub level: i16,
 }
 
 /// Where one listener of a broker is reached (`advertised.listeners`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// The listener's name, for example `PLAINTEXT`.
     pub listener: String,
@@ -88,7 +141,7 @@ pub struct TopicRecord {
 }
 
 /// See [`Record::Partition`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartitionRecord {
     /// The topic.
     pub topic_id: TopicId,
@@ -104,6 +157,16 @@ pub struct PartitionRecord {
     pub leader_epoch: LeaderEpoch,
     /// Counts the changes of the partition.
     pub partition_epoch: i32,
+    /// Whether the leader was elected uncleanly and has not recovered yet (KIP-704).
+    pub recovering: bool,
+    /// The replicas that a reassignment adds (KIP-455).
+    pub adding_replicas: Vec<BrokerId>,
+    /// The replicas that a reassignment takes away once the added ones are in sync.
+    pub removing_replicas: Vec<BrokerId>,
+    /// Replicas outside the ISR that have all that was committed (KIP-966).
+    pub elr: Vec<BrokerId>,
+    /// Who led last, while nobody leads.
+    pub last_known_elr: Vec<BrokerId>,
 }
 
 /// See [`Record::RemoveTopic`].
@@ -114,7 +177,7 @@ pub struct RemoveTopicRecord {
 }
 
 /// What a configuration override belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ConfigResource {
     /// One topic.
     Topic(TopicName),

@@ -2,9 +2,9 @@
 
 use crate::image::{Image, Overrides, TopicImage};
 use crate::record::{
-    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, PartitionRecord,
+    ClientQuotaRecord, ClusterRecord, ConfigRecord, ConfigResource, FeatureLevelRecord,
+    ProducerIdsRecord, Record, RegisterBrokerRecord, TopicRecord,
 };
-use crate::record::{ProducerIdsRecord, Record, RegisterBrokerRecord, TopicRecord};
 
 impl Image {
     /// Records that build this very image when they are applied to an empty one, except for
@@ -23,6 +23,16 @@ impl Image {
                 rack: broker.rack.clone(),
                 endpoints: broker.endpoints.values().cloned().collect(),
                 fenced: broker.fenced,
+                directory_id: broker.directory_id,
+                in_controlled_shutdown: broker.in_controlled_shutdown,
+                features: broker.features.clone(),
+                changed_at: Some(broker.changed_at),
+            })
+        });
+        let features = self.features.iter().map(|(name, &level)| {
+            Record::FeatureLevel(FeatureLevelRecord {
+                name: name.clone(),
+                level,
             })
         });
         let configs = self.configs.iter();
@@ -49,6 +59,7 @@ impl Image {
         });
         let topics = self.topics().flat_map(|topic| topic_records(topic));
         cluster
+            .chain(features)
             .chain(brokers)
             .chain(configs)
             .chain(producer_ids)
@@ -63,17 +74,9 @@ fn topic_records(topic: &TopicImage) -> impl Iterator<Item = Record> + '_ {
         topic_id: topic.id,
     });
     let configs = config_records(ConfigResource::Topic(topic.name.clone()), &topic.configs);
-    let partitions = (0..).zip(&topic.partitions).map(|(partition, image)| {
-        Record::Partition(PartitionRecord {
-            topic_id: topic.id,
-            partition,
-            replicas: image.replicas.clone(),
-            isr: image.isr.clone(),
-            leader: image.leader,
-            leader_epoch: image.leader_epoch,
-            partition_epoch: image.partition_epoch,
-        })
-    });
+    let partitions = (0..)
+        .zip(&topic.partitions)
+        .map(|(partition, image)| Record::Partition(image.to_record(topic.id, partition)));
     std::iter::once(head).chain(configs).chain(partitions)
 }
 

@@ -83,7 +83,7 @@ async fn delete(
     if is_internal_topic(partition.topic.as_str()) {
         return Err(ErrorCode::InvalidTopicException);
     }
-    let log = partition.ready_log()?;
+    let log = partition.leader_log()?;
     let config = log.config();
     if config.compact && !config.delete {
         return Err(ErrorCode::PolicyViolation);

@@ -71,7 +71,7 @@ async fn active(
     topic: Option<&LocalTopic>,
     index: PartitionIndex,
 ) -> Result<Vec<(ProducerId, ProducerEntry)>, ErrorCode> {
-    let log = partitions::find(topic, index)?.ready_log()?;
+    let log = partitions::find(topic, index)?.leader_log()?;
     let producers = log.active_producers().await;
     producers.map_err(|error| errors::of_read(&error))
 }

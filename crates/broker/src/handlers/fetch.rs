@@ -7,6 +7,11 @@
 //! ```
 //!
 //! The newest batches come from memory; others are read from disk away from the network's threads.
+//!
+//! Followers fetch, too: what they ask for next tells the leader what they have on disk. They read
+//! beyond the high watermark; consumers may read from them what is committed (KIP-392).
+
+mod reader;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +28,10 @@ use ottla_wire::messages::{FetchRequest, FetchResponse};
 use crate::context::{Answer, Ctx};
 use crate::errors;
 use crate::fetch_sessions::{FetchContext, SessionRequest, TopicKey, Wanted};
-use crate::partitions;
+use crate::partitions::{self, Partition};
+use crate::replication::Side;
+
+use self::reader::Reader;
 
 /// From this version on topics are named by id (KIP-516).
 const BY_ID: i16 = 13;
@@ -34,6 +42,7 @@ const READ_COMMITTED: i8 = 1;
 
 pub(crate) async fn handle(ctx: Ctx, request: FetchRequest) -> Answer<FetchResponse> {
     let limits = Limits::of(&ctx, &request);
+    let reader = Reader::of(&ctx, &request);
     let by_id = ctx.version >= BY_ID;
     let read_committed = request.isolation_level == READ_COMMITTED;
     let now_ms = ctx.broker.runtime.clock.monotonic_ms();
@@ -52,8 +61,9 @@ pub(crate) async fn handle(ctx: Ctx, request: FetchRequest) -> Answer<FetchRespo
         }
     };
     Answer::later(async move {
-        let results = serve(&ctx, context.wanted(), &limits).await;
+        let results = serve(&ctx, context.wanted(), &reader, &limits).await;
         if let Some(charge) = &ctx.charge
+            && reader.is_consumer()
             && charge.fetched(response_bytes(&results))
         {
             // The session has not moved on: the client asks the same again after its pause.
@@ -93,6 +103,7 @@ impl Limits {
                 .min(max_bytes),
             max_bytes,
             up_to: match request.isolation_level {
+                _ if Reader::replica_of(request).is_some() => UpTo::LogEnd,
                 READ_COMMITTED => UpTo::LastStable,
                 _ => UpTo::HighWatermark,
             },
@@ -126,6 +137,8 @@ fn session_request(request: FetchRequest, by_id: bool) -> SessionRequest {
             current_leader_epoch: p.current_leader_epoch,
             last_fetched_epoch: p.last_fetched_epoch,
             max_bytes: p.partition_max_bytes,
+            log_start_offset: p.log_start_offset,
+            high_watermark: p.high_watermark,
         }));
     }
     let mut forgotten = Vec::new();
@@ -143,15 +156,25 @@ fn session_request(request: FetchRequest, by_id: bool) -> SessionRequest {
 }
 
 /// Reads until there is enough, an error to tell, or no time left.
-async fn serve(ctx: &Ctx, wanted: &[Wanted], limits: &Limits) -> Vec<(Wanted, PartitionData)> {
+async fn serve(
+    ctx: &Ctx,
+    wanted: &[Wanted],
+    reader: &Reader,
+    limits: &Limits,
+) -> Vec<(Wanted, PartitionData)> {
     let clock = &ctx.broker.runtime.clock;
     let deadline = clock.instant() + limits.max_wait;
+    let mut is_first = true;
     loop {
         // Looked up anew each time: a topic may be deleted while its readers wait.
-        let partitions: Vec<_> = wanted.iter().map(|w| find(ctx, w)).collect();
+        let partitions: Vec<_> = wanted.iter().map(|w| find(ctx, w, reader)).collect();
+        if std::mem::take(&mut is_first) {
+            reader.announce(ctx, wanted, &partitions);
+        }
         // Marks are taken before the read, so that nothing appended meanwhile is slept through.
-        let mut watches: Vec<_> = partitions.iter().flatten().map(Log::watch).collect();
-        let pass = Pass::read(ctx, wanted, &partitions, limits).await;
+        let logs = partitions.iter().flatten().filter_map(|p| p.log());
+        let mut watches: Vec<_> = logs.map(Log::watch).collect();
+        let pass = Pass::read(ctx, wanted, &partitions, reader, limits).await;
         let enough = pass.bytes >= limits.min_bytes || pass.failed || watches.is_empty();
         let left = deadline.saturating_duration_since(clock.instant());
         if enough || left.is_zero() || ctx.broker.runtime.shutdown().is_announced() {
@@ -169,8 +192,8 @@ async fn serve(ctx: &Ctx, wanted: &[Wanted], limits: &Limits) -> Vec<(Wanted, Pa
     }
 }
 
-/// The partition's log, or why there is none.
-fn find(ctx: &Ctx, wanted: &Wanted) -> Result<Log, ErrorCode> {
+/// The partition, if it can be read here, or why not.
+fn find(ctx: &Ctx, wanted: &Wanted, reader: &Reader) -> Result<Arc<Partition>, ErrorCode> {
     let (topic, missing) = match &wanted.topic {
         TopicKey::Id(id) => (ctx.broker.partitions.topic(*id), ErrorCode::UnknownTopicId),
         TopicKey::Name(name) => (
@@ -181,7 +204,8 @@ fn find(ctx: &Ctx, wanted: &Wanted) -> Result<Log, ErrorCode> {
     let topic = topic.ok_or(missing)?;
     let partition = partitions::find(Some(&topic), wanted.partition)?;
     partition.check_leader_epoch(wanted.current_leader_epoch)?;
-    partition.ready_log().cloned()
+    partition.readable_log(reader.may_ask_followers())?;
+    Ok(Arc::clone(partition))
 }
 
 /// One reading of all partitions.
@@ -195,7 +219,8 @@ impl Pass {
     async fn read(
         ctx: &Ctx,
         wanted: &[Wanted],
-        partitions: &[Result<Log, ErrorCode>],
+        partitions: &[Result<Arc<Partition>, ErrorCode>],
+        reader: &Reader,
         limits: &Limits,
     ) -> Pass {
         let mut pass = Pass {
@@ -205,50 +230,82 @@ impl Pass {
         };
         for (wanted, partition) in wanted.iter().zip(partitions) {
             let data = match partition {
-                Ok(log) => {
+                Ok(partition) => {
                     let room = limits.max_bytes.saturating_sub(pass.bytes);
-                    read_partition(ctx, wanted, log, room, pass.bytes == 0, limits.up_to).await
+                    let is_first = pass.bytes == 0;
+                    read_partition(
+                        ctx,
+                        wanted,
+                        partition,
+                        reader,
+                        (room, is_first),
+                        limits.up_to,
+                    )
+                    .await
                 }
                 Err(code) => failed(wanted, *code, None),
             };
             pass.bytes += data.records.as_ref().map_or(0, ottla_wire::Chunks::len);
             let diverges = data.diverging_epoch.end_offset >= 0;
-            pass.failed |= data.error_code != ErrorCode::None.code() || diverges;
+            // A follower that knows an older high watermark than its consumers could hears of it.
+            let is_late = data.high_watermark > wanted.high_watermark;
+            let is_sent_away = data.preferred_read_replica >= 0;
+            pass.failed |=
+                data.error_code != ErrorCode::None.code() || diverges || is_late || is_sent_away;
             pass.results.push((wanted.clone(), data));
         }
         pass
     }
 }
 
-/// Reads one partition. `first` allows one batch that is larger than all limits (KIP-74).
+/// Reads one partition, at most `room` bytes; when it is the first that has some, one batch that is
+/// larger than all limits is allowed (KIP-74).
 async fn read_partition(
     ctx: &Ctx,
     wanted: &Wanted,
-    log: &Log,
-    room: usize,
-    first: bool,
+    partition: &Partition,
+    reader: &Reader,
+    (room, is_first): (usize, bool),
     up_to: UpTo,
 ) -> PartitionData {
+    let Some(log) = partition.log() else {
+        return failed(wanted, ErrorCode::NotLeaderOrFollower, None);
+    };
     if wanted.last_fetched_epoch >= 0
         && let Some(diverging) = diverging_epoch(wanted, log)
     {
         return diverging;
+    }
+    if let Some(replica) = reader.preferred_replica(ctx, partition, wanted.fetch_offset) {
+        return PartitionData {
+            preferred_read_replica: replica.0,
+            ..state(wanted, log)
+        };
+    }
+    let throttle = &ctx.broker.throttle;
+    let is_throttled = !reader.is_consumer() && throttle.applies(Side::Leader, partition);
+    let now_ms = ctx.broker.runtime.clock.monotonic_ms();
+    if is_throttled && throttle.is_exceeded(Side::Leader, now_ms) {
+        return state(wanted, log);
     }
     let grant = ctx
         .broker
         .read_budget
         .take(usize::try_from(wanted.max_bytes).unwrap_or(0).min(room));
     let (offset, max_bytes) = (wanted.fetch_offset, grant.bytes());
-    let result = match log.try_read_cached(offset, max_bytes, first, up_to) {
+    let result = match log.try_read_cached(offset, max_bytes, is_first, up_to) {
         Some(result) => result,
         None => {
             let log = log.clone();
-            let read = move || log.read_blocking(offset, max_bytes, first, up_to);
+            let read = move || log.read_blocking(offset, max_bytes, is_first, up_to);
             ctx.broker.runtime.tasks.blocking(read).await
         }
     };
     match result {
         Ok(mut read) => {
+            if is_throttled {
+                throttle.record(Side::Leader, read.bytes, now_ms);
+            }
             read.chunks = grant.bind(read.chunks);
             records(wanted, log, read)
         }

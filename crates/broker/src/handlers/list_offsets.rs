@@ -105,7 +105,7 @@ async fn lookup(
         return Err(ErrorCode::UnsupportedVersion);
     }
     let partition = partitions::find(topic, wanted.partition_index)?;
-    let log = partition.ready_log()?;
+    let log = partition.leader_log()?;
     let leader_epoch = partition.leader_epoch();
     partition.check_leader_epoch(wanted.current_leader_epoch)?;
     let at = |offset| {

@@ -55,7 +55,7 @@ fn lookup(
 ) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
     let partition = partitions::find(topic, wanted.partition)?;
     partition.check_leader_epoch(wanted.current_leader_epoch)?;
-    let log = partition.ready_log()?;
+    let log = partition.leader_log()?;
     Ok(end_of(log, partition.leader_epoch(), wanted.leader_epoch))
 }
 

@@ -3,21 +3,24 @@
 //! ```text
 //! ordered stage    lookup → record::validate → (a transaction: admission) → Log::append puts the
 //!                  batch into the log's queue
-//! awaiting stage   the log's owner writes and flushes a group of batches, then the answer goes out
+//! awaiting stage   the log's owner writes and flushes a group of batches; with acks=all all
+//!                  replicas in sync have it; then the answer goes out
 //! ```
 //!
-//! With `acks=1` as with `acks=all` the answer means that the records are on disk, unless the topic
-//! is configured not to wait. With `acks=0` there is no answer; a refused batch closes the
+//! With `acks=1` the answer means that the records are on the leader's disk, with `acks=all` that
+//! they are on the disks of all replicas in sync, unless the topic is configured not to wait for
+//! disks. With `acks=0` there is no answer; a refused batch closes the
 //! connection, which is the only way to make such a client look again.
 
 mod admission;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use ottla_config::TopicConfig;
 use ottla_log::{Append, AppendFuture, Appended, Log};
-use ottla_model::{ErrorCode, TopicPartition, Uuid, is_internal_topic};
+use ottla_model::{ErrorCode, LeaderEpoch, TopicPartition, Uuid, is_internal_topic};
 use ottla_record::validate::{self, Invalid, Rules};
 use ottla_record::{Compression, TimestampType};
 use ottla_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
@@ -29,10 +32,12 @@ use ottla_wire::{Chunks, Text};
 
 use crate::context::{Answer, Ctx};
 use crate::errors::{self, refusal};
-use crate::partitions::{LocalTopic, Partition};
+use crate::partitions::{self, Commit, LocalTopic, Partition};
 
 /// Before this version topics are named by name, from it on by id.
 const BY_ID: i16 = 13;
+/// `acks`: all replicas in sync.
+const ACKS_ALL: i16 = -1;
 /// Kafka's own tools may write internal topics under this client id.
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
@@ -47,7 +52,12 @@ pub(crate) async fn handle(ctx: Ctx, request: ProduceRequest) -> Answer<ProduceR
         let transactional_id = request.transactional_id.as_ref();
         admission::admit(&ctx, transactional_id, &mut topics).await;
     }
-    let topics: Vec<_> = topics.into_iter().map(|t| t.enqueue(&ctx)).collect();
+    let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or(0);
+    let timeout = (acks == ACKS_ALL).then(|| Duration::from_millis(timeout_ms));
+    let topics: Vec<_> = topics
+        .into_iter()
+        .map(|t| t.enqueue(&ctx, timeout))
+        .collect();
     if acks == 0 {
         return unacknowledged(topics);
     }
@@ -71,6 +81,7 @@ struct Checked {
 /// A batch that may enter its log.
 struct Ready {
     at: TopicPartition,
+    partition: Arc<Partition>,
     log: Log,
     append: Append,
     records: i32,
@@ -84,7 +95,28 @@ struct TopicOnItsWay {
 }
 
 /// The batch of one partition: in the log's queue, or refused at the door.
-type Queued = Result<AppendFuture, Invalid>;
+type Queued = Result<Appending, Invalid>;
+
+/// A batch in its log's queue.
+struct Appending {
+    partition: Arc<Partition>,
+    append: AppendFuture,
+    /// How long all replicas in sync are waited for, if they are.
+    commit: Option<Commit>,
+}
+
+impl Appending {
+    /// Waits until the batch is where its producer wants it.
+    async fn finish(self) -> Result<Appended, Invalid> {
+        let appended = self.append.await;
+        let appended = appended.map_err(|error| errors::of_append(&error))?;
+        if let Some(commit) = self.commit {
+            let committed = self.partition.committed(appended.last_offset, commit).await;
+            committed.map_err(refusal)?;
+        }
+        Ok(appended)
+    }
+}
 
 /// Looks up the partitions of one topic, and checks what is sent to them.
 fn check(ctx: &Ctx, topic: TopicProduceData, acks: i16) -> Checked {
@@ -118,11 +150,19 @@ impl Checked {
     }
 
     /// Puts the batches into the queues of their logs.
-    fn enqueue(self, ctx: &Ctx) -> TopicOnItsWay {
+    fn enqueue(self, ctx: &Ctx, timeout: Option<Duration>) -> TopicOnItsWay {
         let enqueue = |(index, checked): (i32, Result<Ready, Invalid>)| {
             let queued = checked.map(|ready| {
                 ctx.broker.probe.count_records_in(ready.records);
-                ready.log.append(ready.append)
+                let commit = timeout.map(|limit| Commit {
+                    leader_epoch: ready.append.leader_epoch,
+                    timeout: Some(limit),
+                });
+                Appending {
+                    append: ready.log.append(ready.append),
+                    partition: ready.partition,
+                    commit,
+                }
             });
             (index, queued)
         };
@@ -147,22 +187,20 @@ fn check_partition(
     if is_internal_topic(topic.name.as_str()) && &*ctx.client_id != ADMIN_CLIENT_ID {
         return Err(refusal(ErrorCode::InvalidTopicException));
     }
-    let partition = topic
-        .partition(index)
-        .ok_or_else(|| refusal(ErrorCode::UnknownTopicOrPartition))?;
-    let log = partition
-        .log()
-        .ok_or_else(|| refusal(ErrorCode::NotLeaderOrFollower))?;
+    let partition = partitions::find(Some(topic), index).map_err(refusal)?;
+    // The term first: a batch that is checked for one term must not enter the log in the next one.
+    let leader_epoch = partition.leader_epoch();
+    let log = partition.leader_log().map_err(refusal)?;
     let config = partition.config();
-    if acks == -1 && config.min_insync_replicas > ctx.broker.in_sync_replicas(partition) {
+    if acks == ACKS_ALL && !partition.has_enough_in_sync() {
         return Err(refusal(ErrorCode::NotEnoughReplicas));
     }
-    check_records(ctx, partition, log, &config, records)
+    check_records(ctx, (partition, leader_epoch), log, &config, records)
 }
 
 fn check_records(
     ctx: &Ctx,
-    partition: &Arc<Partition>,
+    (partition, leader_epoch): (&Arc<Partition>, LeaderEpoch),
     log: &Log,
     config: &TopicConfig,
     records: Option<Chunks>,
@@ -171,10 +209,11 @@ fn check_records(
     let validated = validate::produce(records, &rules(ctx, config))?;
     Ok(Ready {
         at: TopicPartition::new(partition.topic.clone(), partition.index),
+        partition: Arc::clone(partition),
         log: log.clone(),
         append: Append {
             log_append_time: validated.log_append_time,
-            ..Append::from_client(validated.batches, partition.leader_epoch())
+            ..Append::from_client(validated.batches, leader_epoch)
         },
         records: validated.record_count,
     })
@@ -227,10 +266,11 @@ fn unacknowledged(topics: Vec<TopicOnItsWay>) -> Answer<ProduceResponse> {
         }
     }
     Answer::Silent(Box::pin(async move {
-        let outcomes = join_all(waiting).await;
+        let outcomes = join_all(waiting.into_iter().map(Appending::finish)).await;
         match outcomes.into_iter().find_map(Result::err) {
-            Some(error) => Err(format!(
-                "a batch that was produced with acks=0 is lost: {error}"
+            Some(invalid) => Err(format!(
+                "a batch that was produced with acks=0 is lost: {}",
+                invalid.message
             )),
             None => Ok(()),
         }
@@ -245,9 +285,9 @@ impl TopicOnItsWay {
             .into_iter()
             .map(|(index, queued)| async move {
                 match queued {
-                    Ok(appending) => match appending.await {
+                    Ok(appending) => match appending.finish().await {
                         Ok(appended) => acknowledged(index, &appended),
-                        Err(error) => refused(index, errors::of_append(&error), version),
+                        Err(invalid) => refused(index, invalid, version),
                     },
                     Err(invalid) => refused(index, invalid, version),
                 }

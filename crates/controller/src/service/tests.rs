@@ -106,8 +106,8 @@ async fn commands_that_wait_together_share_one_append_and_see_each_other() {
         Ok(())
     })
     .unwrap();
-    // The cluster's name, then a broker and three topics with three partitions each.
-    assert_eq!(batches, [1, 13]);
+    // The cluster's name and its features, then a broker and three topics with three partitions each.
+    assert_eq!(batches, [6, 13]);
 }
 
 #[tokio::test]
@@ -229,7 +229,7 @@ async fn a_full_disk_refuses_changes_and_recovers_by_itself() {
     assert_eq!(refusal.code, ErrorCode::KafkaStorageError);
     assert_eq!(running.handle.image().topic_count(), 0);
     // Room for records, but not for a snapshot.
-    disk.set_capacity_bytes(1500);
+    disk.set_capacity_bytes(2000);
     for i in 0..4 {
         assert!(
             is_done(&running.handle.submit(create(&format!("t{i}"))).await),

@@ -133,7 +133,7 @@ impl CleanerHandle {
     /// else is at it.
     pub async fn clean(&self, log: &Log) -> Result<Option<Cleaned>, Error> {
         let shared = &self.0;
-        let state = &shared.dir.0.clean;
+        let state = &shared.dir.0.context.clean;
         let partition = log.partition();
         let (looked, now) = (log.clone(), shared.now_ms());
         let last_clean = state.first_dirty(partition);
@@ -179,7 +179,7 @@ impl Shared {
             Ok(Ended::Stopped) => Ok(false),
             Err(error) => Err(error),
         };
-        self.dir.0.clean.end(&partition);
+        self.dir.0.context.clean.end(&partition);
         ended.unwrap_or_else(|error| {
             self.failed(&log, &error);
             false
@@ -202,7 +202,7 @@ impl Shared {
             "the log cannot be compacted, and keeps all its records until the next start; the others \
              go on"
         );
-        let state = &self.dir.0.clean;
+        let state = &self.dir.0.context.clean;
         state.mark_uncleanable(partition, error.to_string());
     }
 
@@ -223,7 +223,10 @@ impl Shared {
             dir.write_checkpoints()?;
             // From now on the log may have gaps, and every later start must know.
             let disk = &*dir.0.context.disk;
-            dir.0.clean.note(disk, prepared.partition(), first_dirty)?;
+            dir.0
+                .context
+                .clean
+                .note(disk, prepared.partition(), first_dirty)?;
             prepared.0.cleaned.store(true, Ordering::Release);
             job.begin().map(|()| job)
         };
@@ -294,7 +297,10 @@ impl Shared {
                 .is_some_and(|open| Arc::ptr_eq(&open.0, &noted.0));
             if is_same {
                 let disk = &*dir.0.context.disk;
-                dir.0.clean.note(disk, noted.partition(), cleaned.to)?;
+                dir.0
+                    .context
+                    .clean
+                    .note(disk, noted.partition(), cleaned.to)?;
             }
             Ok(())
         };
@@ -348,7 +354,7 @@ fn may_go_on(log: &Log) -> bool {
 
 /// The log that needs it most, taken for cleaning, and the logs whose active segment is overdue.
 fn pick(dir: &LogDir, now_ms: TimestampMs) -> (Option<Candidate>, Vec<Log>) {
-    let state = &dir.0.clean;
+    let state = &dir.0.context.clean;
     let probe = &dir.0.context.probe;
     let mut overdue = Vec::new();
     let mut due: Vec<Candidate> = Vec::new();
@@ -392,25 +398,28 @@ fn note_unmeasurable(dir: &LogDir, log: &Log, error: &Error) {
     }
     let partition = log.partition();
     tracing::error!(log = %partition, %error, "the log cannot be compacted until the next start");
-    dir.0.clean.mark_uncleanable(partition, error.to_string());
+    dir.0
+        .context
+        .clean
+        .mark_uncleanable(partition, error.to_string());
 }
 
 impl LogDir {
     /// The logs that compaction has given up, with the reasons.
     #[must_use]
     pub fn uncleanable(&self) -> std::collections::BTreeMap<TopicPartition, String> {
-        self.0.clean.uncleanable()
+        self.0.context.clean.uncleanable()
     }
 
     /// The logs that are being compacted.
     #[must_use]
     pub fn being_cleaned(&self) -> Vec<TopicPartition> {
-        self.0.clean.in_progress()
+        self.0.context.clean.in_progress()
     }
 
     /// Up to where a log is compacted; `None` when it never was.
     #[must_use]
     pub fn cleaned_up_to(&self, partition: &TopicPartition) -> Option<Offset> {
-        self.0.clean.first_dirty(partition)
+        self.0.context.clean.first_dirty(partition)
     }
 }

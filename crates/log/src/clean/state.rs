@@ -61,6 +61,21 @@ impl CleanState {
         self.write(disk, &mut inner)
     }
 
+    /// A log is about to be cut: it is clean up to `end` at most. Blocks.
+    pub(crate) fn lower(
+        &self,
+        disk: &dyn Disk,
+        partition: &TopicPartition,
+        end: Offset,
+    ) -> Result<(), Error> {
+        let mut inner = self.inner.lock();
+        let Some(first_dirty) = inner.offsets.get_mut(partition) else {
+            return Ok(());
+        };
+        *first_dirty = end.min(*first_dirty);
+        self.write(disk, &mut inner)
+    }
+
     /// Forgets deleted logs: later ones of the same names begin anew. Blocks.
     pub(crate) fn forget(
         &self,

@@ -30,7 +30,7 @@ fn the_last_five_batches_are_recognised_and_older_ones_are_out_of_order() {
     for n in 0..7 {
         let next = header(9, 0, n * 2, i64::from(n) * 10, 2);
         assert_eq!(judge(&state, &next), Ok(Verdict::Append));
-        state.replay(&next, None);
+        state.replay(&next, None, Offset::MAX);
     }
     for n in 2..7 {
         let again = header(9, 0, n * 2, 0, 2);
@@ -57,14 +57,14 @@ fn the_last_five_batches_are_recognised_and_older_ones_are_out_of_order() {
 #[test]
 fn a_new_epoch_starts_at_zero_and_fences_the_old_one() {
     let mut state = ProducerState::default();
-    state.replay(&header(9, 1, 0, 0, 3), None);
+    state.replay(&header(9, 1, 0, 0, 3), None, Offset::MAX);
     assert!(matches!(
         judge(&state, &header(9, 2, 3, 0, 1)),
         Err(AppendError::OutOfOrderSequence { .. })
     ));
     let bumped = header(9, 2, 0, 3, 1);
     assert_eq!(judge(&state, &bumped), Ok(Verdict::Append));
-    state.replay(&bumped, None);
+    state.replay(&bumped, None, Offset::MAX);
     assert!(matches!(
         judge(&state, &header(9, 1, 3, 0, 1)),
         Err(AppendError::InvalidProducerEpoch {
@@ -88,10 +88,10 @@ fn sequences_wrap_after_the_largest() {
     let mut state = ProducerState::default();
     let last = header(9, 0, i32::MAX - 1, 0, 4);
     assert_eq!(last.last_sequence(), 1);
-    state.replay(&last, None);
+    state.replay(&last, None, Offset::MAX);
     assert!(matches!(judge(&state, &last), Ok(Verdict::DuplicateOf(_))));
     assert_eq!(judge(&state, &header(9, 0, 2, 4, 1)), Ok(Verdict::Append));
-    state.replay(&header(8, 0, i32::MAX, 4, 1), None);
+    state.replay(&header(8, 0, i32::MAX, 4, 1), None, Offset::MAX);
     assert_eq!(judge(&state, &header(8, 0, 0, 5, 1)), Ok(Verdict::Append));
 }
 
@@ -111,8 +111,8 @@ fn staged_batches_count_only_after_the_commit() {
 #[test]
 fn silent_producers_are_forgotten() {
     let mut state = ProducerState::default();
-    state.replay(&header(1, 0, 0, 0, 1), None);
-    state.replay(&header(2, 0, 0, 500, 1), None);
+    state.replay(&header(1, 0, 0, 0, 1), None, Offset::MAX);
+    state.replay(&header(2, 0, 0, 500, 1), None, Offset::MAX);
     state.expire(2000, 1000);
     let left: Vec<ProducerId> = state.iter().map(|(id, _)| id).collect();
     assert_eq!(left, [2]);
@@ -160,7 +160,7 @@ fn judge_marker(state: &ProducerState, marker: TransactionMarker) -> Result<Verd
 
 fn replay_marker(state: &mut ProducerState, marker: TransactionMarker, offset: Offset) {
     let (header, end) = control(&marker, offset);
-    state.replay(&header, end);
+    state.replay(&header, end, Offset::MAX);
 }
 
 fn verify(state: &mut ProducerState, epoch: i16, sequence: i32, bumps: bool) -> Verification {
@@ -213,7 +213,7 @@ fn a_transaction_begins_with_a_guard_and_goes_on_without() {
 fn a_guard_ends_with_the_next_marker_but_for_the_transaction_that_follows_it() {
     for (bumps, outlives) in [(false, false), (true, true)] {
         let mut state = ProducerState::default();
-        state.replay(&transactional(9, 0, 0, 0), None);
+        state.replay(&transactional(9, 0, 0, 0), None, Offset::MAX);
         let verification = verify(&mut state, 1, 0, bumps);
         let version = if bumps { 2 } else { 1 };
         let (header, end) = control(&marker(1, 0, version), 1);
@@ -261,7 +261,7 @@ fn a_request_that_overtook_the_first_one_of_a_transaction_is_out_of_order() {
 #[test]
 fn markers_are_fenced_by_newer_producers_and_newer_coordinators() {
     let mut state = ProducerState::default();
-    state.replay(&transactional(9, 3, 0, 0), None);
+    state.replay(&transactional(9, 3, 0, 0), None, Offset::MAX);
     let fenced = |m| matches!(m, Err(AppendError::InvalidProducerEpoch { .. }));
     assert!(fenced(judge_marker(&state, marker(2, 0, 1))));
     assert_eq!(judge_marker(&state, marker(3, 0, 1)), Ok(Verdict::Append));
@@ -302,7 +302,7 @@ fn a_marker_without_a_transaction_ends_nothing_and_is_remembered() {
 #[test]
 fn open_transactions_do_not_expire() {
     let mut state = ProducerState::default();
-    state.replay(&transactional(9, 0, 0, 0), None);
+    state.replay(&transactional(9, 0, 0, 0), None, Offset::MAX);
     state.expire(i64::MAX, 1);
     assert_eq!(state.oldest_open().unwrap().producer_id, 9);
     replay_marker(&mut state, marker(0, 0, 1), 1);

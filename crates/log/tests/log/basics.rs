@@ -444,12 +444,12 @@ fn replication_may_own_the_high_watermark() {
     let disk = SimDisk::new(1);
     run(&disk, |runtime| async move {
         let (_dir, log) = open(&runtime, small()).await;
-        log.set_replicated(true);
+        log.set_replicated_offset(0);
         log.append(client(batch(&["a", "b"]))).await.unwrap();
         assert_eq!(log.high_watermark(), 0);
         assert!(read_all(&log, UpTo::HighWatermark).unwrap().is_empty());
         assert_eq!(read_all(&log, UpTo::LogEnd).unwrap().len(), 2);
-        log.advance_high_watermark(99);
+        log.set_replicated_offset(99);
         assert_eq!(log.high_watermark(), 2);
     });
 }

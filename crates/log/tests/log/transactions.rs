@@ -98,13 +98,13 @@ fn a_marker_above_the_high_watermark_decides_nothing_yet() {
     let disk = SimDisk::new(1);
     run(&disk, |runtime| async move {
         let (_dir, log) = open(&runtime, small()).await;
-        log.set_replicated(true);
+        log.set_replicated_offset(0);
         let batch = transactional(1, 0, 0, &["a"]);
         log.append(verified(&log, batch, 1)).await.unwrap();
         log.append(marker(1, 0, false, 1)).await.unwrap();
         log.append(client(batch_at(5, &["b"]))).await.unwrap();
         let stable = |high_watermark| {
-            log.advance_high_watermark(high_watermark);
+            log.set_replicated_offset(high_watermark);
             log.last_stable_offset()
         };
         assert_eq!([stable(0), stable(1), stable(2), stable(3)], [0, 0, 2, 3]);

@@ -1,5 +1,5 @@
 use ottla_model::{EntityName, Uuid};
-use proptest::collection::vec;
+use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
 
@@ -23,13 +23,23 @@ fn record() -> impl Strategy<Value = Record> {
         })
     });
     let broker = (
-        any::<(i32, i64, bool)>(),
-        id(),
+        any::<(i32, i64, bool, bool)>(),
+        (id(), id()),
         option::of(".{0,9}"),
         vec(endpoint, 0..4),
+        (
+            btree_map("[a-z.]{1,9}", any::<(i16, i16)>(), 0..3),
+            option::of(0..i64::MAX),
+        ),
     )
         .prop_map(
-            |((broker_id, broker_epoch, fenced), incarnation_id, rack, endpoints)| {
+            |(
+                (broker_id, broker_epoch, fenced, in_controlled_shutdown),
+                (incarnation_id, directory_id),
+                rack,
+                endpoints,
+                (features, changed_at),
+            )| {
                 Record::RegisterBroker(RegisterBrokerRecord {
                     broker_id: BrokerId(broker_id),
                     broker_epoch,
@@ -37,14 +47,57 @@ fn record() -> impl Strategy<Value = Record> {
                     rack,
                     endpoints,
                     fenced,
+                    directory_id,
+                    in_controlled_shutdown,
+                    features,
+                    changed_at,
                 })
             },
         );
+    let change = any::<(i32, i64, bool, bool)>().prop_map(
+        |(broker_id, broker_epoch, fenced, in_controlled_shutdown)| {
+            Record::BrokerChange(BrokerChangeRecord {
+                broker_id: BrokerId(broker_id),
+                broker_epoch,
+                fenced,
+                in_controlled_shutdown,
+            })
+        },
+    );
+    let unregister = any::<(i32, i64)>().prop_map(|(broker_id, broker_epoch)| {
+        Record::UnregisterBroker(UnregisterBrokerRecord {
+            broker_id: BrokerId(broker_id),
+            broker_epoch,
+        })
+    });
+    let feature = ("[a-z.]{1,9}", any::<i16>())
+        .prop_map(|(name, level)| Record::FeatureLevel(FeatureLevelRecord { name, level }));
     let topic =
         (name(), id()).prop_map(|(name, topic_id)| Record::Topic(TopicRecord { name, topic_id }));
     let leader = option::of((0..i32::MAX).prop_map(BrokerId));
-    let partition = (id(), any::<(i32, i32, i32)>(), brokers(), brokers(), leader).prop_map(
-        |(topic_id, (partition, leader_epoch, partition_epoch), replicas, isr, leader)| {
+    let partition = (
+        id(),
+        any::<(i32, i32, i32, bool)>(),
+        [
+            brokers(),
+            brokers(),
+            brokers(),
+            brokers(),
+            brokers(),
+            brokers(),
+        ],
+        leader,
+    )
+        .prop_map(|(topic_id, numbers, lists, leader)| {
+            let (partition, leader_epoch, partition_epoch, recovering) = numbers;
+            let [
+                replicas,
+                isr,
+                adding_replicas,
+                removing_replicas,
+                elr,
+                last_known_elr,
+            ] = lists;
             Record::Partition(PartitionRecord {
                 topic_id,
                 partition,
@@ -53,9 +106,13 @@ fn record() -> impl Strategy<Value = Record> {
                 leader,
                 leader_epoch,
                 partition_epoch,
+                recovering,
+                adding_replicas,
+                removing_replicas,
+                elr,
+                last_known_elr,
             })
-        },
-    );
+        });
     let remove = id().prop_map(|topic_id| Record::RemoveTopic(RemoveTopicRecord { topic_id }));
     let resource = prop_oneof![
         name().prop_map(ConfigResource::Topic),
@@ -96,7 +153,7 @@ fn record() -> impl Strategy<Value = Record> {
             Record::ClientQuota(ClientQuotaRecord { entity, key, value })
         });
     prop_oneof![
-        cluster, broker, topic, partition, remove, config, ids, quota
+        cluster, broker, change, unregister, feature, topic, partition, remove, config, ids, quota
     ]
 }
 
@@ -119,7 +176,7 @@ proptest! {
 
     #[test]
     fn hostile_bytes_end_in_an_error_or_a_record(
-        kind in 0u8..10,
+        kind in 0u8..20,
         tail in vec(any::<u8>(), 0..60),
     ) {
         let mut bytes = vec![1, kind, 0];

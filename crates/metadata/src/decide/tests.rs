@@ -535,6 +535,9 @@ fn brokers_of_another_cluster_and_double_listeners_are_refused() {
         rack: None,
         endpoints: vec![],
         fenced: false,
+        directory_id: Uuid([2; 16]),
+        features: std::collections::BTreeMap::new(),
+        data_may_be_lost: false,
     };
     let mut other = good.clone();
     other.cluster_id = ClusterId("other".into());

@@ -53,7 +53,7 @@ fn command() -> impl Strategy<Value = Command> {
     });
     let ids = Just(Command::AllocateProducerIds(AllocateProducerIds {
         broker_id: BrokerId(1),
-        broker_epoch: 1,
+        broker_epoch: Cluster::with_brokers(&[1]).epoch(1),
     }));
     let limit = ("[a-b]{1}", prop::option::of(1..5u8)).prop_map(|(user, rate)| {
         let rate = rate.map(|rate| QuotaValue(rate.into()));
@@ -188,8 +188,7 @@ fn records_that_contradict_the_image_are_errors_with_their_offset() {
             replicas: vec![BrokerId(1)],
             isr: vec![BrokerId(1)],
             leader: Some(BrokerId(1)),
-            leader_epoch: 0,
-            partition_epoch: 0,
+            ..PartitionRecord::default()
         })
     };
     let name = TopicName::new("a").unwrap();
@@ -218,7 +217,7 @@ fn records_that_contradict_the_image_are_errors_with_their_offset() {
         }),
         Record::ProducerIds(ProducerIdsRecord {
             broker_id: BrokerId(1),
-            broker_epoch: 1,
+            broker_epoch: cluster.epoch(1),
             next_producer_id: 0,
         }),
     ];
