@@ -111,6 +111,13 @@ pub fn begin(cluster: &mut Cluster, step: &Step, node: usize) -> Result<()> {
                 outside.for_each(|other| links.cut(End::Node(inside), End::Node(other)));
             }
         }
+        Kind::Shatter => {
+            for node in 0..nodes {
+                for other in 0..node {
+                    links.cut(End::Node(node), End::Node(other));
+                }
+            }
+        }
         Kind::Deaf => others().for_each(|other| links.block(End::Node(other), End::Node(node))),
         Kind::Mute => others().for_each(|other| links.block(End::Node(node), End::Node(other))),
         Kind::Lossy => links.lose(node, LOST_PERCENT),

@@ -18,7 +18,7 @@ use crate::process::{Process, Signal};
 
 /// Of a JVM on a machine that has much else to do.
 const START_LIMIT: Duration = Duration::from_secs(300);
-const STOP_LIMIT: Duration = Duration::from_secs(90);
+const STOP_LIMIT: Duration = Duration::from_secs(300);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 const LOG_LINES_SHOWN: usize = 40;
 /// Any cluster id serves a cluster that lives as long as its test.

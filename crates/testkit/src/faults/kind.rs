@@ -28,6 +28,8 @@ pub enum Kind {
     CutLink,
     /// The nodes fall into two halves; clients reach both.
     Halves,
+    /// No node hears any other: nobody has a majority. Clients reach all of them.
+    Shatter,
     /// A node hears none of the others, and they hear it.
     Deaf,
     /// A node is heard by none of the others, and hears them.
@@ -46,7 +48,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 16] = [
+    pub const ALL: [Kind; 17] = [
         Kind::Kill,
         Kind::KillAll,
         Kind::Stop,
@@ -56,6 +58,7 @@ impl Kind {
         Kind::CutAll,
         Kind::CutLink,
         Kind::Halves,
+        Kind::Shatter,
         Kind::Deaf,
         Kind::Mute,
         Kind::Lossy,
@@ -77,6 +80,7 @@ impl Kind {
             Kind::CutAll => "cut-all",
             Kind::CutLink => "cut-link",
             Kind::Halves => "halves",
+            Kind::Shatter => "shatter",
             Kind::Deaf => "deaf",
             Kind::Mute => "mute",
             Kind::Lossy => "lossy",
@@ -85,6 +89,11 @@ impl Kind {
             Kind::FullDisk => "full-disk",
             Kind::Clock => "clock",
         }
+    }
+
+    /// Whether it hits all nodes alike.
+    pub fn hits_all(self) -> bool {
+        matches!(self, Kind::KillAll | Kind::Rolling | Kind::Shatter)
     }
 
     /// What the machine must be able to do for it.

@@ -67,7 +67,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     }
     let outcome = go_through(arguments, &mut cluster, &kinds, &mut report);
     let stopped = cluster.stop_all();
-    if let Err(error) = stopped.and_then(|()| judge(&cluster, outcome, &mut report)) {
+    // After a run that was broken off nobody waited for replicas to be alike.
+    let judged = match (outcome, stopped) {
+        (Ok(history), Ok(())) => judge(&cluster, history, &mut report),
+        (outcome, stopped) => {
+            let errors = outcome.err().into_iter().chain(stopped.err());
+            report
+                .failures
+                .extend(errors.map(|error| format!("{error:#}")));
+            Ok(())
+        }
+    };
+    if let Err(error) = judged {
         report.failures.push(format!("{error:#}"));
     }
     report.seconds = seconds(began);
@@ -139,11 +150,15 @@ fn go_through(
             break;
         }
         let victim = victim(cluster, &step);
+        let hit = if step.kind.hits_all() {
+            "all nodes".to_owned()
+        } else {
+            format!("node {}", victim + 1)
+        };
         println!(
-            "{:>6.1} s  {} of node {}, {:?}",
+            "{:>6.1} s  {} of {hit}, {:?}",
             seconds(began),
             step.kind,
-            victim + 1,
             step.lasts
         );
         let at_second = seconds(began);
@@ -174,9 +189,7 @@ fn go_through(
 }
 
 /// Compares what clients saw with each other, and with what lies on the nodes' disks.
-fn judge(cluster: &Cluster, outcome: Result<History>, report: &mut Report) -> Result<()> {
-    // After a run that was broken off nobody waited for replicas to be alike.
-    let mut history = outcome?;
+fn judge(cluster: &Cluster, mut history: History, report: &mut Report) -> Result<()> {
     report.failures.extend(cluster.differing_replicas()?);
     for node in cluster.nodes() {
         let audit = workload::audit(&node.data_dir())?;
