@@ -253,9 +253,7 @@ pub(crate) async fn run(
         "asking for the metadata quorum",
         client.describe_quorum().await,
     );
-    description.quorum = told(asked, streams)?
-        .flatten()
-        .map(|q| quorum(q.state));
+    description.quorum = told(asked, streams)?.flatten().map(|q| quorum(q.state));
     for id in description.nodes.iter().filter(|n| !n.fenced).map(|n| n.id) {
         let dirs = client.describe_log_dirs(id).await;
         let dirs = cluster.checked(format!("asking node {id} for its log folders"), dirs);

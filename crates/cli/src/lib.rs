@@ -33,6 +33,7 @@ mod inspect;
 mod mirror;
 mod moment;
 mod output;
+mod plan;
 mod produce;
 mod progress;
 mod server_arguments;
