@@ -132,9 +132,11 @@ impl Client {
         let mut retry = self.retry();
         loop {
             let build = |version| {
-                let mut request = DescribeClusterRequest::default();
-                request.include_fenced_brokers = version >= 2;
-                request.into()
+                DescribeClusterRequest {
+                    include_fenced_brokers: version >= 2,
+                    ..DescribeClusterRequest::default()
+                }
+                .into()
             };
             let answer = self
                 .ask(Broker::Any, api, build, only!(DescribeCluster))

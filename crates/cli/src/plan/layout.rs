@@ -155,7 +155,7 @@ impl Move {
 
 impl Plan {
     /// What differs between two layouts of the same partitions.
-    pub(super) fn between(before: Layout, after: Layout, stuck: Vec<String>) -> Self {
+    pub(crate) fn between(before: Layout, after: Layout, stuck: Vec<String>) -> Self {
         let pairs = before.partitions.iter().zip(&after.partitions);
         let moves = pairs
             .filter(|(old, new)| old.replicas != new.replicas)
