@@ -302,6 +302,9 @@ async fn describe(
         client.describe_quorum().await,
     );
     description.quorum = told(asked, streams)?.flatten().map(|q| quorum(q.state));
+    // A broker of Kafka names any broker as the controller, since any passes changes on.
+    let leader = description.quorum.as_ref().map(|quorum| quorum.leader);
+    description.controller = leader.filter(|id| *id >= 0).or(description.controller);
     for id in description.nodes.iter().filter(|n| !n.fenced).map(|n| n.id) {
         let dirs = client.describe_log_dirs(id).await;
         let dirs = cluster.checked(format!("asking node {id} for its log folders"), dirs);

@@ -7,6 +7,7 @@ mod describe;
 mod list;
 mod reassign;
 mod reassignments;
+mod troubles;
 
 use ottla_runtime::Shutdown;
 
