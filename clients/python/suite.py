@@ -32,7 +32,7 @@ class NotRun(Exception):
 
 
 class Control:
-    """Asks whoever started the node to restart it, over one line of TCP."""
+    """Asks whoever started the node, or the nodes, to restart it, over one line of TCP."""
 
     def __init__(self, address):
         self.address = address
@@ -45,11 +45,15 @@ class Control:
         """SIGKILL, then a start on the same address and data."""
         self._ask("kill")
 
+    def node(self, word, number):
+        """`stop`, `kill` or `start` for one node of a cluster; a start waits until it is ready."""
+        self._ask(f"{word} {number}")
+
     def _ask(self, word):
         if not self.address:
             raise NotRun("needs --control, the address that restarts the node")
         host, port = self.address.rsplit(":", 1)
-        with socket.create_connection((host, int(port)), timeout=90) as connection:
+        with socket.create_connection((host, int(port)), timeout=320) as connection:
             connection.sendall(word.encode() + b"\n")
             answer = connection.makefile().readline().strip()
         if answer != "ok":
