@@ -102,14 +102,16 @@ def topics_tool_finds_partitions_that_miss_a_node():
 
     with Down(3):
         for name, expected in filters.items():
-            # A partition whose only replica is away keeps it as the last of its ISR.
-            expected = expected - {gone} if name.startswith("--under") else expected
-            eventually(lambda name=name, expected=expected: found(name) - {gone} == expected - {gone}, name)
-        check(gone in found("--unavailable-partitions"), "the partition without a leader is not found")
-    for name in filters:
-        wanted = set() if name != "--at-min-isr-partitions" else {gone}
-        eventually(lambda name=name: found(name) - {gone} == wanted - {gone}, f"{name} once node 3 is back")
+            # Whether the only replica is in sync while it is away is a matter of taste (KIP-966).
+            unclear = set() if name == "--unavailable-partitions" else {gone}
+            eventually(
+                lambda name=name, expected=expected, unclear=unclear: found(name) - unclear == expected - unclear, name
+            )
     eventually(lambda: all_in_sync(under), "all in sync")
+    for name in filters:
+        # A topic that needs all its replicas is always at the minimum.
+        expected = {under, gone} if name == "--at-min-isr-partitions" else set()
+        check_equal(found(name), expected, f"{name} once node 3 is back")
 
 
 @SUITE.case
@@ -152,9 +154,9 @@ def reassignment_is_generated_executed_with_a_throttle_and_verified():
 @SUITE.case
 def reassignment_that_is_under_way_is_listed_and_cancelled():
     topic = fresh("cancel")
-    create(topic, "1:2,1:2")
-    produce(topic, 4000)
-    with json_file(assignment(topic, [1, 3], [1, 3])) as plan:
+    create(topic, "1:2")
+    produce(topic, 10000)
+    with json_file(assignment(topic, [1, 3])) as plan:
         file = ["--reassignment-json-file", plan.name]
         tool(REASSIGN, *file, "--execute", "--throttle", "1000")
         out = tool(REASSIGN, "--list")
@@ -167,9 +169,9 @@ def reassignment_that_is_under_way_is_listed_and_cancelled():
         out = tool(REASSIGN, *file, "--execute", fails=True)
         check("existing assignment" in out.lower() or "existing partition assignment" in out.lower(), f"again: {out}")
         out = tool(REASSIGN, *file, "--cancel")
-        check("Successfully cancelled partition reassignments" in out, f"cancel: {out}")
+        check("Successfully cancelled partition reassignment" in out, f"cancel: {out}")
     check("No partition reassignments found" in tool(REASSIGN, "--list"), "it is still listed")
-    check_equal([row["Replicas"] for row in described(topic)], ["1,2", "1,2"], "replicas after the cancel")
+    check_equal([row["Replicas"] for row in described(topic)], ["1,2"], "replicas after the cancel")
 
 
 @SUITE.case
@@ -335,7 +337,7 @@ def quorum_tool_removes_and_adds_a_controller():
     out = tool(QUORUM, "remove-controller", *arguments, "--dry-run")
     check("DRY RUN" in out, f"dry run: {out}")
     out = tool(QUORUM, "remove-controller", *arguments)
-    check(f"Removed KRaft controller {voter}" in out, f"remove: {out}")
+    check(re.search(rf"Removed +KRaft controller {voter} ", out), f"remove: {out}")
     eventually(lambda: voter not in controllers(), "one voter less")
     eventually(lambda: quorum_replicas().get(voter, {}).get("role") == "Observer", "it is an observer")
     out = tool(QUORUM, "remove-controller", *arguments, fails=True)
@@ -389,7 +391,7 @@ def cluster_tool_unregisters_a_broker_that_comes_back():
     node = next(node for node in (3, 2) if node != leader)
     with Down(node, "stop"):
         def states():
-            return {id: row["STATUS"] for id, row in endpoints("--include-fenced-brokers").items()}
+            return {id: row["STATE"] for id, row in endpoints("--include-fenced-brokers").items()}
 
         eventually(lambda: states().get(str(node)) == "fenced", "the stopped broker is fenced")
         out = tool_with_verb("ClusterTool", "unregister", "--id", str(node))
@@ -404,7 +406,7 @@ def cluster_tool_unregisters_a_broker_that_comes_back():
 def features_tool_describes_upgrades_and_downgrades():
     def level(feature):
         out = tool("FeatureCommand", "describe")
-        line = next((line for line in out.splitlines() if line.startswith(f"Feature: {feature}\t")), None)
+        line = next((line for line in out.splitlines() if line.startswith(f"Feature: {feature} ") or line.startswith(f"Feature: {feature}\t")), None)
         check(line, f"no feature {feature}: {out}")
         return re.search(r"FinalizedVersionLevel: (\S+)", line).group(1)
 

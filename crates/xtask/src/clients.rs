@@ -197,7 +197,11 @@ fn with_cluster(
     let mut cluster = cluster.lock().unwrap_or_else(PoisonError::into_inner);
     if tally.failed > 0 {
         for node in cluster.nodes() {
-            println!("the log of node {} ends with:\n{}", node.id(), node.log_tail());
+            println!(
+                "the log of node {} ends with:\n{}",
+                node.id(),
+                node.log_tail()
+            );
         }
     }
     if let Err(error) = cluster.stop_all() {

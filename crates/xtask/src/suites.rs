@@ -16,6 +16,8 @@ use crate::workspace::root;
 
 /// A whole suite takes about a minute; a case limits itself to two.
 const SUITE_LIMIT: Duration = Duration::from_secs(480);
+/// One that kills nodes, and starts a JVM for each of many questions.
+const CLUSTER_SUITE_LIMIT: Duration = Duration::from_secs(1500);
 
 /// A client under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -165,7 +167,12 @@ impl Suite {
         }
         println!("\n== {}", self.name());
         let mut tally = Tally::of(self.name());
-        let success = each_line(&mut command, SUITE_LIMIT, |line| tally.take_case_line(line))?;
+        let limit = if self.needs_cluster() {
+            CLUSTER_SUITE_LIMIT
+        } else {
+            SUITE_LIMIT
+        };
+        let success = each_line(&mut command, limit, |line| tally.take_case_line(line))?;
         tally.take_end(success);
         Ok(tally)
     }
