@@ -13,6 +13,8 @@ from suite import NotRun, Suite, check, check_equal, eventually, fresh  # noqa: 
 from tools import Tools  # noqa: E402
 
 SUITE = Suite(__doc__)
+# Nodes are killed and started, and each question to them is the start of a JVM.
+SUITE.case_seconds_max = 400
 tool = Tools(SUITE).run
 SUITE.parser.add_argument("--folder", help="the cluster's folder: node-ID/data has the data of a node")
 
@@ -188,14 +190,15 @@ def replication_factor_is_raised_and_lowered():
     topic = fresh("factor")
     create(topic, "1,2")
     produce(topic, 100)
-    for replicas in ([[1, 2, 3], [2, 3, 1]], [[3], [1, 2]]):
+    for replicas in ([[1, 2, 3], [2, 3, 1]], [[3, 2], [1, 2]]):
         with json_file(assignment(topic, *replicas)) as plan:
             file = ["--reassignment-json-file", plan.name]
             tool(REASSIGN, *file, "--execute")
             eventually(lambda file=file: "in progress" not in tool(REASSIGN, *file, "--verify"), "the move")
         expected = [",".join(map(str, r)) for r in replicas]
         check_equal([row["Replicas"] for row in described(topic)], expected, "replicas")
-    check_equal([row["Leader"] for row in described(topic)][0], "3", "the leader where the old one has gone")
+    leader = described(topic)[0]["Leader"]
+    check(leader in ("3", "2"), f"the leader where the old one has gone: {leader}")
 
 
 @SUITE.case

@@ -80,6 +80,7 @@ class Suite:
         parser.add_argument("--only", help="run the cases whose name contains this")
         self.parser = parser
         self.cases = []
+        self.case_seconds_max = CASE_SECONDS_MAX
         self.log = LogTail()
         logging.getLogger().addHandler(self.log)
         logging.getLogger().setLevel(logging.INFO)
@@ -119,11 +120,11 @@ class Suite:
         started = time.monotonic()
         thread = threading.Thread(target=body, name=name, daemon=True)
         thread.start()
-        thread.join(CASE_SECONDS_MAX)
+        thread.join(self.case_seconds_max)
         if thread.is_alive():
             stack = sys._current_frames().get(thread.ident)
             where = "".join(traceback.format_stack(stack)) if stack else ""
-            outcome["error"] = f"not finished after {CASE_SECONDS_MAX} s, it is at:\n{where}"
+            outcome["error"] = f"not finished after {self.case_seconds_max} s, it is at:\n{where}"
         seconds = time.monotonic() - started
         if "error" in outcome:
             print(f"case {name}: FAILED ({seconds:.1f} s)")

@@ -17,7 +17,7 @@ use crate::workspace::root;
 /// A whole suite takes about a minute; a case limits itself to two.
 const SUITE_LIMIT: Duration = Duration::from_secs(480);
 /// One that kills nodes, and starts a JVM for each of many questions.
-const CLUSTER_SUITE_LIMIT: Duration = Duration::from_secs(1500);
+const CLUSTER_SUITE_LIMIT: Duration = Duration::from_secs(2400);
 
 /// A client under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
