@@ -125,6 +125,17 @@ pub(super) async fn add(
     };
     let action = || format!("making node {id} a voter");
     if let Some(voter) = quorum.state.current_voters.iter().find(is_this) {
+        let old = voter.replica_directory_id;
+        let mut observers = quorum.state.observers.iter();
+        if observers.any(|o| o.replica_id == id && o.replica_directory_id != old) {
+            return Err(Error::Failed {
+                action: action(),
+                reason: format!(
+                    "it runs with another directory than the one that votes, {old}: take that out \
+                     first, with `ottla quorum remove {id}`"
+                ),
+            });
+        }
         let changed = Changed {
             id,
             directory_id: voter.replica_directory_id.to_string(),
