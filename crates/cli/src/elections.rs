@@ -130,6 +130,9 @@ pub(crate) async fn run(
             error,
         });
     }
+    let by_name = |row: &Row| (row.topic.clone(), row.partition);
+    elections.elected.sort_by_key(by_name);
+    elections.failed.sort_by_key(by_name);
     let failed = elections.failed.len();
     output::print(&elections, output, streams)?;
     if failed > 0 {
