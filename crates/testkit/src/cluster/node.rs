@@ -272,7 +272,6 @@ pub(super) fn properties(
             format!("PLAINTEXT://{address}:{client_port}"),
         ),
         set("controller.listener.names", "CONTROLLER".into()),
-        set("controller.quorum.voters", voters.to_owned()),
         set("log.dirs", shown(&node.data_dir())),
     ];
     let replicas = nodes.min(3).to_string();
@@ -290,8 +289,15 @@ pub(super) fn properties(
     match flavour {
         Flavour::Ottla { .. } => {
             all.push(set("ottla.http.listener", format!("{address}:{http_port}")));
+            all.push(set("controller.quorum.voters", voters.to_owned()));
         }
         Flavour::Kafka { .. } => {
+            // Voters that are named only when the storage is formatted can be changed later.
+            let servers: Vec<&str> = voters.split(',').filter_map(address_of).collect();
+            all.push(set(
+                "controller.quorum.bootstrap.servers",
+                servers.join(","),
+            ));
             all.push(set(
                 "listener.security.protocol.map",
                 "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT".into(),
@@ -338,15 +344,29 @@ pub(super) fn arguments(
     }
 }
 
+/// The address of a voter, `ID@HOST:PORT`.
+fn address_of(voter: &str) -> Option<&str> {
+    voter.split_once('@').map(|(_, address)| address)
+}
+
 /// Formats the first node's storage with Kafka's tool, and the others' after its image: the tool
 /// takes a JVM's start each time.
 pub(super) fn format_kafka(lib: &Path, nodes: &[Node]) -> Result<()> {
     let (first, others) = nodes.split_first().context("a cluster without nodes")?;
     let file = first.folder.join("server.properties");
+    let voters: Vec<String> = nodes
+        .iter()
+        .map(|node| {
+            let (id, place) = (node.id, node.place);
+            let (address, port) = (place.address, place.controller_port);
+            format!("{id}@{address}:{port}:{}", directory_id(id))
+        })
+        .collect();
     let output = Command::new("java")
         .args(java_arguments(lib, &["-Xmx128m".to_owned()]))
         .args(["kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c"])
         .arg(&file)
+        .args(["--initial-controllers", &voters.join(",")])
         .output()
         .context("cannot run java")?;
     let said = String::from_utf8_lossy(&output.stderr);
@@ -360,7 +380,7 @@ pub(super) fn format_kafka(lib: &Path, nodes: &[Node]) -> Result<()> {
         let text = fs::read_to_string(&identity)?;
         let lines = text.lines().map(|line| match line.split_once('=') {
             Some(("node.id", _)) => format!("node.id={}\n", node.id),
-            Some(("directory.id", id)) => format!("directory.id={}\n", other_id(id, node.id)),
+            Some(("directory.id", _)) => format!("directory.id={}\n", directory_id(node.id)),
             _ => format!("{line}\n"),
         });
         fs::write(identity, lines.collect::<String>())?;
@@ -368,15 +388,10 @@ pub(super) fn format_kafka(lib: &Path, nodes: &[Node]) -> Result<()> {
     Ok(())
 }
 
-/// An id of 22 characters that differs from this one in its fifth.
-fn other_id(id: &str, number: usize) -> String {
+/// The id of a node's directory: 16 bytes in Base64, of which the first tell the node.
+fn directory_id(node: usize) -> String {
     let letter = |at: usize| char::from(b'A' + u8::try_from(at % 26).unwrap_or(0));
-    let replace = |(at, char): (usize, char)| match at {
-        4 if char == letter(number) => letter(number + 7),
-        4 => letter(number),
-        _ => char,
-    };
-    id.chars().enumerate().map(replace).collect()
+    format!("{}{}ottlaTestDirectorAAA", letter(node / 26), letter(node))
 }
 
 fn java_arguments(lib: &Path, jvm: &[String]) -> Vec<String> {
@@ -418,10 +433,9 @@ mod tests {
 
     #[test]
     fn directory_ids_differ_between_nodes() {
-        let id = "AAAAAAAAAAAAAAAAAAAAAA";
-        let ids = [1, 2, 3].map(|number| other_id(id, number));
-        assert!(ids.iter().all(|other| other.len() == 22 && other != id));
-        assert!(ids[0] != ids[1] && ids[1] != ids[2]);
+        let ids = [1, 2, 27].map(directory_id);
+        assert!(ids.iter().all(|id| id.len() == 22));
+        assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2]);
     }
 
     #[test]
