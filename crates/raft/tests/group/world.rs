@@ -417,8 +417,13 @@ impl World {
         });
         assert!(
             everybody,
-            "seed {}: somebody stays behind {goal:?}",
-            self.plan.seed
+            "seed {}: somebody stays behind {goal:?}: {:#?}\n{}",
+            self.plan.seed,
+            self.hosts
+                .keys()
+                .map(|id| self.state(*id))
+                .collect::<Vec<_>>(),
+            self.journal.lines().join("\n"),
         );
         self.check();
     }
