@@ -408,7 +408,7 @@ impl World {
             "seed {}: nothing is acknowledged",
             self.plan.seed
         );
-        let leader = self.leaders().first().copied().expect("there is one");
+        let leader = self.await_leader();
         let goal = self.state(leader).and_then(|state| state.applied);
         let everybody = self.until(20_000, |world| {
             let up = world.hosts.iter().filter(|(_, host)| host.up);
