@@ -1,6 +1,8 @@
 //! Several nodes that keep one metadata quorum, over loopback, on disks that forget what was not
 //! flushed.
 
+#![allow(clippy::unwrap_used)]
+
 mod finding;
 mod harness;
 mod losing;
