@@ -96,6 +96,14 @@ impl Kind {
         matches!(self, Kind::KillAll | Kind::Rolling | Kind::Shatter)
     }
 
+    /// Whether nodes live on meanwhile, but may not hear what the others have decided.
+    pub fn keeps_news_away(self) -> bool {
+        !matches!(
+            self,
+            Kind::Kill | Kind::KillAll | Kind::Stop | Kind::Rolling
+        )
+    }
+
     /// What the machine must be able to do for it.
     pub fn needs(self) -> Option<Ability> {
         match self {
