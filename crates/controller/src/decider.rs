@@ -9,6 +9,7 @@
 //! lead to. If one of them fails, all that were made on it are void; their entries are skipped by
 //! every member (see [`entry`](crate::entry)), and the callers learn that nothing happened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,11 +30,14 @@ use tokio::sync::mpsc;
 
 use crate::entry::{self, Header};
 use crate::machine::APPLIED;
+use crate::members::broker_id;
 use crate::old;
 use crate::suspects::Suspects;
 
 /// How many decisions may be under way.
 const UNDER_WAY_MAX: usize = 512;
+/// What happened so shortly before an office still counts.
+const RECENT_MS: u64 = 1000;
 /// The least time between two looks at who is silent.
 const LOOK_MS: u64 = 50;
 
@@ -79,6 +83,8 @@ pub(crate) struct Decider {
     liveness: Liveness,
     lead: Option<Lead>,
     under_way: FuturesOrdered<BoxFuture<'static, Settled>>,
+    /// Who has refused a connection before this office, and when last.
+    early_refusals: BTreeMap<BrokerId, u64>,
     /// Counts the failures: decisions that were made before the last one are void.
     generation: u64,
     balance_at_ms: i64,
@@ -129,6 +135,7 @@ impl Decider {
             liveness: Liveness::new(timeout_ms),
             lead: None,
             under_way: FuturesOrdered::new(),
+            early_refusals: BTreeMap::new(),
             generation: 0,
             balance_at_ms: 0,
             full_told_ms: None,
@@ -168,6 +175,11 @@ impl Decider {
         let now_ms = self.now_ms();
         self.liveness.reset(now_ms, &image);
         self.suspects.begin(&image, now_ms);
+        for (broker, at_ms) in std::mem::take(&mut self.early_refusals) {
+            if now_ms.saturating_sub(at_ms) <= RECENT_MS {
+                self.liveness.refused(broker, at_ms);
+            }
+        }
         self.balance_at_ms = self.runtime.clock.monotonic_ms();
         tracing::info!(
             term = state.term,
@@ -324,9 +336,15 @@ impl Decider {
         if proposed.is_ok() {
             lead.image = Some(after);
         }
+        let state = self.state.clone();
         let settling = async move {
             let outcome = match proposed {
-                Ok(proposal) => proposal.wait().await.map(|(_, reply)| *reply == *APPLIED),
+                Ok(proposal) => tokio::select! {
+                    biased;
+                    done = proposal.wait() => done.map(|(_, reply)| *reply == *APPLIED),
+                    // The entry that found the disk full waits for room; its caller does not.
+                    () = disk_is_full(state) => Err(ProposeError::DiskFull),
+                },
                 Err(error) => Err(error),
             };
             Settled {
@@ -481,10 +499,14 @@ impl Service for Decider {
                     self.settle(settled);
                 }
                 Some(node) = self.refusals.recv() => {
-                    if let Ok(id) = i32::try_from(node) {
-                        let now_ms = self.now_ms();
-                        self.liveness.refused(BrokerId(id), now_ms);
-                        self.suspects.refused(BrokerId(id), now_ms);
+                    let now_ms = self.now_ms();
+                    let broker = broker_id(node);
+                    if self.lead.is_none() {
+                        self.early_refusals.insert(broker, now_ms);
+                    } else if self.liveness.refused(broker, now_ms) {
+                        self.look().await?;
+                    } else {
+                        self.suspects.refused(broker, now_ms);
                     }
                 }
                 _ = self.image.changed() => {
@@ -510,7 +532,17 @@ impl Service for Decider {
     }
 }
 
+/// Waits until the disk is known to have no room.
+async fn disk_is_full(mut state: Published<State>) {
+    while !state.get().disk_full {
+        if !state.changed().await {
+            return std::future::pending().await;
+        }
+    }
+}
+
 fn disk_full() -> Refusal {
-    let message = "The controller's disk is full; free some space and try again.";
+    let message = "The controller's disk is full; free some space and try again. A change that \
+                   found it full may still be made then.";
     Refusal::new(ErrorCode::KafkaStorageError, message)
 }

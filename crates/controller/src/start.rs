@@ -489,7 +489,6 @@ async fn run_member(
         ottla_runtime::fail_stop("a node has joined its cluster twice");
     }
     Ok(Handle::new(Parts {
-        runtime: runtime.clone(),
         identity,
         caller,
         published: image,

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 /// How late a heartbeat may be before its broker is dialled.
 const LATE_MS: u64 = 250;
 /// How often a suspect is dialled, and how many times.
-const DIAL_EVERY: Duration = Duration::from_millis(60);
+const DIAL_EVERY: Duration = Duration::from_millis(70);
 const DIALS: usize = 30;
 const DIAL_LIMIT: Duration = Duration::from_millis(300);
 /// How long a broker that was dialled in vain is left alone.
