@@ -37,6 +37,9 @@ const UNDER_WAY_MAX: usize = 512;
 /// The least time between two looks at who is silent.
 const LOOK_MS: u64 = 50;
 
+/// When leadership is balanced further, if one decision was not enough.
+const BALANCE_ON_MS: i64 = 1000;
+
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decided {
@@ -233,6 +236,13 @@ impl Decider {
         };
         if let (Command::BrokerHeartbeat(heartbeat), Ok(_)) = (&command, &decision) {
             self.heard(heartbeat);
+        }
+        if let (Ok((_, Reply::BalanceLeaders { more: true, .. })), Some(every)) =
+            (&decision, self.options.balance_every)
+        {
+            // The rest soon: one decision moves so many leaders at most.
+            let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+            self.balance_at_ms = self.balance_at_ms.saturating_sub(every_ms - BALANCE_ON_MS);
         }
         let (records, answer) = match decision {
             Ok((records, reply)) => (records, Ok(reply)),

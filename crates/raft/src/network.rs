@@ -54,6 +54,7 @@ pub(crate) struct Factory<T> {
 pub(crate) struct Client<T> {
     runtime: Runtime,
     transport: Arc<T>,
+    peers: Arc<Peers>,
     peer: Arc<Peer>,
     member: Member,
     envelope: Envelope,
@@ -67,6 +68,7 @@ impl<T: Transport> RaftNetworkFactory<Types> for Factory<T> {
         Client {
             runtime: self.runtime.clone(),
             transport: Arc::clone(&self.transport),
+            peers: Arc::clone(&self.peers),
             peer: self.peers.get(target),
             member: member.clone(),
             envelope: Envelope {
@@ -89,7 +91,8 @@ impl<T: Transport> Client<T> {
         let bytes = request.encode(&self.envelope);
         let to = self.envelope.to;
         let limit = limit + Duration::from_millis(bytes.len() as u64 * 1000 / BYTES_PER_SECOND);
-        let calling = self.transport.call(to, &self.member, bytes);
+        let member = self.peers.whereabouts(to, &self.member);
+        let calling = self.transport.call(to, &member, bytes);
         let Some(called) = self.runtime.clock.timeout(limit, calling).await else {
             self.peer.failed(to, "no answer");
             return Err(RPCError::Timeout(Timeout {

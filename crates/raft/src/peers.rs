@@ -8,7 +8,7 @@ use ottla_runtime::Clock;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::member::NodeId;
+use crate::member::{Member, NodeId};
 
 /// The first pause after a failed call, and the longest.
 const PAUSE_MIN_MS: u64 = 50;
@@ -20,6 +20,8 @@ const TELL_MS: i64 = 60_000;
 pub(crate) struct Peers {
     clock: Clock,
     peers: Mutex<BTreeMap<NodeId, Arc<Peer>>>,
+    /// Where the membership says that they are.
+    members: Mutex<BTreeMap<NodeId, Member>>,
 }
 
 /// One of them.
@@ -43,6 +45,29 @@ impl Peers {
         Peers {
             clock,
             peers: Mutex::default(),
+            members: Mutex::default(),
+        }
+    }
+
+    /// There is another membership. Who has moved is called at once.
+    pub(crate) fn take_members(&self, members: BTreeMap<NodeId, Member>) {
+        let before = std::mem::replace(&mut *self.members.lock(), members.clone());
+        for (id, member) in &members {
+            if before.get(id).is_some_and(|before| before != member) {
+                self.heard(*id);
+            }
+        }
+    }
+
+    /// Where the member is now, that was `then` when openraft asked for a way to it: openraft keeps
+    /// its ways although a member has moved. With another directory it would be another member.
+    pub(crate) fn whereabouts(&self, id: NodeId, then: &Member) -> Member {
+        let members = self.members.lock();
+        let now = members.get(&id).unwrap_or(then);
+        if now.directory_id == then.directory_id {
+            now.clone()
+        } else {
+            then.clone()
         }
     }
 

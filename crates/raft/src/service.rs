@@ -340,6 +340,9 @@ impl Service {
         self.state.initialized = at.is_some();
         self.state.voters = Arc::new(membership.voter_ids().map(of).collect());
         self.state.learners = Arc::new(membership.learner_ids().map(of).collect());
+        let members = self.state.voters.iter().chain(self.state.learners.iter());
+        let members = members.map(|(id, member)| (*id, member.clone()));
+        self.shared.peers.take_members(members.collect());
         self.state.changing = membership.get_joint_config().len() > 1;
     }
 }
