@@ -139,6 +139,7 @@ impl Options {
                     .unwrap_or(i16::MAX),
                 delete_topic_enable: broker.delete_topic_enable,
                 min_insync_replicas: broker.min_insync_replicas,
+                unclean_leader_election_enable: broker.unclean_leader_election_enable,
                 ..Defaults::default()
             },
             snapshot_after_bytes: u64::try_from(broker.metadata_snapshot_bytes).unwrap_or(1),
