@@ -15,8 +15,8 @@ use ottla_runtime::Runtime;
 use ottla_runtime::mailbox::Caller;
 use ottla_runtime::published::Published;
 use ottla_security::quota::Window;
-use ottla_wire::ApiKey;
 use ottla_wire::messages::RequestHeader;
+use ottla_wire::{ApiKey, Request, Response};
 
 use crate::context::Ctx;
 use crate::fetch_sessions::FetchSessions;
@@ -43,6 +43,8 @@ pub struct MetadataAccess {
     pub image: Published<Image>,
     /// Who keeps the metadata.
     pub quorum: Published<Quorum>,
+    /// Asks the quorum about itself: requests that only its leader can answer.
+    pub questions: Caller<Request, Result<Response, Refusal>>,
 }
 
 /// The state of the broker. Handlers share it.
@@ -142,9 +144,11 @@ impl Broker {
         self.metadata.image.get()
     }
 
-    /// Who keeps the metadata.
-    pub(crate) fn quorum(&self) -> Arc<Quorum> {
-        self.metadata.quorum.get()
+    /// Asks the leader of the quorum, wherever it is.
+    pub(crate) async fn ask_quorum(&self, request: Request) -> Result<Response, Refusal> {
+        let stopping = |_| Refusal::new(ErrorCode::NotController, "The node is stopping.");
+        let questions = &self.metadata.questions;
+        questions.call(request).await.map_err(stopping)?
     }
 
     pub(crate) fn epoch(&self) -> i64 {
@@ -216,9 +220,17 @@ impl Broker {
     }
 
     /// A small cluster must work, too: there cannot be more replicas than brokers.
+    ///
+    /// Brokers that are away count, and so do the other members of the quorum where its members are
+    /// brokers as well: a cluster that is just starting must not get its internal topics on the
+    /// first node alone.
     fn possible_replicas(&self, wanted: i16) -> i16 {
-        let live = self.image().brokers().filter(|b| !b.fenced).count();
-        wanted.min(i16::try_from(live).unwrap_or(i16::MAX)).max(1)
+        let registered = self.image().brokers().count();
+        let quorum = self.metadata.quorum.get();
+        let is_member = quorum.voters.iter().any(|v| v.id == self.node_id);
+        let members = if is_member { quorum.voters.len() } else { 0 };
+        let most = i16::try_from(registered.max(members)).unwrap_or(i16::MAX);
+        wanted.min(most).max(1)
     }
 
     /// The topic's configuration. The controller has checked the overrides; one that no longer
