@@ -20,9 +20,9 @@ use tokio::sync::oneshot;
 use crate::async_runtime::with_random;
 use crate::error::{ChangeError, Error, ProposeError};
 use crate::member::{Member, NodeId, Position};
+use crate::openraft_config::{Command, LeaderId, Types};
 use crate::service::Shared;
 use crate::state::State;
-use crate::types::{Command, LeaderId, Types};
 
 /// An order to take over that was not followed for so long is given again.
 const RESIGN_AGAIN_MS: u64 = 200;

@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::member::Position;
-use crate::types::{Entry, LogId, Types, Vote};
+use crate::openraft_config::{Entry, LogId, Types, Vote};
 use writer::{Segment, Writer, Written};
 
 /// Reads bytes in every way in which the log's files are read.

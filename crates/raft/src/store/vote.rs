@@ -20,7 +20,7 @@ use ottla_runtime::disk::{File, OpenMode};
 
 use crate::codec::{self, Reader, crc32c};
 use crate::error::Error;
-use crate::types::Vote;
+use crate::openraft_config::Vote;
 
 const NAME: &str = "vote";
 const MAGIC: u32 = 0x4f54_4c56;
