@@ -96,6 +96,8 @@ struct Lead {
     term: u64,
     /// The image that all entries under way lead to; none after a failure, until they have settled.
     image: Option<Image>,
+    /// Whether the quorum answers, so that anything can be decided.
+    in_touch: bool,
 }
 
 /// A decision that is committed, or is not.
@@ -163,13 +165,22 @@ impl Decider {
             self.lead = None;
             self.generation += 1;
         }
-        if self.lead.is_some() || !state.ready {
+        if let Some(lead) = &mut self.lead {
+            let was_in_touch = std::mem::replace(&mut lead.in_touch, state.ready);
+            if state.ready && !was_in_touch {
+                // Nobody's heartbeats were taken meanwhile: whoever is silent is so from now on.
+                self.liveness.reset(self.now_ms(), &self.image.get());
+            }
+            return Ok(());
+        }
+        if !state.ready {
             return Ok(());
         }
         let image = self.image.get();
         self.lead = Some(Lead {
             term: state.term,
             image: Some((*image).clone()),
+            in_touch: true,
         });
         self.generation += 1;
         let now_ms = self.now_ms();
@@ -426,7 +437,8 @@ impl Decider {
     /// Fences who is silent, looks after those who may be gone, and balances leadership.
     async fn look(&mut self) -> Result<(), String> {
         let now_ms = self.now_ms();
-        let Some(image) = self.lead.as_ref().and_then(|lead| lead.image.clone()) else {
+        let office = self.lead.as_ref().filter(|lead| lead.in_touch);
+        let Some(image) = office.and_then(|lead| lead.image.clone()) else {
             return Ok(());
         };
         if self.options.session_timeout_ms.is_some() {

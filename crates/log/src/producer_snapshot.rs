@@ -88,15 +88,21 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<ProducerState, String> {
                 last.offset_delta
             ));
         }
+        let has_batch = last.last_offset >= 0 && last.last_sequence != NO_SEQUENCE;
         let entry = ProducerEntry {
             epoch,
             coordinator_epoch,
             last_timestamp: last.timestamp,
             transaction_start: (transaction_start >= 0).then_some(transaction_start),
-            batches: if last.last_offset >= 0 && last.last_sequence != NO_SEQUENCE {
+            batches: if has_batch {
                 VecDeque::from([last])
             } else {
                 VecDeque::new()
+            },
+            in_a_row: if has_batch {
+                i64::from(last.offset_delta) + 1
+            } else {
+                0
             },
         };
         state.insert(id, entry);
