@@ -23,7 +23,7 @@ fn play(seeds: std::ops::Range<u64>, scenario: impl Fn(u64) -> Scenario) -> Vec<
 fn short(seed: u64) -> Scenario {
     Scenario {
         chaos: Duration::from_secs(6),
-        ..Scenario::new(seed)
+        ..Scenario::alone(seed)
     }
 }
 
