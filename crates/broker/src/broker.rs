@@ -15,8 +15,8 @@ use ottla_runtime::Runtime;
 use ottla_runtime::mailbox::Caller;
 use ottla_runtime::published::Published;
 use ottla_security::quota::Window;
-use ottla_wire::ApiKey;
 use ottla_wire::messages::RequestHeader;
+use ottla_wire::{ApiKey, Request, Response};
 
 use crate::context::Ctx;
 use crate::fetch_sessions::FetchSessions;
@@ -43,6 +43,8 @@ pub struct MetadataAccess {
     pub image: Published<Image>,
     /// Who keeps the metadata.
     pub quorum: Published<Quorum>,
+    /// Asks the quorum about itself: requests that only its leader can answer.
+    pub questions: Caller<Request, Result<Response, Refusal>>,
 }
 
 /// The state of the broker. Handlers share it.
@@ -138,9 +140,11 @@ impl Broker {
         self.metadata.image.get()
     }
 
-    /// Who keeps the metadata.
-    pub(crate) fn quorum(&self) -> Arc<Quorum> {
-        self.metadata.quorum.get()
+    /// Asks the leader of the quorum, wherever it is.
+    pub(crate) async fn ask_quorum(&self, request: Request) -> Result<Response, Refusal> {
+        let stopping = |_| Refusal::new(ErrorCode::NotController, "The node is stopping.");
+        let questions = &self.metadata.questions;
+        questions.call(request).await.map_err(stopping)?
     }
 
     pub(crate) fn epoch(&self) -> i64 {

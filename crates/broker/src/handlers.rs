@@ -5,6 +5,7 @@
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
+mod add_raft_voter;
 mod alter_client_quotas;
 mod alter_configs;
 mod api_versions;
@@ -45,6 +46,7 @@ mod offset_fetch;
 mod offset_for_leader_epoch;
 mod produce;
 mod push_telemetry;
+mod remove_raft_voter;
 mod sync_group;
 mod txn_offset_commit;
 mod write_txn_markers;
@@ -126,6 +128,8 @@ registry! {
     GetTelemetrySubscriptions => get_telemetry_subscriptions,
     PushTelemetry => push_telemetry,
     DescribeTopicPartitions => describe_topic_partitions,
+    AddRaftVoter => add_raft_voter,
+    RemoveRaftVoter => remove_raft_voter,
 }
 
 /// The versions that are advertised, or `None` for an API that this node does not have.

@@ -12,6 +12,7 @@
 //! | `handlers` | one file an API key, and the table of all |
 //! | `partitions` | the table of partitions that handlers look things up in |
 //! | `reconcile` | the backend: brings that table in line with the metadata |
+//! | `lifecycle` | registration, heartbeats, controlled shutdown |
 //! | `coordinators` | what the drivers of coordinators have in common |
 //! | `groups`, `transactions` | the drivers of the coordinators |
 //! | `authorized_operations` | what a client may do, as responses tell it |
@@ -39,6 +40,7 @@ mod errors;
 mod fetch_sessions;
 mod groups;
 mod handlers;
+mod lifecycle;
 mod live_config;
 mod log_levels;
 mod partitions;

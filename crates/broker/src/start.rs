@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ottla_config::NodeConfig;
 use ottla_log::{Cleaner, LogDir};
-use ottla_metadata::{Command, Endpoint, Image, Refusal, RegisterBroker, Reply};
+use ottla_metadata::{Endpoint, Image, Refusal, RegisterBroker};
 use ottla_model::{BrokerId, ClusterId, Uuid};
 use ottla_net::{ListenerOptions, Server};
 use ottla_runtime::published::published;
@@ -14,6 +14,7 @@ use ottla_runtime::{Runtime, TaskKind};
 use ottla_security::quota::Window;
 
 use crate::broker::{Broker, Door, MetadataAccess};
+use crate::lifecycle::{self, Lifecycle, LifecycleHandle, Standing};
 use crate::live_config::{Limits, LiveConfig, cleaner_options, connection_limits};
 use crate::log_levels::LogLevels;
 use crate::probe::Probe;
@@ -35,6 +36,14 @@ pub struct Options {
     pub log_dir: LogDir,
     /// Whoever writes the log, if its levels can be changed.
     pub log_levels: Option<Arc<dyn LogLevels>>,
+    /// The volume of the data directory (KIP-853).
+    pub directory_id: Uuid,
+    /// Whether there is no other node: then nobody could take over, and the broker takes part from
+    /// its registration on.
+    pub is_alone: bool,
+    /// Whether records that were acknowledged may be gone: the last stop was not clean, and not
+    /// all topics wait for the disk.
+    pub data_may_be_lost: bool,
     /// The way to the controller.
     pub metadata: MetadataAccess,
     /// The bytes of requests that may be in memory at a time.
@@ -66,6 +75,7 @@ pub enum Error {
 pub struct Handle {
     broker: Arc<Broker>,
     net: ottla_net::Handle,
+    lifecycle: LifecycleHandle,
 }
 
 impl Handle {
@@ -85,6 +95,24 @@ impl Handle {
     #[must_use]
     pub fn net_probe(&self) -> &ottla_net::Probe {
         self.net.probe()
+    }
+
+    /// Whether the broker is fenced: it is there, but leads nothing and gets no new partitions.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.lifecycle.standing() == Standing::Fenced
+    }
+
+    /// Waits until the broker takes part in the cluster, or the node stops.
+    pub async fn active(&self) {
+        self.lifecycle.active(&self.broker).await;
+    }
+
+    /// Hands over what the broker leads, if the configuration says so: before it stops to answer.
+    pub async fn hand_over(&self) {
+        if self.broker.config().broker.controlled_shutdown_enable {
+            self.lifecycle.hand_over(&self.broker).await;
+        }
     }
 
     /// The newest metadata that clients see.
@@ -169,23 +197,18 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
     );
     let door = Arc::new(Door(Arc::clone(&broker)));
     let (server, net) = Server::bind(runtime.clone(), net_options, door).await?;
-    let registration = Command::RegisterBroker(RegisterBroker {
+    let registration = RegisterBroker {
         broker_id: *node_id,
         cluster_id: cluster_id.clone(),
         incarnation_id: Uuid(runtime.random.bytes16()),
-        directory_id: Uuid::ZERO,
+        directory_id: options.directory_id,
         rack: config.broker.broker_rack.clone(),
         endpoints: endpoints(config, &bound(&net)),
         features: ottla_metadata::supported_features(),
-        fenced: false,
-        data_may_be_lost: false,
-    });
-    match metadata.commands.call(registration).await {
-        Ok(Ok(Reply::RegisterBroker(registered))) => broker.set_epoch(registered.broker_epoch),
-        Ok(Ok(_)) => return Err(Error::Partitions("the controller misunderstood".to_owned())),
-        Ok(Err(refusal)) => return Err(Error::Refused(refusal)),
-        Err(gone) => return Err(Error::Partitions(gone.to_string())),
-    }
+        fenced: !options.is_alone,
+        data_may_be_lost: options.data_may_be_lost,
+    };
+    lifecycle::register(&broker, &registration).await?;
     let limits = Limits {
         connections_max: options.connections_max,
         dedupe_buffer_bytes_max: options.dedupe_buffer_bytes_max,
@@ -215,7 +238,15 @@ pub async fn start(options: Options) -> Result<Handle, Error> {
     let isr = IsrTask::new(&broker, proposals);
     runtime.tasks.run("replicas in sync", isr);
     runtime.tasks.run("listeners", server);
-    Ok(Handle { broker, net })
+    let (lifecycle, standing) = Lifecycle::new(&broker, registration);
+    if !options.is_alone {
+        runtime.tasks.run("lifecycle", lifecycle);
+    }
+    Ok(Handle {
+        broker,
+        net,
+        lifecycle: standing,
+    })
 }
 
 fn bound(net: &ottla_net::Handle) -> Vec<(String, SocketAddr)> {

@@ -29,10 +29,60 @@ declare_properties! {
             "The cluster's id: 16 bytes in base64. Unset, a new one is made with the data and kept with it."
         process_roles: Vec<String> = "broker,controller", "process.roles",
             OneOf(&["broker", "controller"]), None, Restart, Works;
-            "The roles of this process. A node is both broker and controller for now."
+            "The roles of this process. A broker serves clients, a controller votes in the metadata quorum; a process may be both."
         broker_rack: Option<String>, "broker.rack",
             Any, None, Restart, Works;
             "The rack or zone of the node, told to clients (KIP-36)."
+    }
+    Quorum {
+        quorum_voters: Vec<String> = "", "controller.quorum.voters",
+            NoDuplicates, None, Restart, Works;
+            "The controllers that found the cluster: id@host:port, separated by commas. Unset, controller.quorum.bootstrap.servers tells where to look; with neither, the node is a cluster of its own."
+        quorum_bootstrap_servers: Vec<String> = "", "controller.quorum.bootstrap.servers",
+            NoDuplicates, None, Restart, Works;
+            "Where controllers are found: host:port, separated by commas. A name may stand for several of them, as that of a headless service does; then ottla.quorum.bootstrap.expect says for how many."
+        quorum_bootstrap_expect: Option<i32>, "ottla.quorum.bootstrap.expect",
+            AtLeast(1), Count, Restart, Works;
+            "How many controllers have to meet before they found a new cluster. Unset, it is the number of entries of controller.quorum.voters or controller.quorum.bootstrap.servers."
+        quorum_auto_join_enable: bool = "false", "controller.quorum.auto.join.enable",
+            Any, None, Restart, Works;
+            "Whether a controller that finds a quorum becomes one of its voters by itself (KIP-853). Those in controller.quorum.voters always do."
+        quorum_fetch_timeout_ms: i32 = "500", "controller.quorum.fetch.timeout.ms",
+            AtLeast(50), Ms, Restart, Works;
+            "How long a controller hears nothing of the quorum's leader before it stands for election. It is half of Kafka's time and less, so that a killed controller costs well under a second."
+        quorum_election_timeout_ms: i32 = "1000", "controller.quorum.election.timeout.ms",
+            AtLeast(50), Ms, Restart, Works;
+            "The longest time that a candidate waits for votes before it stands again; the time is drawn anew for each election, between controller.quorum.fetch.timeout.ms and this."
+        quorum_request_timeout_ms: i32 = "2000", "controller.quorum.request.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How long a message between members of the quorum may wait for its answer."
+        quorum_retry_backoff_ms: i32 = "20", "controller.quorum.retry.backoff.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "The wait before the quorum is asked again; it doubles with each further time, up to a second."
+        broker_heartbeat_interval_ms: i32 = "500", "broker.heartbeat.interval.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How often a broker tells the controller that it is there. Kafka's own default is 2000."
+        broker_session_timeout_ms: i32 = "3000", "broker.session.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How long a broker may be silent before it is fenced and others lead its partitions. One whose process is gone, so that its port refuses connections, is fenced at once. Kafka's own default is 9000."
+        initial_broker_registration_timeout_ms: i32 = "60000", "initial.broker.registration.timeout.ms",
+            AtLeast(1), Ms, Restart, Works;
+            "How long a broker tries to register before its start fails."
+        controlled_shutdown_enable: bool = "true", "controlled.shutdown.enable",
+            Any, None, Restart, Works;
+            "Whether a broker hands over its leaders before it stops."
+        auto_leader_rebalance_enable: bool = "true", "auto.leader.rebalance.enable",
+            Any, None, Restart, Works;
+            "Whether the controller gives partitions back to their preferred leaders by itself."
+        leader_imbalance_check_interval_seconds: i64 = "300", "leader.imbalance.check.interval.seconds",
+            AtLeast(1), Seconds, Restart, Works;
+            "How often the controller looks for partitions whose preferred leader does not lead."
+        metadata_log_dir: Option<String>, "metadata.log.dir",
+            Any, None, Restart, NoEffect("a node keeps its metadata in its data directory");
+            "Where the metadata is kept."
+        metadata_snapshot_bytes: i64 = "20971520", "metadata.log.max.record.bytes.between.snapshots",
+            AtLeast(1), Bytes, Restart, Works;
+            "After so many bytes of changes of the metadata a snapshot is written, and the changes before it are deleted."
     }
     Listeners {
         listeners: Vec<String> = "PLAINTEXT://127.0.0.1:9092", "listeners",
@@ -54,7 +104,7 @@ declare_properties! {
             "Without inter.broker.listener.name, the first listener of this protocol is the brokers' own."
         controller_listener_names: Vec<String> = "", "controller.listener.names",
             NoDuplicates, None, Restart, Works;
-            "Listeners for the metadata quorum. A single node needs none: such a listener is not opened."
+            "Listeners for the metadata quorum. A node that is a cluster of its own needs none: such a listener is not opened."
         http_listener: String = "127.0.0.1:9644", "ottla.http.listener",
             Any, None, Restart, Works;
             "Where health checks and metrics are served: host:port; an empty host is every interface, empty turns it off."

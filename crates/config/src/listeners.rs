@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use crate::broker::BrokerProperties;
 use crate::error::ConfigError;
+use crate::node::Roles;
 
 /// How a listener is secured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,14 +61,34 @@ pub(crate) fn name_of(entry: &str) -> Option<String> {
         .map(|(name, _)| name.trim().to_uppercase())
 }
 
-/// Puts the listeners together. The second part of the result is the names of the controller's
-/// listeners, which are not opened.
+/// What decides which listeners are opened.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    /// What the process does.
+    pub(crate) roles: Roles,
+    /// Whether the node has a quorum to reach or to be reached by.
+    pub(crate) has_quorum: bool,
+}
+
+/// The listeners, put together.
+#[derive(Default)]
+pub(crate) struct Opened {
+    /// Those for clients and other brokers.
+    pub(crate) broker: Vec<Listener>,
+    /// Those for the metadata quorum.
+    pub(crate) controller: Vec<Listener>,
+    /// The names of the controller's listeners that nobody needs.
+    pub(crate) not_opened: Vec<String>,
+}
+
+/// Puts the listeners together.
 pub(crate) fn build(
     broker: &BrokerProperties,
+    wanted: Wanted,
     protocol_map_is_set: bool,
     hostname: &str,
     errors: &mut Vec<ConfigError>,
-) -> (Vec<Listener>, Vec<String>) {
+) -> Opened {
     let controller_names: Vec<String> = broker
         .controller_listener_names
         .iter()
@@ -80,11 +101,15 @@ pub(crate) fn build(
     check_advertised(&advertised, &endpoints, &controller_names, errors);
     let protocols = parse_protocol_map(&broker.listener_security_protocol_map, errors);
 
-    let mut listeners = Vec::new();
-    let mut not_opened = Vec::new();
+    let mut opened = Opened::default();
     for endpoint in &endpoints {
-        if controller_names.contains(&endpoint.name) {
-            not_opened.push(endpoint.name.clone());
+        let is_controllers = controller_names.contains(&endpoint.name);
+        if is_controllers && !wanted.has_quorum {
+            opened.not_opened.push(endpoint.name.clone());
+            continue;
+        }
+        if let Err(error) = check_role(endpoint, is_controllers, wanted.roles) {
+            errors.push(error);
             continue;
         }
         if let Err(error) = check_protocol(endpoint, &protocols, protocol_map_is_set) {
@@ -93,18 +118,53 @@ pub(crate) fn build(
         }
         let entry = advertised.iter().find(|entry| entry.name == endpoint.name);
         match advertise(endpoint, entry, !advertised.is_empty(), hostname) {
-            Ok(listener) => listeners.push(listener),
+            Ok(listener) if is_controllers => opened.controller.push(listener),
+            Ok(listener) => opened.broker.push(listener),
             Err(error) => errors.push(error),
         }
     }
-    if listeners.is_empty() && errors.is_empty() {
-        errors.push(refused(
-            LISTENERS,
-            &broker.listeners.join(","),
-            "every listener is the controller's; clients need one of their own",
-        ));
+    if errors.is_empty() {
+        errors.extend(missing(broker, wanted, &opened));
     }
-    (listeners, not_opened)
+    opened
+}
+
+/// A listener whose role the process does not have would be opened for nobody.
+fn check_role(endpoint: &Endpoint, is_controllers: bool, roles: Roles) -> Result<(), ConfigError> {
+    match (is_controllers, roles) {
+        (
+            true,
+            Roles {
+                controller: false, ..
+            },
+        ) => Err(refused(
+            LISTENERS,
+            &endpoint.text,
+            "it is the controller's, but process.roles does not have controller",
+        )),
+        (false, Roles { broker: false, .. }) => Err(refused(
+            LISTENERS,
+            &endpoint.text,
+            "it is no controller's, but process.roles does not have broker; name it in \
+             controller.listener.names",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What a role needs and does not have.
+fn missing(broker: &BrokerProperties, wanted: Wanted, opened: &Opened) -> Option<ConfigError> {
+    let listeners = broker.listeners.join(",");
+    if wanted.roles.broker && opened.broker.is_empty() {
+        let reason = "every listener is the controller's; clients need one of their own";
+        return Some(refused(LISTENERS, &listeners, reason));
+    }
+    if wanted.roles.controller && wanted.has_quorum && opened.controller.is_empty() {
+        let reason = "none of them is the controller's; add one, such as CONTROLLER://:9093, and \
+                      name it in controller.listener.names";
+        return Some(refused(LISTENERS, &listeners, reason));
+    }
+    None
 }
 
 /// Splits `host:port`, with an IPv6 host in brackets. The host comes without them.

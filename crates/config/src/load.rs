@@ -7,10 +7,11 @@ use crate::broker::BrokerProperties;
 use crate::environment;
 use crate::error::{ConfigError, ConfigErrors};
 use crate::listeners;
-use crate::node::{Dynamic, HttpListener, Loaded, NodeConfig, NodeIdSource};
+use crate::node::{Dynamic, HttpListener, Loaded, NodeConfig, NodeIdSource, Roles};
 use crate::others;
 use crate::properties_file;
 use crate::property::{Bounds, Effect, Property, split_list};
+use crate::quorum::QuorumConfig;
 use crate::sources::{Level, Notice, Origin, Setting, Sources};
 use crate::suggest::nearest;
 use crate::template::{self, Context};
@@ -280,18 +281,44 @@ impl Loading {
                 return Err(ConfigErrors(self.errors));
             }
         };
-        self.cross_check(&broker, &topic_defaults, &settings);
+        self.cross_check(&broker, &topic_defaults);
         let node_id = self.node_id(&broker, hostname);
         let map_is_set = settings.contains_key("listener.security.protocol.map");
-        let (listeners, not_opened) =
-            listeners::build(&broker, map_is_set, hostname, &mut self.errors);
-        for name in not_opened {
+        let roles = Roles {
+            broker: broker.process_roles.iter().any(|role| role == "broker"),
+            controller: broker.process_roles.iter().any(|role| role == "controller"),
+        };
+        let quorum = QuorumConfig::of(&broker, &mut self.errors);
+        let opened = listeners::build(
+            &broker,
+            listeners::Wanted {
+                roles,
+                has_quorum: quorum.is_configured(),
+            },
+            map_is_set,
+            hostname,
+            &mut self.errors,
+        );
+        for name in opened.not_opened {
             let message = format!(
-                "The listener {name} is not opened: a single node is its own metadata quorum."
+                "The listener {name} is not opened: the node is a cluster of its own, and its \
+                 metadata quorum. Set controller.quorum.voters or \
+                 controller.quorum.bootstrap.servers to let others join."
             );
             self.note(Level::Info, "controller.listener.names", message);
         }
-        let inter_broker_listener_name = self.inter_broker(&broker, &listeners);
+        let (listeners, controller_listeners) = (opened.broker, opened.controller);
+        quorum.check_node(
+            roles,
+            node_id.configured(),
+            &controller_listeners,
+            hostname,
+            &mut self.errors,
+        );
+        let inter_broker_listener_name = match roles.broker {
+            true => self.inter_broker(&broker, &listeners),
+            false => String::new(),
+        };
         let http_listener = self.http_listener(&broker);
         let max_connections_per_ip_overrides = self.per_ip_overrides(&broker);
         let log_dirs = broker.log_dirs.as_ref().unwrap_or(&broker.log_dir).clone();
@@ -301,7 +328,10 @@ impl Loading {
         Ok(Loaded {
             config: NodeConfig {
                 node_id,
+                roles,
+                quorum,
                 listeners,
+                controller_listeners,
                 inter_broker_listener_name,
                 http_listener,
                 log_dirs,
@@ -324,7 +354,7 @@ impl Loading {
     }
 
     /// What holds between several properties.
-    fn cross_check(&mut self, broker: &BrokerProperties, topic: &TopicConfig, settings: &Settings) {
+    fn cross_check(&mut self, broker: &BrokerProperties, topic: &TopicConfig) {
         if topic.retention_ms == 0 {
             self.conflict(
                 "log.retention.ms, log.retention.minutes, log.retention.hours".to_owned(),
@@ -354,28 +384,6 @@ impl Loading {
                 ),
                 "a request of the largest size would never fit the queue",
             );
-        }
-        if !["broker", "controller"]
-            .iter()
-            .all(|role| broker.process_roles.iter().any(|given| given == role))
-        {
-            self.conflict(
-                format!("process.roles = {}", broker.process_roles.join(",")),
-                "a node is both broker and controller for now; write broker,controller",
-            );
-        }
-        for key in [
-            "controller.quorum.voters",
-            "controller.quorum.bootstrap.servers",
-        ] {
-            if let Some(setting) = settings.get(key)
-                && split_list(&setting.value).len() > 1
-            {
-                self.conflict(
-                    format!("{key} = {}", setting.value),
-                    "clusters of several nodes are not supported yet",
-                );
-            }
         }
         if broker.min_insync_replicas > broker.default_replication_factor {
             let message = format!(

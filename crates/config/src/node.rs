@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::broker::BrokerProperties;
 use crate::listeners::Listener;
+use crate::quorum::QuorumConfig;
 use crate::sources::{Notice, Setting};
 use crate::topic::TopicConfig;
 
@@ -36,6 +37,15 @@ impl NodeIdSource {
     }
 }
 
+/// `process.roles`: one of them at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Roles {
+    /// It serves clients.
+    pub broker: bool,
+    /// It votes in the metadata quorum.
+    pub controller: bool,
+}
+
 /// The address of the HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpListener {
@@ -50,8 +60,15 @@ pub struct HttpListener {
 pub struct NodeConfig {
     /// Where the node's id comes from.
     pub node_id: NodeIdSource,
-    /// The listeners of the broker, in the order given; at least one.
+    /// What the process does.
+    pub roles: Roles,
+    /// The controllers and how to find them.
+    pub quorum: QuorumConfig,
+    /// The listeners of the broker, in the order given; none for a controller alone.
     pub listeners: Vec<Listener>,
+    /// The listeners for the metadata quorum; none for a broker alone, and for a node that is a
+    /// cluster of its own.
+    pub controller_listeners: Vec<Listener>,
     /// The name of the listener that brokers use among themselves.
     pub inter_broker_listener_name: String,
     /// Where health checks and metrics are served, if at all.

@@ -161,6 +161,8 @@ pub enum Effect {
 pub enum Area {
     /// Who the node is.
     Identity,
+    /// The controllers, and how brokers keep in touch with them.
+    Quorum,
     /// Where it listens, and what it tells clients.
     Listeners,
     /// Connections, requests, threads, memory.
@@ -193,6 +195,7 @@ impl Area {
     pub fn title(self) -> &'static str {
         match self {
             Area::Identity => "Identity",
+            Area::Quorum => "Metadata quorum",
             Area::Listeners => "Listeners",
             Area::Resources => "Connections, requests, memory",
             Area::Topics => "Topics",

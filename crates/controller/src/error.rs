@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use ottla_model::Offset;
+use ottla_model::{ClusterId, Offset};
 
 /// Why the controller cannot start or must stop. The messages say which file is concerned.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,65 @@ pub enum Error {
         /// What the configuration says.
         configured: String,
     },
+    /// The node met another cluster than its own.
+    #[error(
+        "{path} says that this volume belongs to cluster.id {own}, but the controllers that were \
+         met belong to cluster.id {met}: mount the right volume, or correct \
+         controller.quorum.bootstrap.servers",
+        path = path.display()
+    )]
+    ForeignCluster {
+        /// The file.
+        path: PathBuf,
+        /// The volume's cluster.
+        own: ClusterId,
+        /// The cluster of the others.
+        met: ClusterId,
+    },
+    /// The controllers that were met belong to different clusters.
+    #[error(
+        "the configured controllers belong to different clusters: {one}, and {other}; correct \
+         controller.quorum.bootstrap.servers or controller.quorum.voters"
+    )]
+    SeveralClusters {
+        /// A controller and its cluster.
+        one: String,
+        /// Another one, with another cluster.
+        other: String,
+    },
+    /// Another node does not take this one.
+    #[error("{place} refuses this node: {reason}")]
+    Refused {
+        /// Whom it asked.
+        place: String,
+        /// Its words.
+        reason: String,
+    },
+    /// More controllers than there should be want to found a cluster.
+    #[error(
+        "{met} controllers want to found a cluster, but {expected} are expected: {list}; correct \
+         ottla.quorum.bootstrap.expect, or take the others away"
+    )]
+    TooMany {
+        /// How many were met.
+        met: usize,
+        /// How many are configured.
+        expected: usize,
+        /// Who they are.
+        list: String,
+    },
+    /// The controller's listener cannot be opened.
+    #[error(transparent)]
+    Listen(#[from] ottla_net::Error),
+    /// The member of the quorum cannot be started.
+    #[error(transparent)]
+    Raft(#[from] ottla_raft::Error),
+    /// The quorum's membership cannot be set up.
+    #[error("the metadata quorum cannot be founded: {0}")]
+    Found(ottla_raft::ChangeError),
+    /// The node was told to stop before it had found its cluster.
+    #[error("stopped before a metadata quorum was found")]
+    Stopped,
     /// A snapshot's bytes are not what was written.
     #[error(
         "the metadata snapshot {path} is corrupt at position {position}: {reason}; restore the \

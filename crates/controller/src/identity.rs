@@ -6,6 +6,8 @@
 //! cluster.id=Mk3OEYBSRjK5wJpnB4ynZA
 //! directory.id=4L6g3nShT-eMCtK--X86sw
 //! ```
+//!
+//! A node that looks for its cluster has no `cluster.id` yet.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,16 +44,28 @@ pub struct IdentityOptions {
     pub cluster_id: Option<ClusterId>,
 }
 
-impl Identity {
-    /// Reads the volume's identity, or gives it one when it is new.
+/// Who the node is, as far as its volume knows: a new node belongs to no cluster before it has
+/// founded or found one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Volume {
+    /// `node.id`
+    pub node_id: BrokerId,
+    /// `cluster.id`
+    pub cluster_id: Option<ClusterId>,
+    /// `directory.id`
+    pub directory_id: Uuid,
+}
+
+impl Volume {
+    /// Reads whose volume it is, or makes it the node's own when it is new.
     ///
     /// Blocks on the disk. An error when the volume belongs to another node or cluster than the
     /// configuration says.
-    pub fn establish(
+    pub fn open(
         runtime: &Runtime,
         log_dir: &Path,
         options: &IdentityOptions,
-    ) -> Result<Identity, Error> {
+    ) -> Result<Volume, Error> {
         let path = log_dir.join(META_PROPERTIES);
         let disk = &*runtime.disk;
         if disk.exists(&path) {
@@ -63,19 +77,51 @@ impl Identity {
             stored.check(&path, options)?;
             return Ok(stored);
         }
-        let identity = Identity {
+        let volume = Volume {
             node_id: options.node_id.unwrap_or(DEFAULT_NODE_ID),
-            cluster_id: options
-                .cluster_id
-                .clone()
-                .unwrap_or_else(|| ClusterId(random_uuid(runtime).to_string())),
+            cluster_id: None,
             directory_id: random_uuid(runtime),
         };
         disk.create_dir_all(log_dir)
             .map_err(Error::io("create", log_dir))?;
-        disk.write_atomically(&path, identity.to_text().as_bytes())
+        // The others may have been told the directory's id, so it must not change with a crash.
+        disk.write_atomically(&path, volume.to_text().as_bytes())
             .map_err(Error::io("write", &path))?;
-        Ok(identity)
+        Ok(volume)
+    }
+
+    /// From now on the volume belongs to this cluster. Blocks on the disk.
+    ///
+    /// An error when it belongs to another one already.
+    pub fn adopt(
+        &mut self,
+        runtime: &Runtime,
+        log_dir: &Path,
+        cluster_id: &ClusterId,
+    ) -> Result<Identity, Error> {
+        let path = log_dir.join(META_PROPERTIES);
+        match &self.cluster_id {
+            Some(own) if own != cluster_id => {
+                return Err(Error::ForeignCluster {
+                    path,
+                    own: own.clone(),
+                    met: cluster_id.clone(),
+                });
+            }
+            Some(_) => {}
+            None => {
+                self.cluster_id = Some(cluster_id.clone());
+                runtime
+                    .disk
+                    .write_atomically(&path, self.to_text().as_bytes())
+                    .map_err(Error::io("write", &path))?;
+            }
+        }
+        Ok(Identity {
+            node_id: self.node_id,
+            cluster_id: cluster_id.clone(),
+            directory_id: self.directory_id,
+        })
     }
 
     fn check(&self, path: &Path, options: &IdentityOptions) -> Result<(), Error> {
@@ -89,15 +135,22 @@ impl Identity {
         };
         match (&options.node_id, &options.cluster_id) {
             (Some(id), _) if *id != self.node_id => foreign("node.id", &self.node_id, id),
-            (_, Some(id)) if *id != self.cluster_id => foreign("cluster.id", &self.cluster_id, id),
+            (_, Some(id)) => match &self.cluster_id {
+                Some(stored) if stored != id => foreign("cluster.id", stored, id),
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
     }
 
     fn to_text(&self) -> String {
+        let cluster = self.cluster_id.as_ref();
+        let cluster = cluster.map(|id| format!("cluster.id={id}\n"));
         format!(
-            "version=1\nnode.id={}\ncluster.id={}\ndirectory.id={}\n",
-            self.node_id, self.cluster_id, self.directory_id
+            "version=1\nnode.id={}\n{}directory.id={}\n",
+            self.node_id,
+            cluster.unwrap_or_default(),
+            self.directory_id
         )
     }
 }
@@ -111,7 +164,7 @@ pub(crate) fn random_uuid(runtime: &Runtime) -> Uuid {
     }
 }
 
-fn parse(bytes: &[u8]) -> Result<Identity, String> {
+fn parse(bytes: &[u8]) -> Result<Volume, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is not text".to_owned())?;
     let mut properties = BTreeMap::new();
     for line in text.lines().map(str::trim) {
@@ -139,16 +192,16 @@ fn parse(bytes: &[u8]) -> Result<Identity, String> {
         Ok(id) if id >= 0 => BrokerId(id),
         _ => return Err(format!("'{node_id}' is no node.id")),
     };
-    let cluster_id = get("cluster.id")?;
-    if cluster_id.is_empty() {
+    let cluster_id = properties.get("cluster.id").copied();
+    if cluster_id == Some("") {
         return Err("cluster.id is empty".to_owned());
     }
     let directory_id = get("directory.id")?
         .parse()
         .map_err(|e| format!("directory.id: {e}"))?;
-    Ok(Identity {
+    Ok(Volume {
         node_id,
-        cluster_id: ClusterId(cluster_id.to_owned()),
+        cluster_id: cluster_id.map(|id| ClusterId(id.to_owned())),
         directory_id,
     })
 }

@@ -13,7 +13,7 @@
 
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use ottla_metadata::{Image, Record};
 use ottla_model::{LeaderEpoch, Offset, TimestampMs};
 use ottla_record::{Batch, BatchOptions, ControlType, control_batch, split_batches};
@@ -23,8 +23,6 @@ use crate::batch;
 use crate::error::Error;
 
 const SUFFIX: &str = ".checkpoint";
-/// What a crash during the writing leaves behind.
-const UNFINISHED_SUFFIX: &str = ".checkpoint.tmp";
 const RECORDS_PER_BATCH: usize = 1000;
 
 /// What a snapshot's name says.
@@ -65,43 +63,29 @@ pub(crate) fn newest(disk: &dyn Disk, dir: &Path) -> Result<Option<SnapshotId>, 
         .max())
 }
 
-/// Removes the snapshots before `keep` (none: no snapshot), and what unfinished writes have left.
-pub(crate) fn remove_others(
-    disk: &dyn Disk,
-    dir: &Path,
-    keep: Option<SnapshotId>,
-) -> Result<(), Error> {
-    for entry in disk.list(dir).map_err(Error::io("list", dir))? {
-        let old = SnapshotId::parse(&entry.name).is_some_and(|id| Some(id) < keep);
-        if old || entry.name.ends_with(UNFINISHED_SUFFIX) {
-            let path = dir.join(&entry.name);
-            disk.remove_file(&path)
-                .map_err(Error::io("remove", &path))?;
-        }
-    }
-    Ok(())
-}
-
-/// Writes the image; once this returns it is on disk under its name.
-pub(crate) fn write(
-    disk: &dyn Disk,
-    dir: &Path,
+/// The image in parts of at most [`RECORDS_PER_BATCH`] records, as members of the quorum exchange
+/// it: the offset in front, which a file has in its name.
+pub(crate) fn parts(
     image: &Image,
     epoch: LeaderEpoch,
     now_ms: TimestampMs,
-) -> Result<SnapshotId, Error> {
-    let id = SnapshotId {
-        end_offset: image.metadata_offset() + 1,
-        epoch,
-    };
-    let path = id.path(dir);
-    let bytes = encode(image, epoch, now_ms)?;
-    disk.write_atomically(&path, &bytes)
-        .map_err(Error::io("write", &path))?;
-    Ok(id)
+) -> Result<Vec<Bytes>, Error> {
+    let offset = image.metadata_offset().to_be_bytes();
+    let mut parts = vec![Bytes::copy_from_slice(&offset)];
+    parts.extend(batches(image, epoch, now_ms)?);
+    Ok(parts)
 }
 
-fn encode(image: &Image, epoch: LeaderEpoch, now_ms: TimestampMs) -> Result<Vec<u8>, Error> {
+/// Reverses [`parts`], which have been put together.
+pub(crate) fn from_bytes(mut bytes: Bytes) -> Result<Image, String> {
+    let offset = bytes
+        .try_get_i64()
+        .map_err(|_| "a snapshot without an offset".to_owned())?;
+    let image = decode(bytes, Path::new("of the quorum")).map_err(|error| error.to_string())?;
+    Ok(image.at_offset(offset))
+}
+
+fn batches(image: &Image, epoch: LeaderEpoch, now_ms: TimestampMs) -> Result<Vec<Bytes>, Error> {
     let mut out = Vec::new();
     let mut next: Offset = 0;
     let control = |base_offset, control_type, value: &[u8]| {
@@ -110,20 +94,23 @@ fn encode(image: &Image, epoch: LeaderEpoch, now_ms: TimestampMs) -> Result<Vec<
             leader_epoch: epoch,
             ..BatchOptions::default()
         };
-        control_batch(options, now_ms, control_type, value).map_err(|error| Error::BadBatch {
-            offset: base_offset,
-            reason: error.to_string(),
-        })
+        let batch = control_batch(options, now_ms, control_type, value);
+        batch
+            .map(|batch| batch.bytes().clone())
+            .map_err(|error| Error::BadBatch {
+                offset: base_offset,
+                reason: error.to_string(),
+            })
     };
-    out.extend_from_slice(control(next, ControlType::SnapshotHeader, &header(now_ms))?.bytes());
+    out.push(control(next, ControlType::SnapshotHeader, &header(now_ms))?);
     next += 1;
     let mut records = image.to_records().peekable();
     while records.peek().is_some() {
         let chunk: Vec<Record> = records.by_ref().take(RECORDS_PER_BATCH).collect();
-        out.extend_from_slice(&batch::encode(&chunk, next, epoch, now_ms)?);
+        out.push(batch::encode(&chunk, next, epoch, now_ms)?);
         next += chunk.len() as Offset;
     }
-    out.extend_from_slice(control(next, ControlType::SnapshotFooter, &FOOTER)?.bytes());
+    out.push(control(next, ControlType::SnapshotFooter, &FOOTER)?);
     Ok(out)
 }
 

@@ -2,18 +2,21 @@
 
 use ottla_model::QuotaValue;
 use ottla_model::{BrokerId, ClusterId, ErrorCode, PartitionIndex, ProducerId, TopicId, Uuid};
+use serde::{Deserialize, Serialize};
 
 use crate::image::Overrides;
 use crate::mutations::MutationAllowance;
 use crate::record::ConfigResource;
 
 mod brokers;
+mod codec;
 mod replication;
 
 pub use brokers::{
     BrokerHeartbeat, BrokerHeartbeatReply, FeatureUpdate, FeatureUpgrade, FenceBroker,
     RegisterBroker, RegisteredBroker, UpdateFeatures,
 };
+pub use codec::{Answer, COMMAND_BYTES_MAX, decode_answer, encode_answer};
 pub use replication::{
     AlterPartition, AlterPartitionItem, AlterPartitionReassignments, AlterPartitionResult,
     ElectLeaders, ElectLeadersResult, ElectionKind, IsrMember, PartitionState, ReassignPartition,
@@ -21,7 +24,7 @@ pub use replication::{
 };
 
 /// A change that is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Command {
     /// Names the cluster; the first command of each cluster. Answer: [`Reply::Done`].
     NameCluster(ClusterId),
@@ -61,7 +64,7 @@ pub enum Command {
 }
 
 /// What the controller answers once the records of a command are durable and applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     /// To a command that has nothing to tell.
     Done,
@@ -98,7 +101,8 @@ pub enum Reply {
 }
 
 /// Why a command, or one item of it, is not carried out: Kafka's error code and a message.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[error("{code}: {message}")]
 pub struct Refusal {
     /// The error code for the client.
@@ -118,7 +122,8 @@ impl Refusal {
 }
 
 /// See [`Command::CreateTopics`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreateTopics {
     /// The topics that are asked for.
     pub topics: Vec<NewTopic>,
@@ -129,7 +134,8 @@ pub struct CreateTopics {
 }
 
 /// One topic of [`CreateTopics`]. The name is as the client wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewTopic {
     /// The name; it may be invalid, the result says so.
     pub name: String,
@@ -157,7 +163,8 @@ impl NewTopic {
 }
 
 /// The replicas of one partition, chosen by the client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ManualAssignment {
     /// The partition's number.
     pub partition: PartitionIndex,
@@ -166,7 +173,8 @@ pub struct ManualAssignment {
 }
 
 /// The result for one name of [`CreateTopics`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreateTopicResult {
     /// The name, as the client wrote it.
     pub name: String,
@@ -175,7 +183,8 @@ pub struct CreateTopicResult {
 }
 
 /// A topic that was, or with `validate_only` would be, created.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreatedTopic {
     /// The topic's identity.
     pub topic_id: TopicId,
@@ -188,7 +197,8 @@ pub struct CreatedTopic {
 }
 
 /// See [`Command::DeleteTopics`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteTopics {
     /// The topics, each by name or by id.
     pub topics: Vec<TopicSelector>,
@@ -197,7 +207,8 @@ pub struct DeleteTopics {
 }
 
 /// A topic as `DeleteTopics` names it: exactly one of the two must be given.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TopicSelector {
     /// The name; none when the id is given.
     pub name: Option<String>,
@@ -225,7 +236,8 @@ impl TopicSelector {
 }
 
 /// The result for one topic of [`DeleteTopics`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteTopicResult {
     /// The name, if it is known.
     pub name: Option<String>,
@@ -236,7 +248,8 @@ pub struct DeleteTopicResult {
 }
 
 /// See [`Command::CreatePartitions`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreatePartitions {
     /// The topics that are to grow.
     pub topics: Vec<NewPartitions>,
@@ -247,7 +260,8 @@ pub struct CreatePartitions {
 }
 
 /// One topic of [`CreatePartitions`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct NewPartitions {
     /// The topic's name.
     pub name: String,
@@ -258,7 +272,8 @@ pub struct NewPartitions {
 }
 
 /// The result for one name of [`CreatePartitions`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct CreatePartitionsResult {
     /// The name, as the client wrote it.
     pub name: String,
@@ -267,7 +282,8 @@ pub struct CreatePartitionsResult {
 }
 
 /// See [`Command::AllocateProducerIds`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AllocateProducerIds {
     /// The broker that wants ids.
     pub broker_id: BrokerId,
@@ -276,7 +292,8 @@ pub struct AllocateProducerIds {
 }
 
 /// The producer ids `first .. first + len` belong to the broker that asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ProducerIdBlock {
     /// The first id.
     pub first: ProducerId,
@@ -285,7 +302,8 @@ pub struct ProducerIdBlock {
 }
 
 /// See [`Command::AlterConfigs`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterConfigs {
     /// What to change, resource by resource.
     pub resources: Vec<AlterConfig>,
@@ -294,7 +312,8 @@ pub struct AlterConfigs {
 }
 
 /// The changes of one resource's overrides: they happen together or not at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterConfig {
     /// The resource.
     pub resource: ConfigResource,
@@ -303,7 +322,7 @@ pub struct AlterConfig {
 }
 
 /// What happens to the overrides of one resource.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfigChange {
     /// These are all of them from now on (AlterConfigs).
     Replace(Vec<(String, String)>),
@@ -312,7 +331,7 @@ pub enum ConfigChange {
 }
 
 /// What happens to one override.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ConfigOp {
     /// It gets this value.
     Set(String),
@@ -325,7 +344,8 @@ pub enum ConfigOp {
 }
 
 /// The result for one resource of [`AlterConfigs`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterConfigResult {
     /// The resource.
     pub resource: ConfigResource,
@@ -334,7 +354,8 @@ pub struct AlterConfigResult {
 }
 
 /// See [`Command::AlterClientQuotas`].
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterClientQuotas {
     /// The changes, each of one entity.
     pub entries: Vec<AlterClientQuota>,
@@ -343,7 +364,8 @@ pub struct AlterClientQuotas {
 }
 
 /// One entity of [`AlterClientQuotas`], as the client wrote it: the result says what is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterClientQuota {
     /// Types and names; no name is the default.
     pub entity: Vec<(String, Option<String>)>,

@@ -29,7 +29,7 @@ pub const MAX_PARTITIONS_PER_COMMAND: i64 = 10_000;
 
 /// What a decision needs besides image and command. The same context gives the same decision.
 pub struct Context<'a> {
-    /// 16 fresh random bytes with each call: topic ids and the start of placements.
+    /// 16 fresh random bytes with each call: topic ids and the seeds of placements.
     pub random: &'a mut dyn FnMut() -> [u8; 16],
     /// Which configuration overrides are allowed.
     pub rules: &'a dyn ConfigRules,
@@ -169,11 +169,10 @@ fn random_uuid(context: &mut Context<'_>) -> Uuid {
     Uuid::from_random(bytes).unwrap_or_default()
 }
 
-/// A random number for the start of a placement.
-fn random_start(context: &mut Context<'_>) -> usize {
-    let [a, b, c, d, ..] = (context.random)();
-    // 32 random bits are plenty to choose among brokers.
-    usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or(0)
+/// A random number for a placement.
+fn random_seed(context: &mut Context<'_>) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = (context.random)();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
 /// The record of a new partition on these brokers; those that are active are in sync.

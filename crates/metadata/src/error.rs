@@ -70,4 +70,35 @@ pub enum Error {
         /// The contradiction.
         reason: String,
     },
+    /// A command or an answer is too large to travel between nodes.
+    #[error(
+        "a command or an answer of {len} bytes is too large to travel between nodes: at most \
+         {max} are allowed, ask for less at once"
+    )]
+    TooLarge {
+        /// Its size.
+        len: usize,
+        /// The largest size.
+        max: usize,
+    },
+    /// A command or an answer was written by another build.
+    #[error(
+        "a command or an answer between nodes has version {version}, but this build knows only \
+         {known}: upgrade the older one of the two nodes"
+    )]
+    UnknownCommandVersion {
+        /// The version that it carries.
+        version: u8,
+        /// The version that this build writes.
+        known: u8,
+    },
+    /// The bytes are no command, or no answer, of this build.
+    #[error(
+        "a command or an answer between nodes cannot be read: {reason}; if one of the two nodes is \
+         of an older version, upgrade it"
+    )]
+    Unreadable {
+        /// What is wrong with it.
+        reason: String,
+    },
 }

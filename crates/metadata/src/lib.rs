@@ -37,12 +37,13 @@ pub use client_quotas::{ClientQuotas, QuotaFilter, QuotaLimits, QuotaMatch};
 pub use command::{
     AllocateProducerIds, AlterClientQuota, AlterClientQuotas, AlterConfig, AlterConfigResult,
     AlterConfigs, AlterPartition, AlterPartitionItem, AlterPartitionReassignments,
-    AlterPartitionResult, BrokerHeartbeat, BrokerHeartbeatReply, Command, ConfigChange, ConfigOp,
-    CreatePartitions, CreatePartitionsResult, CreateTopicResult, CreateTopics, CreatedTopic,
-    DeleteTopicResult, DeleteTopics, ElectLeaders, ElectLeadersResult, ElectionKind, FeatureUpdate,
-    FeatureUpgrade, FenceBroker, IsrMember, ManualAssignment, NewPartitions, NewTopic,
-    PartitionState, ProducerIdBlock, ReassignPartition, ReassignPartitionResult, Refusal,
-    RegisterBroker, RegisteredBroker, Reply, TopicSelector, UpdateFeatures,
+    AlterPartitionResult, Answer, BrokerHeartbeat, BrokerHeartbeatReply, COMMAND_BYTES_MAX,
+    Command, ConfigChange, ConfigOp, CreatePartitions, CreatePartitionsResult, CreateTopicResult,
+    CreateTopics, CreatedTopic, DeleteTopicResult, DeleteTopics, ElectLeaders, ElectLeadersResult,
+    ElectionKind, FeatureUpdate, FeatureUpgrade, FenceBroker, IsrMember, ManualAssignment,
+    NewPartitions, NewTopic, PartitionState, ProducerIdBlock, ReassignPartition,
+    ReassignPartitionResult, Refusal, RegisterBroker, RegisteredBroker, Reply, TopicSelector,
+    UpdateFeatures, decode_answer, encode_answer,
 };
 pub use decide::{
     CLUSTER_METADATA_TOPIC, ConfigRules, Context, Defaults, MAX_PARTITIONS_PER_COMMAND,

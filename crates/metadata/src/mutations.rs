@@ -1,6 +1,7 @@
 //! How much a client may still change (KIP-599).
 
 use ottla_model::ErrorCode;
+use serde::{Deserialize, Serialize};
 
 use crate::command::Refusal;
 
@@ -8,7 +9,8 @@ use crate::command::Refusal;
 ///
 /// As in Kafka, who has anything left gets the whole of the next topic, and owes the difference:
 /// a topic larger than all that one can ever have could not be created otherwise.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct MutationAllowance {
     /// None is no limit; below zero nothing goes any more.
     left: Option<i64>,

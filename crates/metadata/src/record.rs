@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use ottla_model::{BrokerId, ClusterId, LeaderEpoch, Offset, PartitionIndex, ProducerId, TopicId};
 use ottla_model::{ClientQuotaEntity, QuotaKey, QuotaValue, TopicName, Uuid};
+use serde::{Deserialize, Serialize};
 
 /// One fact about the cluster. The log of these is the metadata; [`crate::Image`] is their sum.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +118,8 @@ pub struct FeatureLevelRecord {
 }
 
 /// Where one listener of a broker is reached (`advertised.listeners`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Endpoint {
     /// The listener's name, for example `PLAINTEXT`.
     pub listener: String,
@@ -175,7 +177,7 @@ pub struct RemoveTopicRecord {
 }
 
 /// What a configuration override belongs to.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum ConfigResource {
     /// One topic.
     Topic(TopicName),

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 /// `user`, as the protocol calls the type of an entity.
 const USER: &str = "user";
 /// `client-id`
@@ -216,7 +218,8 @@ impl QuotaKey {
 }
 
 /// A limit. Values are compared by their bits, so that records and images have an equality.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct QuotaValue(pub f64);
 
 impl PartialEq for QuotaValue {

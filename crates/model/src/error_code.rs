@@ -1,12 +1,15 @@
 //! Kafka's error codes, as they stand on the wire.
 
+use serde::{Deserialize, Serialize};
+
 /// Declares the table once: the variant, its number and the name that Kafka's documentation uses.
 macro_rules! error_codes {
     ($($code:literal $variant:ident $name:literal,)*) => {
         /// An error code of Kafka's protocol (Kafka 4.4).
         ///
         /// The names are those of the protocol guide, "Error Codes".
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "i16", into = "i16")]
         #[repr(i16)]
         #[allow(missing_docs, reason = "the protocol guide's names are the documentation")]
         pub enum ErrorCode {
@@ -189,6 +192,20 @@ impl ErrorCode {
     #[must_use]
     pub const fn is_none(self) -> bool {
         matches!(self, ErrorCode::None)
+    }
+}
+
+impl TryFrom<i16> for ErrorCode {
+    type Error = String;
+
+    fn try_from(code: i16) -> Result<Self, String> {
+        ErrorCode::from_code(code).ok_or_else(|| format!("{code} is no error code of Kafka 4.4"))
+    }
+}
+
+impl From<ErrorCode> for i16 {
+    fn from(code: ErrorCode) -> i16 {
+        code.code()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// The position of a record in its partition; the first record has offset 0.
 pub type Offset = i64;
 /// Milliseconds since the Unix epoch; [`NO_TIMESTAMP`] means none.
@@ -25,7 +27,8 @@ pub const NO_PRODUCER_EPOCH: ProducerEpoch = -1;
 pub const NO_SEQUENCE: i32 = -1;
 
 /// A node's number: `node.id`, unique in the cluster.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct BrokerId(pub i32);
 
 impl fmt::Display for BrokerId {
@@ -35,7 +38,8 @@ impl fmt::Display for BrokerId {
 }
 
 /// The cluster's identity: 16 random bytes in base64, as Kafka prints it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ClusterId(pub String);
 
 impl fmt::Display for ClusterId {

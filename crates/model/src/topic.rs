@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::Uuid;
 
 /// The number of a partition in its topic, from 0.
@@ -26,7 +28,8 @@ pub fn is_internal_topic(name: &str) -> bool {
 /// A legal topic name: 1 to 249 characters of `a-z A-Z 0-9 . _ -`, and neither `.` nor `..`.
 ///
 /// Cloning is cheap; the text is shared.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct TopicName(Arc<str>);
 
 /// Why a topic name is refused; the texts are the ones Kafka's clients show.
@@ -47,6 +50,20 @@ pub enum InvalidTopicName {
          alphanumerics, '.', '_' and '-'"
     )]
     Alphabet(String),
+}
+
+impl TryFrom<String> for TopicName {
+    type Error = InvalidTopicName;
+
+    fn try_from(name: String) -> Result<Self, InvalidTopicName> {
+        TopicName::new(&name)
+    }
+}
+
+impl From<TopicName> for String {
+    fn from(name: TopicName) -> String {
+        name.as_str().to_owned()
+    }
 }
 
 impl TopicName {

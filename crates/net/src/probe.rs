@@ -277,18 +277,17 @@ impl Histogram {
 #[derive(Debug)]
 pub struct Probe {
     listeners: Vec<Arc<ListenerProbe>>,
-    /// By API key.
+    /// In the order of the keys.
     apis: Vec<ApiProbe>,
 }
 
 impl Probe {
     pub(crate) fn new<'a>(listeners: impl Iterator<Item = &'a str>) -> Self {
-        let last = ApiKey::all().map(ApiKey::to_i16).max().unwrap_or(0);
         Probe {
             listeners: listeners
                 .map(|name| Arc::new(ListenerProbe::new(name.into())))
                 .collect(),
-            apis: (0..=last).map(|_| ApiProbe::default()).collect(),
+            apis: ApiKey::all().map(|_| ApiProbe::default()).collect(),
         }
     }
 
@@ -301,8 +300,8 @@ impl Probe {
     /// One API's counters.
     #[must_use]
     pub fn api(&self, api: ApiKey) -> &ApiProbe {
-        // The list has a place for each key up to the highest, and keys are not negative.
-        &self.apis[usize::try_from(api.to_i16()).unwrap_or_default()]
+        // The list has a place for each API.
+        &self.apis[api.index()]
     }
 }
 

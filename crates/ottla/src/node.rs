@@ -1,20 +1,20 @@
 //! A node: its roles put together, and taken apart again.
 //!
 //! ```text
-//! data directory (lock) → identity → controller → broker (registers, opens its logs, serves)
-//! stop: no new connections → requests in work end → logs flushed and closed
+//! data directory (lock) → controller (identity, quorum) → broker (registers, opens its logs, serves)
+//! stop: others lead what this broker led → another controller leads → no new connections →
+//!       requests in work end → logs flushed and closed
 //! ```
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use ottla_broker::{LogLevels, MetadataAccess};
 use ottla_config::NodeConfig;
-use ottla_controller::{Controller, Identity, IdentityOptions};
+use ottla_controller::Identity;
 use ottla_log::{Housekeeping, LogDir, LogDirOptions};
-use ottla_model::{BrokerId, ClusterId};
 use ottla_runtime::{Runtime, system};
 
 /// A log waits for one flush at a time; more threads than this only stand in each other's way.
@@ -24,6 +24,8 @@ const DISK_THREADS_MAX: usize = 16;
 pub struct Node {
     /// The broker.
     pub broker: ottla_broker::Handle,
+    /// The node's part in the metadata quorum.
+    pub controller: ottla_controller::Handle,
     /// The logs.
     pub log_dir: LogDir,
     /// Who the node is.
@@ -61,8 +63,15 @@ impl Node {
                 "the last run did not end cleanly: reading again what lies behind the checkpoints"
             );
         }
-        let started =
-            Node::start_on(runtime, config, log_levels, data, budget, log_dir.clone()).await;
+        let opened = Opened {
+            data,
+            budget,
+            log_dir: log_dir.clone(),
+            data_may_be_lost: partitions > 0
+                && !report.clean_shutdown
+                && !config.broker.acks_wait_for_disk,
+        };
+        let started = Node::start_on(runtime, config, log_levels, opened).await;
         if started.is_err() {
             // A start that is refused leaves the data as it found it: cleanly shut down.
             runtime.tasks.stop().await;
@@ -76,15 +85,20 @@ impl Node {
         runtime: &Runtime,
         config: &Arc<NodeConfig>,
         log_levels: Option<Arc<dyn LogLevels>>,
-        data: PathBuf,
-        budget: usize,
-        log_dir: LogDir,
+        opened: Opened,
     ) -> anyhow::Result<Node> {
+        let Opened {
+            data,
+            budget,
+            log_dir,
+            data_may_be_lost,
+        } = opened;
         runtime
             .tasks
             .run("log housekeeping", Housekeeping::new(&log_dir));
-        let identity = identity(runtime, config, &data).await?;
-        let metadata = start_controller(runtime, config, &identity).await?;
+        let options = ottla_controller::Options::of_node(config);
+        let controller = ottla_controller::start(runtime, options, runtime.shutdown()).await?;
+        let identity = controller.identity().clone();
         let broker = ottla_broker::start(ottla_broker::Options {
             runtime: runtime.clone(),
             config: Arc::clone(config),
@@ -92,15 +106,25 @@ impl Node {
             cluster_id: identity.cluster_id.clone(),
             log_dir: log_dir.clone(),
             log_levels,
-            metadata,
+            directory_id: identity.directory_id,
+            is_alone: !config.quorum.is_configured(),
+            data_may_be_lost,
+            metadata: MetadataAccess {
+                commands: controller.caller(),
+                image: controller.published(),
+                quorum: controller.quorum(),
+                questions: controller.questions(),
+            },
             request_budget_bytes: request_budget_bytes(config, budget),
             read_budget_bytes: budget / 4,
             connections_max: connections_max(),
             dedupe_buffer_bytes_max: budget as u64 / 4,
         })
         .await?;
+        broker.active().await;
         Ok(Node {
             broker,
+            controller,
             log_dir,
             identity,
             data,
@@ -109,12 +133,23 @@ impl Node {
 
     /// Ends everything in order; after this the next start scans nothing.
     pub async fn stop(&self, runtime: &Runtime) -> anyhow::Result<()> {
+        // While the node still answers: clients find the new leaders before this one is gone.
+        self.broker.hand_over().await;
+        self.controller.resign().await;
         runtime.tasks.stop().await;
         self.log_dir
             .close()
             .await
             .context("the logs could not be closed cleanly")
     }
+}
+
+/// The data directory, opened.
+struct Opened {
+    data: PathBuf,
+    budget: usize,
+    log_dir: LogDir,
+    data_may_be_lost: bool,
 }
 
 fn data_dir(config: &NodeConfig) -> anyhow::Result<PathBuf> {
@@ -182,31 +217,4 @@ fn log_dir_options(config: &NodeConfig, budget_bytes: usize) -> LogDirOptions {
         reserve_bytes: u64::try_from(broker.disk_reserve_bytes).unwrap_or(0),
         ..defaults
     }
-}
-
-async fn identity(runtime: &Runtime, config: &NodeConfig, data: &Path) -> anyhow::Result<Identity> {
-    let options = IdentityOptions {
-        node_id: config.node_id.configured().map(BrokerId),
-        cluster_id: config.broker.cluster_id.clone().map(ClusterId),
-    };
-    let (doors, data) = (runtime.clone(), data.to_owned());
-    let establish = move || Identity::establish(&doors, &data, &options);
-    Ok(runtime.tasks.blocking(establish).await?)
-}
-
-async fn start_controller(
-    runtime: &Runtime,
-    config: &Arc<NodeConfig>,
-    identity: &Identity,
-) -> anyhow::Result<MetadataAccess> {
-    let options = ottla_controller::Options::of_node(config, identity.clone());
-    let doors = runtime.clone();
-    let open = move || Controller::open(&doors, options);
-    let (service, handle) = runtime.tasks.blocking(open).await?;
-    runtime.tasks.run("controller", service);
-    Ok(MetadataAccess {
-        commands: handle.caller(),
-        image: handle.published(),
-        quorum: handle.quorum(),
-    })
 }

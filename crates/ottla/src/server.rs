@@ -91,7 +91,23 @@ pub async fn run(loaded: Loaded, log_levels: Arc<dyn LogLevels>) -> anyhow::Resu
         }
         None => None,
     };
-    let node = Arc::new(Node::start(&runtime, &config, Some(log_levels)).await?);
+    let mut stop = std::pin::pin!(stop);
+    let starting = Node::start(&runtime, &config, Some(log_levels));
+    let mut starting = std::pin::pin!(starting);
+    let node = tokio::select! {
+        biased;
+        started = &mut starting => started?,
+        () = &mut stop => {
+            tracing::info!("stopping before the node was put together");
+            runtime.shutdown().announce();
+            let Ok(node) = starting.await else {
+                runtime.tasks.stop().await;
+                return Ok(());
+            };
+            return node.stop(&runtime).await;
+        }
+    };
+    let node = Arc::new(node);
     banner::print(&node, health.as_ref().map(|(_, address)| *address));
     if let Some((slot, _)) = health {
         set(&slot, Arc::clone(&node));

@@ -23,7 +23,7 @@ fn find<'a>(schema: &'a Schema, api: &Api, suffix: &str) -> Result<&'a Message, 
 
 fn keys(out: &mut String, schema: &Schema) -> Result<(), String> {
     out.push_str(
-        "/// Every API of Kafka 4.4, by its key.\n\
+        "/// Every API of Kafka 4.4, by its key, and our own from 10000 on.\n\
          #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]\n\
          #[repr(i16)]\npub enum ApiKey {\n",
     );

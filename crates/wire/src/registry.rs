@@ -15,6 +15,9 @@ use crate::writer::Writer;
 
 include!(concat!(env!("OUT_DIR"), "/registry.rs"));
 
+/// Keys from here on are our own.
+const FIRST_PRIVATE_KEY: i16 = 10_000;
+
 /// One line of the table of APIs.
 struct ApiFacts {
     api: ApiKey,
@@ -48,10 +51,22 @@ impl ApiKey {
         self as i16
     }
 
-    fn facts(self) -> &'static ApiFacts {
+    /// The place in the list of all APIs: for tables with a line for each.
+    #[must_use]
+    pub fn index(self) -> usize {
         let found = APIS.binary_search_by_key(&(self as i16), |facts| facts.api as i16);
+        found.unwrap_or_default()
+    }
+
+    /// Whether only our own nodes speak this API among themselves: it is none of Kafka's.
+    #[must_use]
+    pub fn is_private(self) -> bool {
+        self as i16 >= FIRST_PRIVATE_KEY
+    }
+
+    fn facts(self) -> &'static ApiFacts {
         // The table is written from the same list as the enum, in the same order.
-        &APIS[found.unwrap_or_default()]
+        &APIS[self.index()]
     }
 
     /// Kafka's name, such as `Produce`.

@@ -1,13 +1,16 @@
 //! DescribeQuorum (key 55): the metadata quorum (KIP-595, KIP-836, KIP-853).
+//!
+//! Only the quorum's leader knows how far the others are; it is asked, wherever it is.
 
-use ottla_metadata::{CLUSTER_METADATA_TOPIC, Image, Quorum};
-use ottla_model::{BrokerId, ErrorCode};
-use ottla_wire::Text;
-use ottla_wire::messages::describe_quorum_response::{
-    Listener, Node, PartitionData, ReplicaState, TopicData,
-};
+use std::sync::Arc;
+
+use ottla_metadata::CLUSTER_METADATA_TOPIC;
+use ottla_model::{ErrorCode, Uuid};
+use ottla_wire::messages::describe_quorum_response::{PartitionData, TopicData};
 use ottla_wire::messages::{DescribeQuorumRequest, DescribeQuorumResponse};
+use ottla_wire::{Request, Response, Text};
 
+use crate::Broker;
 use crate::context::{Answer, Ctx};
 use crate::distinct::distinct;
 
@@ -27,66 +30,42 @@ pub(crate) async fn handle(
     if !metadata_alone {
         return Answer::Now(unknown(request));
     }
-    // The newest image, and not the one that this broker has followed: the quorum is ahead of it.
-    let (quorum, image) = (ctx.broker.quorum(), ctx.broker.newest_image());
-    let now_ms = ctx.broker.runtime.clock.now_ms();
-    let nodes = quorum.voters.iter().map(|v| node(&image, v.id));
-    let with_nodes = ctx.version >= WITH_NODES;
-    Answer::Now(DescribeQuorumResponse {
+    let (broker, version) = (Arc::clone(&ctx.broker), ctx.version);
+    Answer::later(async move { in_version(ask(&broker, request).await, version) })
+}
+
+async fn ask(broker: &Broker, request: DescribeQuorumRequest) -> DescribeQuorumResponse {
+    let (code, message) = match broker.ask_quorum(Request::from(request)).await {
+        Ok(Response::DescribeQuorum(response)) => return response,
+        Ok(_) => (ErrorCode::UnknownServerError, String::new()),
+        Err(refusal) => (refusal.code, refusal.message),
+    };
+    let message = Text::from(message.as_str());
+    DescribeQuorumResponse {
+        error_code: code.code(),
+        error_message: Some(message),
         topics: vec![TopicData {
             topic_name: Text::from(CLUSTER_METADATA_TOPIC),
-            partitions: vec![partition(&quorum, &image, now_ms, with_nodes)],
+            partitions: vec![failed(0, code)],
             ..TopicData::default()
         }],
-        nodes: nodes.filter(|_| with_nodes).collect(),
         ..DescribeQuorumResponse::default()
-    })
-}
-
-fn partition(quorum: &Quorum, image: &Image, now_ms: i64, with_nodes: bool) -> PartitionData {
-    // What is published is durable with the only voter, and so with a majority of them.
-    let end_offset = image.metadata_offset() + 1;
-    let voters = quorum.voters.iter().map(|voter| ReplicaState {
-        replica_id: voter.id.0,
-        replica_directory_id: if with_nodes {
-            voter.directory_id
-        } else {
-            Default::default()
-        },
-        log_end_offset: end_offset,
-        // A leader has always caught up with itself.
-        last_fetch_timestamp: now_ms,
-        last_caught_up_timestamp: now_ms,
-        ..ReplicaState::default()
-    });
-    PartitionData {
-        partition_index: 0,
-        error_code: ErrorCode::None.code(),
-        leader_id: quorum.leader_id.0,
-        leader_epoch: quorum.leader_epoch,
-        high_watermark: end_offset,
-        current_voters: voters.collect(),
-        ..PartitionData::default()
     }
 }
 
-/// A voter has no listeners of its own: it is asked through those of its broker.
-fn node(image: &Image, id: BrokerId) -> Node {
-    let endpoints = image.broker(id).map(|b| &b.endpoints);
-    let listeners = endpoints
-        .into_iter()
-        .flatten()
-        .map(|(name, endpoint)| Listener {
-            name: Text::from(name.as_str()),
-            host: Text::from(endpoint.host.as_str()),
-            port: endpoint.port,
-            ..Listener::default()
-        });
-    Node {
-        node_id: id.0,
-        listeners: listeners.collect(),
-        ..Node::default()
+/// The leader has answered in the newest version.
+fn in_version(mut response: DescribeQuorumResponse, version: i16) -> DescribeQuorumResponse {
+    if version >= WITH_NODES {
+        return response;
     }
+    response.nodes.clear();
+    for partition in response.topics.iter_mut().flat_map(|t| &mut t.partitions) {
+        let voters = partition.current_voters.iter_mut();
+        for replica in voters.chain(&mut partition.observers) {
+            replica.replica_directory_id = Uuid::ZERO;
+        }
+    }
+    response
 }
 
 /// There is no quorum but that of the metadata.
@@ -94,11 +73,9 @@ fn unknown(request: DescribeQuorumRequest) -> DescribeQuorumResponse {
     let topics = distinct(request.topics, |t| t.topic_name.clone());
     let topics = topics.into_iter().map(|topic| {
         let partitions = distinct(topic.partitions, |p| p.partition_index);
-        let partitions = partitions.iter().map(|p| PartitionData {
-            partition_index: p.partition_index,
-            error_code: ErrorCode::UnknownTopicOrPartition.code(),
-            ..PartitionData::default()
-        });
+        let partitions = partitions.iter();
+        let partitions =
+            partitions.map(|p| failed(p.partition_index, ErrorCode::UnknownTopicOrPartition));
         TopicData {
             partitions: partitions.collect(),
             topic_name: topic.topic_name,
@@ -108,5 +85,13 @@ fn unknown(request: DescribeQuorumRequest) -> DescribeQuorumResponse {
     DescribeQuorumResponse {
         topics: topics.collect(),
         ..DescribeQuorumResponse::default()
+    }
+}
+
+fn failed(partition_index: i32, code: ErrorCode) -> PartitionData {
+    PartitionData {
+        partition_index,
+        error_code: code.code(),
+        ..PartitionData::default()
     }
 }

@@ -365,6 +365,7 @@ fn properties_that_contradict_each_other_are_refused() {
         "log.retention.ms=0",
         "queued.max.request.bytes=10",
         "process.roles=controller",
+        "process.roles=broker",
         "controller.quorum.voters=1@a:9093,2@b:9093",
         "inter.broker.listener.name=NOPE",
         "security.inter.broker.protocol=SSL",
@@ -374,9 +375,6 @@ fn properties_that_contradict_each_other_are_refused() {
     ] {
         assert_eq!(errors(with_file(text)).len(), 1, "{text}");
     }
-    load(with_file(
-        "controller.quorum.voters=1@localhost:9093\nprocess.roles=broker,controller",
-    ));
 }
 
 #[test]
@@ -401,6 +399,8 @@ fn kafkas_own_combined_server_properties_loads() {
          log.retention.check.interval.ms=300000\n",
     ));
     assert_eq!(config.listeners.len(), 1);
+    assert_eq!(config.controller_listeners.len(), 1);
+    assert_eq!(config.quorum.expect, 1);
     assert_eq!(config.log_dirs, ["/tmp/kraft-combined-logs"]);
     assert_eq!(config.node_id, NodeIdSource::Given(1));
 }

@@ -5,8 +5,16 @@ use ottla_runtime::disk::{OpenMode, SimDisk};
 use super::*;
 use crate::fixture::{log_dir, runtime};
 
+fn open(disk: &SimDisk, options: &IdentityOptions) -> Result<Volume, Error> {
+    Volume::open(&runtime(disk.clone()), &log_dir(), options)
+}
+
+/// A volume that belongs to a cluster.
 fn establish(disk: &SimDisk, options: &IdentityOptions) -> Result<Identity, Error> {
-    Identity::establish(&runtime(disk.clone()), &log_dir(), options)
+    let mut volume = open(disk, options)?;
+    let known = volume.cluster_id.clone().or(options.cluster_id.clone());
+    let cluster_id = known.unwrap_or(ClusterId("made up".into()));
+    volume.adopt(&runtime(disk.clone()), &log_dir(), &cluster_id)
 }
 
 fn wanted(node_id: i32, cluster_id: &str) -> IdentityOptions {
@@ -28,17 +36,34 @@ fn write(disk: &SimDisk, text: &str) -> PathBuf {
 #[tokio::test]
 async fn a_new_volume_gets_an_identity_that_survives_a_crash() {
     let disk = SimDisk::new(1);
-    let first = establish(&disk, &IdentityOptions::default()).unwrap();
-    assert_eq!(first.node_id, DEFAULT_NODE_ID);
-    assert!(first.cluster_id.0.parse::<Uuid>().is_ok());
+    let first = open(&disk, &IdentityOptions::default()).unwrap();
+    assert_eq!((first.node_id, &first.cluster_id), (DEFAULT_NODE_ID, &None));
     assert!(!first.directory_id.is_zero());
     disk.crash();
-    assert_eq!(
-        establish(&disk, &IdentityOptions::default()).unwrap(),
-        first
+    // Others may have been told the directory's id already.
+    let second = open(&disk, &IdentityOptions::default()).unwrap();
+    assert_eq!(second, first);
+    let identity = establish(&disk, &IdentityOptions::default()).unwrap();
+    disk.crash();
+    let third = open(&disk, &IdentityOptions::default()).unwrap();
+    assert_eq!(third.cluster_id, Some(identity.cluster_id));
+    assert_eq!(third.directory_id, first.directory_id);
+}
+
+#[tokio::test]
+async fn a_volume_never_changes_its_cluster() {
+    let disk = SimDisk::new(1);
+    establish(&disk, &wanted(7, "mine")).unwrap();
+    let mut volume = open(&disk, &IdentityOptions::default()).unwrap();
+    let other = ClusterId("other".into());
+    let adopted = volume.adopt(&runtime(disk.clone()), &log_dir(), &other);
+    let message = adopted.unwrap_err().to_string();
+    assert!(
+        message.contains("cluster.id mine") && message.contains("cluster.id other"),
+        "{message}"
     );
-    let other = establish(&SimDisk::new(2), &IdentityOptions::default()).unwrap();
-    assert_ne!(other.cluster_id, first.cluster_id);
+    let volume = open(&disk, &IdentityOptions::default()).unwrap();
+    assert_eq!(volume.cluster_id, Some(ClusterId("mine".into())));
 }
 
 #[tokio::test]
@@ -99,7 +124,7 @@ async fn a_damaged_file_is_never_replaced() {
     ] {
         let disk = SimDisk::new(1);
         let path = write(&disk, &good.replace(from, to));
-        let error = establish(&disk, &IdentityOptions::default()).unwrap_err();
+        let error = open(&disk, &IdentityOptions::default()).unwrap_err();
         assert!(
             matches!(error, Error::MetaProperties { .. }),
             "{to}: {error}"

@@ -1,9 +1,7 @@
 use ottla_metadata::ClusterRecord;
 use ottla_model::{ClusterId, TopicName, Uuid};
-use ottla_runtime::disk::SimDisk;
 
 use super::*;
-use crate::fixture::partition_dir;
 
 /// An image that needs several batches.
 fn image(topics: usize) -> Image {
@@ -22,29 +20,22 @@ fn image(topics: usize) -> Image {
     image
 }
 
-fn disk() -> SimDisk {
-    let disk = SimDisk::new(3);
-    Disk::create_dir_all(&disk, &partition_dir()).unwrap();
-    disk
+/// The file as nodes have written it that had no quorum.
+fn encode(image: &Image, epoch: LeaderEpoch) -> Vec<u8> {
+    batches(image, epoch, 0).unwrap().concat()
 }
 
 #[test]
-fn an_image_comes_back_from_its_snapshot_after_a_crash() {
+fn an_image_comes_back_from_its_snapshot() {
     for topics in [0, 1, 999, 1000, 2500] {
-        let disk = disk();
         let image = image(topics);
-        let id = write(&disk, &partition_dir(), &image, 7, 123).unwrap();
-        assert_eq!(
-            id,
-            SnapshotId {
-                end_offset: topics as Offset + 1,
-                epoch: 7
-            }
-        );
-        disk.crash();
-        assert_eq!(newest(&disk, &partition_dir()).unwrap(), Some(id));
-        assert_eq!(load(&disk, &partition_dir(), id).unwrap(), image);
+        let whole = parts(&image, 7, 123).unwrap().concat();
+        assert_eq!(from_bytes(whole.into()).unwrap(), image);
+        let path = Path::new("x");
+        let of_file = decode(encode(&image, 7).into(), path).unwrap();
+        assert_eq!(of_file.at_offset(image.metadata_offset()), image);
     }
+    assert!(from_bytes(Bytes::from_static(&[1; 7])).is_err());
 }
 
 #[test]
@@ -66,23 +57,9 @@ fn names_are_kafkas_and_others_are_ignored() {
 }
 
 #[test]
-fn older_snapshots_and_unfinished_ones_are_removed() {
-    let disk = disk();
-    let dir = partition_dir();
-    let old = write(&disk, &dir, &image(1), 1, 0).unwrap();
-    let new = write(&disk, &dir, &image(2), 1, 0).unwrap();
-    let unfinished = dir.join("00000000000000000009-0000000001.checkpoint.tmp");
-    Disk::open(&disk, &unfinished, ottla_runtime::disk::OpenMode::Create).unwrap();
-    remove_others(&disk, &dir, Some(new)).unwrap();
-    assert!(disk.exists(&new.path(&dir)));
-    assert!(!disk.exists(&old.path(&dir)));
-    assert!(!disk.exists(&unfinished));
-}
-
-#[test]
 fn damage_is_reported_with_file_and_position_and_never_loaded() {
     let image = image(3);
-    let whole = encode(&image, 1, 0).unwrap();
+    let whole = encode(&image, 1);
     let path = std::path::Path::new("/data/a.checkpoint");
     let position_of = |bytes: Vec<u8>| match decode(bytes.into(), path) {
         Err(Error::CorruptSnapshot { position, path, .. }) => {

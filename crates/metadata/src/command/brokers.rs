@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use ottla_model::{BrokerId, ClusterId, Offset, Uuid};
+use serde::{Deserialize, Serialize};
 
 use crate::record::Endpoint;
 
 /// See [`Command::RegisterBroker`](crate::Command::RegisterBroker).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RegisterBroker {
     /// The broker's number.
     pub broker_id: BrokerId,
@@ -33,14 +35,16 @@ pub struct RegisterBroker {
 }
 
 /// See [`Reply::RegisterBroker`](crate::Reply::RegisterBroker).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct RegisteredBroker {
     /// The number of this registration; the broker names it in later commands.
     pub broker_epoch: i64,
 }
 
 /// See [`Command::BrokerHeartbeat`](crate::Command::BrokerHeartbeat) (KIP-631).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BrokerHeartbeat {
     /// The broker's number.
     pub broker_id: BrokerId,
@@ -55,7 +59,8 @@ pub struct BrokerHeartbeat {
 }
 
 /// See [`Reply::BrokerHeartbeat`](crate::Reply::BrokerHeartbeat).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct BrokerHeartbeatReply {
     /// Whether the broker has applied its own registration.
     pub is_caught_up: bool,
@@ -67,7 +72,8 @@ pub struct BrokerHeartbeatReply {
 }
 
 /// See [`Command::FenceBroker`](crate::Command::FenceBroker).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FenceBroker {
     /// The broker's number.
     pub broker_id: BrokerId,
@@ -76,7 +82,8 @@ pub struct FenceBroker {
 }
 
 /// See [`Command::UpdateFeatures`](crate::Command::UpdateFeatures) (KIP-584).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct UpdateFeatures {
     /// The levels that are asked for; all of them are set, or none.
     pub updates: Vec<FeatureUpdate>,
@@ -85,7 +92,8 @@ pub struct UpdateFeatures {
 }
 
 /// One feature of [`UpdateFeatures`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FeatureUpdate {
     /// The feature's name.
     pub feature: String,
@@ -96,7 +104,7 @@ pub struct FeatureUpdate {
 }
 
 /// Which way the level of a feature may move.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FeatureUpgrade {
     /// Up only.
     Upgrade,

@@ -1,11 +1,13 @@
 //! Commands about who holds and who leads partitions, and their answers.
 
 use ottla_model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId};
+use serde::{Deserialize, Serialize};
 
 use super::Refusal;
 
 /// See [`Command::AlterPartition`](crate::Command::AlterPartition) (KIP-497).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterPartition {
     /// The broker that leads the partitions and asks.
     pub broker_id: BrokerId,
@@ -16,7 +18,8 @@ pub struct AlterPartition {
 }
 
 /// One partition of [`AlterPartition`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterPartitionItem {
     /// The topic.
     pub topic_id: TopicId,
@@ -33,7 +36,8 @@ pub struct AlterPartitionItem {
 }
 
 /// A replica that is in sync, in the registration in which it was seen so (KIP-903).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct IsrMember {
     /// The replica.
     pub broker_id: BrokerId,
@@ -42,7 +46,8 @@ pub struct IsrMember {
 }
 
 /// The result for one partition of [`AlterPartition`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterPartitionResult {
     /// The topic.
     pub topic_id: TopicId,
@@ -53,7 +58,8 @@ pub struct AlterPartitionResult {
 }
 
 /// A partition after [`AlterPartition`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PartitionState {
     /// The leader, if there is one.
     pub leader: Option<BrokerId>,
@@ -68,7 +74,8 @@ pub struct PartitionState {
 }
 
 /// See [`Command::ElectLeaders`](crate::Command::ElectLeaders) (KIP-460).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ElectLeaders {
     /// Who may be elected.
     pub kind: ElectionKind,
@@ -77,7 +84,7 @@ pub struct ElectLeaders {
 }
 
 /// Who may be elected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ElectionKind {
     /// The first of the replicas, if it is in sync.
     Preferred,
@@ -86,7 +93,8 @@ pub enum ElectionKind {
 }
 
 /// The result for one partition of [`ElectLeaders`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ElectLeadersResult {
     /// The topic's name, as the client wrote it.
     pub topic: String,
@@ -99,7 +107,8 @@ pub struct ElectLeadersResult {
 
 /// See [`Command::AlterPartitionReassignments`](crate::Command::AlterPartitionReassignments)
 /// (KIP-455).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AlterPartitionReassignments {
     /// Whether a partition may get another number of replicas (KIP-860).
     pub allow_replication_factor_change: bool,
@@ -108,7 +117,8 @@ pub struct AlterPartitionReassignments {
 }
 
 /// One partition of [`AlterPartitionReassignments`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReassignPartition {
     /// The topic's name, as the client wrote it.
     pub topic: String,
@@ -120,7 +130,8 @@ pub struct ReassignPartition {
 }
 
 /// The result for one partition of [`AlterPartitionReassignments`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ReassignPartitionResult {
     /// The topic's name, as the client wrote it.
     pub topic: String,

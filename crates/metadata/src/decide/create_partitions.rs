@@ -92,8 +92,8 @@ fn placed(
     context: &mut Context<'_>,
 ) -> Result<Vec<Vec<BrokerId>>, Refusal> {
     let factor = factor_of(topic).unwrap_or(1);
-    let start = super::random_start(context);
-    place(image, added, factor, start).map_err(|error| super::cannot_place(factor, &error))
+    let seed = super::random_seed(context);
+    place(image, added, factor, seed).map_err(|error| super::cannot_place(factor, &error))
 }
 
 fn assigned(

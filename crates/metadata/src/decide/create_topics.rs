@@ -139,8 +139,8 @@ fn placed(
             "The number of partitions must be above 0, or -1 for the default.",
         ));
     };
-    let start = super::random_start(context);
-    place(image, count, factor, start).map_err(|error| super::cannot_place(factor, &error))
+    let seed = super::random_seed(context);
+    place(image, count, factor, seed).map_err(|error| super::cannot_place(factor, &error))
 }
 
 /// The replicas of each partition as the client chose them.

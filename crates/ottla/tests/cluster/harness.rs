@@ -7,10 +7,9 @@ use std::time::Duration;
 use ottla_broker::MetadataAccess;
 use ottla_client::{Client, ClientOptions, NewTopic};
 use ottla_config::{NodeConfig, Sources};
-use ottla_controller::{Controller, Identity};
 use ottla_log::{LogDir, LogDirOptions, UpTo};
 use ottla_metadata::{Command, FenceBroker, Image, PartitionImage};
-use ottla_model::{BrokerId, ClusterId, Uuid};
+use ottla_model::{BrokerId, Uuid};
 use ottla_runtime::Runtime;
 use tempfile::TempDir;
 
@@ -39,23 +38,19 @@ impl Cluster {
     pub(crate) async fn start(count: i32, settings: &[(&str, &str)]) -> Self {
         let dir = TempDir::new().unwrap();
         let runtime = Runtime::real();
-        let identity = Identity {
-            node_id: BrokerId(100),
-            cluster_id: ClusterId("cluster".to_owned()),
-            directory_id: Uuid([9; 16]),
-        };
         let settings: Vec<_> = settings
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
             .collect();
         let config = Arc::new(config(dir.path(), 100, &settings));
-        let options = ottla_controller::Options::of_node(&config, identity);
-        let (service, handle) = Controller::open(&runtime, options).unwrap();
-        runtime.tasks.run("controller", service);
+        let options = ottla_controller::Options::of_node(&config);
+        let starting = ottla_controller::start(&runtime, options, runtime.shutdown());
+        let handle = starting.await.unwrap();
         let metadata = MetadataAccess {
             commands: handle.caller(),
             image: handle.published(),
             quorum: handle.quorum(),
+            questions: handle.questions(),
         };
         let mut cluster = Cluster {
             metadata,
@@ -84,7 +79,10 @@ impl Cluster {
             runtime: runtime.clone(),
             config,
             node_id: BrokerId(id),
-            cluster_id: ClusterId("cluster".to_owned()),
+            cluster_id: self.image().cluster_id().unwrap().clone(),
+            directory_id: Uuid([id.to_le_bytes()[0]; 16]),
+            is_alone: true,
+            data_may_be_lost: false,
             log_dir: log_dir.clone(),
             log_levels: None,
             metadata: self.metadata.clone(),

@@ -4,11 +4,21 @@ use ottla_wire::{ApiKey, Reader, Response, Seed, Writer, decode_request_header};
 
 #[test]
 fn the_registry_knows_the_keys_and_versions_of_kafka_4_4() {
-    assert_eq!(ApiKey::all().len(), 91);
+    assert_eq!(ApiKey::all().filter(|api| !api.is_private()).count(), 91);
     for api in ApiKey::all() {
         assert_eq!(ApiKey::from_i16(api.to_i16()), Some(api));
         assert!(api.on_broker() || api.on_controller(), "{api}");
     }
+    let private: Vec<i16> = ApiKey::all()
+        .filter(|api| api.is_private())
+        .map(ApiKey::to_i16)
+        .collect();
+    assert_eq!(private, [10_000, 10_001, 10_002, 10_003]);
+    assert!(
+        ApiKey::all()
+            .enumerate()
+            .all(|(index, api)| api.index() == index)
+    );
     // ZooKeeper's days: LeaderAndIsr, StopReplica, UpdateMetadata, ControlledShutdown.
     for gone in [4, 5, 6, 7, -1, 95, i16::MAX, i16::MIN] {
         assert_eq!(ApiKey::from_i16(gone), None);
