@@ -172,12 +172,13 @@ fn logs(node: &Node) -> Vec<(String, i32, Log)> {
 }
 
 fn image(node: &Node) -> Arc<Image> {
-    node.broker.image()
+    node.controller.image()
 }
 
 /// The term and the leader of the metadata quorum, as the node knows it.
-fn controller(_node: &Node) -> Option<(u64, u64)> {
-    None
+fn controller(node: &Node) -> Option<(u64, u64)> {
+    let raft = node.controller.raft_state();
+    raft.leader.map(|leader| (raft.term, leader.into()))
 }
 
 fn batches(log: &Log) -> Vec<StoredBatch> {
