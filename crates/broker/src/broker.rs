@@ -103,7 +103,11 @@ impl Broker {
             throttle: throttle_of(options.node_id, &options.config),
             groups: Groups::default(),
             read_budget: ReadBudget::new(options.read_budget_bytes),
-            transactions: Transactions::default(),
+            transactions: Transactions::new(
+                options.runtime.clone(),
+                options.node_id,
+                options.config.inter_broker_listener_name.clone(),
+            ),
             sessions: FetchSessions::new(usize::try_from(slots).unwrap_or(0)),
             producer_ids: ProducerIds::default(),
             quotas: quotas_of(&config.get()),

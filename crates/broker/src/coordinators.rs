@@ -1,24 +1,31 @@
 //! What the drivers of the coordinators have in common: each partition of an internal topic has
-//! one pure coordinator, owned by one task, its shard; handlers ask it by mailbox.
+//! one pure coordinator, owned by one task, its shard; handlers ask it by mailbox. It is on the
+//! broker that leads the partition, for one term ([`Seat`]).
 //!
 //! ```text
 //! handler ──ask──▶ Shards ──mailbox──▶ shard task: coordinator ──append──▶ the topic's partition
 //!    ▲                                      │  ▲                                 │
-//!    └──────────────── reply ───────────────┘  └────────── durable ──────────────┘
+//!    └──────────────── reply ───────────────┘  └────── on all replicas in sync ───┘
 //! ```
+
+mod seat;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ottla_log::{Log, UpTo};
-use ottla_metadata::{Command, CreateTopics, Reply};
-use ottla_model::{ErrorCode, PartitionIndex, TopicId, coordinator_partition};
+use ottla_log::UpTo;
+use ottla_metadata::{Command, CreateTopics, Image, Reply, TopicImage};
+use ottla_model::{
+    BrokerId, ErrorCode, LeaderEpoch, Offset, PartitionIndex, TopicId, coordinator_partition,
+};
 use ottla_record::{Batch, DecompressLimit, split_batches};
 use ottla_runtime::mailbox::{Caller, Inbox, Pending, mailbox};
 use parking_lot::RwLock;
 
 use crate::Broker;
 use crate::partitions::Partition;
+
+pub(crate) use seat::{Seat, Unavailable};
 
 /// Requests that may wait in a shard's mailbox; further ones hold up their connections.
 const MAILBOX_LEN: usize = 1024;
@@ -35,6 +42,8 @@ pub(crate) struct Shards<A, R> {
 struct Shard<A, R> {
     /// The topic's id: a topic that is deleted and made again has other shards.
     topic_id: TopicId,
+    /// The term that it belongs to.
+    leader_epoch: LeaderEpoch,
     caller: Caller<A, R>,
     state: State,
 }
@@ -100,14 +109,22 @@ impl<A, R> Shards<A, R> {
                 State::Active => Ok(shard.caller.clone()),
             };
         }
-        let local = broker.partitions.topic(topic.id);
-        let is_here = local.is_some_and(|t| t.partition(partition).is_some());
         // Its log is still being recovered: it is here that the client will find its coordinator.
-        Err(if is_here {
+        Err(if leads(broker, topic, partition) {
             ErrorCode::CoordinatorLoadInProgress
         } else {
             ErrorCode::NotCoordinator
         })
+    }
+
+    /// The broker that has the shard of a key.
+    pub(crate) fn leader_of_key(&self, image: &Image, key: &str) -> Result<BrokerId, ErrorCode> {
+        let topic = image.topic(self.topic);
+        let leader = topic.and_then(|topic| {
+            let partition = coordinator_partition(key, topic.partition_count());
+            topic.partition(partition)?.leader
+        });
+        leader.ok_or(ErrorCode::CoordinatorNotAvailable)
     }
 
     /// The shard of a partition, once it answers.
@@ -125,8 +142,11 @@ impl<A, R> Shards<A, R> {
 
     /// The shards that answer, and an error that says when these are not all.
     pub(crate) fn active(&self, broker: &Broker) -> (ErrorCode, Vec<Caller<A, R>>) {
-        let local = broker.partitions.topic_by_name(self.topic);
-        let here = local.map_or(0, |t| t.partitions.iter().flatten().count());
+        let image = broker.image();
+        let here = image.topic(self.topic).map_or(0, |topic| {
+            let led = (0..topic.partition_count()).filter(|p| leads(broker, topic, *p));
+            led.count()
+        });
         let shards = self.shards.read();
         let mut error = if shards.len() < here {
             ErrorCode::CoordinatorLoadInProgress
@@ -144,16 +164,26 @@ impl<A, R> Shards<A, R> {
         (error, callers)
     }
 
-    /// Adds the shard of a partition whose log is ready. Its task gets the requests.
-    pub(crate) fn add(&self, partition: &Partition) -> Inbox<A, R> {
+    /// Adds the shard of a term. Its task gets the requests. None when there is one of a later term
+    /// already.
+    pub(crate) fn add(&self, seat: &Seat) -> Option<Inbox<A, R>> {
+        let topic_id = seat.partition.topic_id;
+        let mut shards = self.shards.write();
+        let is_stale = |shard: &Shard<A, R>| {
+            shard.topic_id == topic_id && shard.leader_epoch >= seat.leader_epoch
+        };
+        if shards.get(&seat.partition.index).is_some_and(is_stale) {
+            return None;
+        }
         let (caller, inbox) = mailbox(MAILBOX_LEN);
         let shard = Shard {
-            topic_id: partition.topic_id,
+            topic_id,
+            leader_epoch: seat.leader_epoch,
             caller,
             state: State::Loading,
         };
-        self.shards.write().insert(partition.index, shard);
-        inbox
+        shards.insert(seat.partition.index, shard);
+        Some(inbox)
     }
 
     /// Stops the coordinator of a partition that this broker does not lead any more.
@@ -168,16 +198,37 @@ impl<A, R> Shards<A, R> {
         self.shards.write().clear();
     }
 
-    /// Notes what became of a shard. `false` when its topic was deleted meanwhile.
-    pub(crate) fn set_state(&self, partition: &Partition, state: State) -> bool {
-        match self.shards.write().get_mut(&partition.index) {
-            Some(shard) if shard.topic_id == partition.topic_id => {
+    /// Notes what became of a shard. `false` when it is not the partition's any more.
+    pub(crate) fn set_state(&self, seat: &Seat, state: State) -> bool {
+        let mut shards = self.shards.write();
+        match shards.get_mut(&seat.partition.index) {
+            Some(shard) if shard.is_of(seat) => {
                 shard.state = state;
                 true
             }
             _ => false,
         }
     }
+
+    /// Takes a shard out whose task has ended; `false` when another one has its place.
+    pub(crate) fn remove(&self, seat: &Seat) -> bool {
+        let mut shards = self.shards.write();
+        let is_there = |shard: &Shard<A, R>| shard.is_of(seat);
+        let is_there = shards.get(&seat.partition.index).is_some_and(is_there);
+        is_there && shards.remove(&seat.partition.index).is_some()
+    }
+}
+
+impl<A, R> Shard<A, R> {
+    fn is_of(&self, seat: &Seat) -> bool {
+        self.topic_id == seat.partition.topic_id && self.leader_epoch == seat.leader_epoch
+    }
+}
+
+/// Whether this broker leads a partition, as far as it knows.
+fn leads(broker: &Broker, topic: &TopicImage, partition: PartitionIndex) -> bool {
+    let partition = topic.partition(partition);
+    partition.is_some_and(|p| p.leader == Some(broker.node_id))
 }
 
 /// Makes an internal topic, if it is not there yet.
@@ -205,33 +256,65 @@ pub(crate) async fn ensure_topic(broker: &Arc<Broker>, name: &str) -> Result<(),
     }
 }
 
-/// Hands out every batch of the log, from its start to its end. Blocks.
-pub(crate) fn replay(
-    log: &Log,
+/// Replays a shard's history, and waits until all of it is committed. `apply` gets every batch and
+/// what it makes of them, on a thread where it may block.
+pub(crate) async fn load<S: Send + 'static>(
+    broker: &Broker,
+    seat: &Seat,
     chunk_bytes: usize,
-    mut apply: impl FnMut(&Batch) -> Result<(), String>,
-) -> Result<(), String> {
-    let mut offset = log.log_start_offset();
-    let end = log.high_watermark();
-    while offset < end {
-        let read = log
-            .read_blocking(offset, chunk_bytes, true, UpTo::HighWatermark)
-            .map_err(|e| e.to_string())?;
-        let before = offset;
-        for chunk in read.chunks {
-            for batch in split_batches(chunk) {
-                let batch = batch.map_err(|e| format!("at offset {offset}: {e}"))?;
+    state: S,
+    apply: impl FnMut(&Batch, &mut S) -> Result<(), String> + Send + 'static,
+) -> Result<S, Unavailable> {
+    let (log, end) = seat.history().await?;
+    let replaying = Replay {
+        seat: seat.clone(),
+        chunk_bytes,
+        end,
+    };
+    let tasks = &broker.runtime.tasks;
+    let replayed = tasks.blocking(move || replaying.run(state, apply)).await?;
+    seat.committed(&log, end).await?;
+    Ok(replayed)
+}
+
+struct Replay {
+    seat: Seat,
+    chunk_bytes: usize,
+    end: Offset,
+}
+
+impl Replay {
+    /// Hands out every batch of the log, from its start to the end. Blocks.
+    fn run<S>(
+        self,
+        mut state: S,
+        mut apply: impl FnMut(&Batch, &mut S) -> Result<(), String>,
+    ) -> Result<S, Unavailable> {
+        let failed = |reason: String| Unavailable::Failed(reason);
+        let log = self.seat.partition.log().ok_or(Unavailable::Ended)?;
+        let (mut offset, end) = (log.log_start_offset(), self.end);
+        while offset < end {
+            if !self.seat.is_held() {
+                return Err(Unavailable::Ended);
+            }
+            let read = log
+                .read_blocking(offset, self.chunk_bytes, true, UpTo::LogEnd)
+                .map_err(|e| failed(e.to_string()))?;
+            let before = offset;
+            for batch in read.chunks.into_iter().flat_map(split_batches) {
+                let batch = batch.map_err(|e| failed(format!("at offset {offset}: {e}")))?;
                 offset = batch.header().last_offset() + 1;
-                apply(&batch).map_err(|e| {
-                    format!("in the batch at offset {}: {e}", batch.header().base_offset)
+                apply(&batch, &mut state).map_err(|e| {
+                    let base = batch.header().base_offset;
+                    failed(format!("in the batch at offset {base}: {e}"))
                 })?;
             }
+            if offset == before {
+                return Err(failed(format!(
+                    "nothing is left to read at offset {offset}, before {end}"
+                )));
+            }
         }
-        if offset == before {
-            return Err(format!(
-                "nothing is left to read at offset {offset}, before {end}"
-            ));
-        }
+        Ok(state)
     }
-    Ok(())
 }

@@ -4,7 +4,7 @@
 //! ```text
 //! handler ──ask──▶ Groups ──mailbox──▶ shard task: Coordinator ──append──▶ __consumer_offsets-N
 //!    ▲                                      │  ▲                                 │
-//!    └──────────────── reply ───────────────┘  └────────── durable ──────────────┘
+//!    └──────────────── reply ───────────────┘  └────── on all replicas in sync ───┘
 //! ```
 
 mod cluster;
@@ -16,13 +16,16 @@ use futures_util::future::join_all;
 use ottla_group::{EndTransactionRequest, ListRequest, ListedGroup, OffsetCommitResponse};
 use ottla_group::{Request, Response, TxnOffsetCommitRequest};
 use ottla_log::{Log, Verification, VerificationGuard};
-use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, NO_SEQUENCE, PartitionIndex, TopicId};
+use ottla_metadata::Image;
+use ottla_model::{
+    BrokerId, CONSUMER_OFFSETS_TOPIC, ErrorCode, LeaderEpoch, NO_SEQUENCE, PartitionIndex, TopicId,
+};
 use ottla_model::{TopicName, coordinator_partition};
 use ottla_txn::ProducerIdAndEpoch;
 use ottla_wire::Text;
 
 use crate::Broker;
-use crate::coordinators::{self, Asked, Shards};
+use crate::coordinators::{self, Asked, Seat, Shards};
 use crate::errors;
 use crate::partitions::{self, Partition};
 use crate::transactions::Verify;
@@ -54,6 +57,11 @@ impl Default for Groups {
 }
 
 impl Groups {
+    /// The broker that has the coordinator of a group.
+    pub(crate) fn coordinator(&self, image: &Image, group_id: &str) -> Result<BrokerId, ErrorCode> {
+        self.shards.leader_of_key(image, group_id)
+    }
+
     /// Puts a request into its coordinator's mailbox, in the order of the calls.
     pub(crate) async fn ask(
         &self,
@@ -110,8 +118,8 @@ impl Groups {
         }
     }
 
-    /// Ends a transaction in a partition of `__consumer_offsets`: the marker is durable, and the
-    /// transaction's offsets are committed or forgotten, when this returns `Ok`.
+    /// Ends a transaction in a partition of `__consumer_offsets`: all replicas in sync have the
+    /// marker, and the transaction's offsets are committed or forgotten, when this returns `Ok`.
     ///
     /// # Errors
     /// Those of the append, and `NOT_LEADER_OR_FOLLOWER` while the partition's groups cannot be
@@ -159,9 +167,21 @@ impl Groups {
         coordinators::ensure_topic(broker, CONSUMER_OFFSETS_TOPIC).await
     }
 
-    /// Starts the coordinator of a partition whose log is ready.
-    pub(crate) fn start(&self, broker: &Arc<Broker>, partition: &Arc<Partition>) {
-        shard::spawn(broker, partition, self.shards.add(partition));
+    /// Starts the coordinator of a partition that this broker leads from now on. It answers when its
+    /// log is replayed, and all of it is committed.
+    pub(crate) fn start(
+        &self,
+        broker: &Arc<Broker>,
+        partition: &Arc<Partition>,
+        leader_epoch: LeaderEpoch,
+    ) {
+        let seat = Seat {
+            partition: Arc::clone(partition),
+            leader_epoch,
+        };
+        if let Some(inbox) = self.shards.add(&seat) {
+            shard::spawn(broker, seat, inbox);
+        }
     }
 
     /// Stops the coordinator of a partition that this broker does not lead any more.

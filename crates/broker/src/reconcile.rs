@@ -273,7 +273,9 @@ impl Reconciler {
         let config = log_config(config);
         let tasks = broker.runtime.tasks.clone();
         let open = async move {
-            let opening = broker.log_dir.open_log(name, partition.topic_id, config);
+            let opening = broker
+                .log_dir
+                .open_replica(name, partition.topic_id, config);
             let log = opening.await.map_err(|e| e.to_string())?;
             partition.ready(log.clone());
             // The configuration may have changed while the log was being recovered.
@@ -347,10 +349,10 @@ fn lead(broker: &Arc<Broker>, partition: &Arc<Partition>, epoch: LeaderEpoch) {
         Ok::<(), String>(())
     });
     if holds_groups(&partition.topic) {
-        broker.groups.start(broker, partition);
+        broker.groups.start(broker, partition, epoch);
     }
     if holds_transactions(&partition.topic) {
-        broker.transactions.start(broker, partition);
+        broker.transactions.start(broker, partition, epoch);
     }
 }
 

@@ -5,11 +5,14 @@
 //! handler ──ask──▶ Transactions ──mailbox──▶ shard task: Coordinator ──append──▶ __transaction_state-N
 //!    ▲                                            │  │  ▲                                 │
 //!    └──────────────── reply ─────────────────────┘  │  ├──────────── durable ────────────┘
-//!                                                    │  └──── durable everywhere ────┐
-//!                                                    └──────────── markers ──▶ other partitions' logs
+//!                                                    │  └──── written everywhere ────┐
+//!                                                    └──────────── markers ──▶ other partitions' logs,
+//!                                                                              here and elsewhere
 //! ```
 
+mod lanes;
 pub(crate) mod markers;
+mod remote;
 mod shard;
 mod verify;
 
@@ -17,14 +20,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::future::join_all;
-use ottla_model::{ErrorCode, PartitionIndex, TRANSACTION_STATE_TOPIC, TimestampMs, TopicName};
+use ottla_metadata::Image;
+use ottla_model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex, TRANSACTION_STATE_TOPIC};
+use ottla_model::{TimestampMs, TopicName};
+use ottla_runtime::Runtime;
 use ottla_txn::{ListRequest, ListResponse, Request, Response};
 use parking_lot::Mutex;
 
 use crate::Broker;
-use crate::coordinators::{self, Asked, Shards};
+use crate::coordinators::{self, Asked, Seat, Shards};
 use crate::partitions::Partition;
 
+use remote::Remote;
 pub(crate) use verify::Verify;
 
 /// All transaction coordinators of this broker.
@@ -32,6 +39,7 @@ pub(crate) struct Transactions {
     shards: Shards<Request, Response>,
     /// What each shard last said of its open transactions; those without any have no entry.
     open: Mutex<BTreeMap<PartitionIndex, Open>>,
+    remote: Remote,
 }
 
 /// The open transactions of one shard, or of all.
@@ -43,16 +51,25 @@ pub(crate) struct Open {
     pub(crate) oldest_start_ms: Option<TimestampMs>,
 }
 
-impl Default for Transactions {
-    fn default() -> Self {
+impl Transactions {
+    /// No coordinator yet. `listener` is the one that brokers use among themselves.
+    pub(crate) fn new(runtime: Runtime, me: BrokerId, listener: String) -> Self {
         Transactions {
             shards: Shards::new(TRANSACTION_STATE_TOPIC),
             open: Mutex::default(),
+            remote: Remote::new(runtime, me, listener),
         }
     }
-}
 
-impl Transactions {
+    /// The broker that has the coordinator of a transactional id.
+    pub(crate) fn coordinator(
+        &self,
+        image: &Image,
+        transactional_id: &str,
+    ) -> Result<BrokerId, ErrorCode> {
+        self.shards.leader_of_key(image, transactional_id)
+    }
+
     /// Puts a request into its coordinator's mailbox, in the order of the calls.
     pub(crate) async fn ask(
         &self,
@@ -89,9 +106,28 @@ impl Transactions {
         coordinators::ensure_topic(broker, TRANSACTION_STATE_TOPIC).await
     }
 
-    /// Starts the coordinator of a partition whose log is ready.
-    pub(crate) fn start(&self, broker: &Arc<Broker>, partition: &Arc<Partition>) {
-        shard::spawn(broker, partition, self.shards.add(partition));
+    /// Starts the coordinator of a partition that this broker leads from now on. It answers when its
+    /// log is replayed, and all of it is committed.
+    pub(crate) fn start(
+        &self,
+        broker: &Arc<Broker>,
+        partition: &Arc<Partition>,
+        leader_epoch: LeaderEpoch,
+    ) {
+        let seat = Seat {
+            partition: Arc::clone(partition),
+            leader_epoch,
+        };
+        if let Some(inbox) = self.shards.add(&seat) {
+            shard::spawn(broker, seat, inbox);
+        }
+    }
+
+    /// A shard's task has ended.
+    fn ended(&self, seat: &Seat) {
+        if self.shards.remove(seat) {
+            self.open.lock().remove(&seat.partition.index);
+        }
     }
 
     /// Stops the coordinator of a partition that this broker does not lead any more.
@@ -115,11 +151,13 @@ impl Transactions {
         }
     }
 
-    fn set_open(&self, partition: PartitionIndex, open: Open) {
-        if open.transactions > 0 {
-            self.open.lock().insert(partition, open);
+    fn set_open(&self, seat: &Seat, open: Open) {
+        let partition = seat.partition.index;
+        let mut all = self.open.lock();
+        if open.transactions > 0 && seat.is_held() {
+            all.insert(partition, open);
         } else {
-            self.open.lock().remove(&partition);
+            all.remove(&partition);
         }
     }
 }

@@ -327,6 +327,9 @@ impl Recovery {
                 break;
             };
             let is_last = i + 1 == count;
+            if segment.base_offset > point {
+                self.keep_snapshot(&segment, recovered)?;
+            }
             self.trust_aborted(recovered, i, &segment)?;
             let scanned = self.scan(&segment, is_last, recovered)?;
             recovered.next_offset = recovered.next_offset.max(scanned.next_offset);
@@ -351,6 +354,17 @@ impl Recovery {
             self.go_on_behind_the_damage(recovered, promised)?;
         }
         Ok(())
+    }
+
+    /// Each segment has the producers as of its start, so that they are known when the segments
+    /// before it are gone. Those behind the recovery point were not believed.
+    fn keep_snapshot(&self, segment: &Segment, recovered: &Recovered) -> Result<(), Error> {
+        let bytes = producer_snapshot::encode(&recovered.producers);
+        let path = segment.path(SNAPSHOT_SUFFIX);
+        match roll::write_renamed(&*self.context.disk, &path, &bytes) {
+            Err(error) if error.is_full() => Ok(()),
+            other => other,
+        }
     }
 
     /// Offsets that were given out once are never given out again.

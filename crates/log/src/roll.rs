@@ -248,7 +248,7 @@ pub(crate) fn write_partition_metadata(core: &Core) -> Result<(), Error> {
 
 /// As `write_atomically`, but the name becomes durable only with the folder's next flush, which
 /// several files then share.
-fn write_renamed(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(crate) fn write_renamed(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let mut name = path.as_os_str().to_owned();
     name.push(".tmp");
     let temporary = Path::new(&name);

@@ -29,6 +29,8 @@ mod image;
 mod liveness;
 mod mutations;
 mod placement;
+#[cfg(test)]
+mod properties;
 mod quorum;
 mod record;
 mod snapshot;

@@ -1,6 +1,7 @@
 //! One partition of `__consumer_offsets` and the coordinator that lives in it.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use futures_util::stream::{FuturesOrdered, StreamExt};
 use ottla_config::NodeConfig;
 use ottla_group::{AppendId, Coordinator, Effect, EndTransactionRequest, KeyValue, Notice};
 use ottla_group::{Options, Producer, Request, Response, Token};
-use ottla_log::{Append, Log, TransactionMarker, VerificationGuard};
+use ottla_log::{Append, TransactionMarker, VerificationGuard};
 use ottla_metadata::Image;
 use ottla_model::ErrorCode;
 use ottla_record::{Batch, BatchBuilder, BatchOptions, ControlType};
@@ -19,43 +20,43 @@ use ottla_runtime::{Shutdown, TaskKind};
 use super::Ask;
 use super::cluster::{ClusterView, consumer_options};
 use crate::Broker;
-use crate::coordinators::{self, REPLAY_LIMIT, State};
-use crate::errors;
-use crate::partitions::Partition;
+use crate::coordinators::{self, REPLAY_LIMIT, Seat, State, Unavailable};
 
 /// How much of the log is read at once while it is replayed.
 const REPLAY_CHUNK_BYTES: usize = 1 << 20;
 /// How long the end waits for appends that are on their way.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Starts the task: it replays the log and then answers.
-pub(super) fn spawn(broker: &Arc<Broker>, partition: &Arc<Partition>, inbox: Inbox<Ask, Response>) {
-    let (broker, partition) = (Arc::clone(broker), Arc::clone(partition));
+/// Starts the task: it replays the log and then answers, as long as the term goes on.
+pub(super) fn spawn(broker: &Arc<Broker>, seat: Seat, inbox: Inbox<Ask, Response>) {
+    let broker = Arc::clone(broker);
     let shutdown = broker.runtime.shutdown().clone();
     let tasks = broker.runtime.tasks.clone();
     tasks.spawn(TaskKind::Service, "group coordinator", async move {
-        match Shard::load(&broker, &partition, inbox).await {
+        match Shard::load(&broker, &seat, inbox).await {
             Ok(shard) => shard.run(shutdown).await,
-            // The other groups and all partitions can do without it. Unless the topic was deleted
-            // meanwhile, which is no error at all.
-            Err(error) => {
-                if broker.groups.shards.set_state(&partition, State::Failed) {
+            Err(Unavailable::Ended) => {}
+            // The other groups and all partitions can do without it.
+            Err(Unavailable::Failed(error)) => {
+                if broker.groups.shards.set_state(&seat, State::Failed) {
                     tracing::error!(
-                        partition = %format_args!("{}-{}", partition.topic, partition.index),
+                        partition = %seat.name(),
+                        leader_epoch = seat.leader_epoch,
                         %error,
-                        "the groups of this partition cannot be loaded; they stay unavailable"
+                        "the groups of this partition cannot be loaded; they stay unavailable here"
                     );
                 }
+                seat.ended().await;
             }
         }
+        broker.groups.shards.remove(&seat);
         Ok::<(), String>(())
     });
 }
 
 struct Shard {
     broker: Arc<Broker>,
-    partition: Arc<Partition>,
-    log: Log,
+    seat: Seat,
     coordinator: Coordinator,
     inbox: Inbox<Ask, Response>,
     /// What the coordinator knows of the cluster.
@@ -71,24 +72,17 @@ impl Shard {
     /// Rebuilds the coordinator's state from the log.
     async fn load(
         broker: &Arc<Broker>,
-        partition: &Arc<Partition>,
+        seat: &Seat,
         inbox: Inbox<Ask, Response>,
-    ) -> Result<Self, String> {
-        let log = partition.log().cloned().ok_or("the log is not open")?;
+    ) -> Result<Self, Unavailable> {
         let coordinator = Coordinator::new(options(&broker.config()));
-        let reader = log.clone();
-        let replayed = broker
-            .runtime
-            .tasks
-            .blocking(move || replay(&reader, coordinator))
-            .await;
-        let coordinator = replayed?;
-        let (broker, partition) = (Arc::clone(broker), Arc::clone(partition));
+        let loading = coordinators::load(broker, seat, REPLAY_CHUNK_BYTES, coordinator, replay);
+        let coordinator = loading.await?;
+        let broker = Arc::clone(broker);
         let image = broker.image();
         let mut shard = Shard {
             broker,
-            partition,
-            log,
+            seat: seat.clone(),
             coordinator,
             inbox,
             image,
@@ -102,11 +96,8 @@ impl Shard {
         let now_ms = shard.now_ms();
         let effects = shard.coordinator.loaded(now_ms);
         shard.carry_out(effects);
-        shard
-            .broker
-            .groups
-            .shards
-            .set_state(&shard.partition, State::Active);
+        let shards = &shard.broker.groups.shards;
+        shards.set_state(&shard.seat, State::Active);
         Ok(shard)
     }
 
@@ -116,6 +107,7 @@ impl Shard {
 
     async fn run(mut self, shutdown: Shutdown) {
         let clock = self.broker.runtime.clock.clone();
+        let mut ended = pin!(self.seat.ended());
         loop {
             let now_ms = self.now_ms();
             let wait_ms = self
@@ -133,6 +125,8 @@ impl Shard {
                 // that it cannot keep what is due from its turn.
                 biased;
                 () = shutdown.announced() => break,
+                // Before what comes from the log: of that another coordinator speaks now.
+                () = &mut ended => break,
                 Some((id, outcome)) = self.appends.next() => {
                     self.follow();
                     let now_ms = self.now_ms();
@@ -145,7 +139,7 @@ impl Shard {
                 }
                 request = self.inbox.recv() => match request {
                     Some((request, responder)) => self.ask(request, responder),
-                    // Nobody can ask any more: the topic is gone.
+                    // Nobody can ask any more: this broker has resigned, or the topic is gone.
                     None => break,
                 },
             };
@@ -254,7 +248,7 @@ impl Shard {
                 return;
             }
         };
-        let append = Append::from_coordinator(vec![batch], self.partition.leader_epoch());
+        let append = Append::from_coordinator(vec![batch], self.seat.leader_epoch);
         self.append(id, Append { guard, ..append });
     }
 
@@ -266,16 +260,14 @@ impl Shard {
             commit: marker.commit,
             transaction_version: marker.transaction_version,
         };
-        let leader_epoch = self.partition.leader_epoch();
+        let leader_epoch = self.seat.leader_epoch;
         self.append(id, Append::transaction_marker(marker, leader_epoch));
     }
 
     fn append(&mut self, id: AppendId, append: Append) {
-        let appending = self.log.append(append);
-        self.appends.push_back(Box::pin(async move {
-            let outcome = appending.await.map(drop);
-            (id, outcome.map_err(|error| errors::of_append(&error).code))
-        }));
+        let appending = self.seat.append(append);
+        self.appends
+            .push_back(Box::pin(async move { (id, appending.await) }));
     }
 
     fn tell(&self, notice: &Notice) {
@@ -316,15 +308,8 @@ fn build(
     builder.build_batch()
 }
 
-/// Applies every record of the log.
-fn replay(log: &Log, mut coordinator: Coordinator) -> Result<Coordinator, String> {
-    coordinators::replay(log, REPLAY_CHUNK_BYTES, |batch| {
-        replay_batch(batch, &mut coordinator)
-    })?;
-    Ok(coordinator)
-}
-
-fn replay_batch(batch: &Batch, coordinator: &mut Coordinator) -> Result<(), String> {
+/// Applies every record of a batch.
+fn replay(batch: &Batch, coordinator: &mut Coordinator) -> Result<(), String> {
     let header = batch.header();
     if header.attributes.is_control() {
         // Compaction may have left nothing of it but its header.

@@ -17,15 +17,20 @@ pub(crate) async fn handle(
     request: FindCoordinatorRequest,
 ) -> Answer<FindCoordinatorResponse> {
     Answer::later(async move {
-        let found = find(&ctx, request.key_type).await;
+        let ensured = ensure(&ctx, request.key_type).await;
+        let found = |key: &Text| ensured.and_then(|kind| find(&ctx, kind, key));
         if ctx.version >= 4 {
             let keys = request.coordinator_keys.into_iter();
-            let coordinators = keys.map(|key| coordinator(key, &found)).collect();
+            let coordinators = keys.map(|key| {
+                let found = found(&key);
+                coordinator(key, found)
+            });
             return FindCoordinatorResponse {
-                coordinators,
+                coordinators: coordinators.collect(),
                 ..FindCoordinatorResponse::default()
             };
         }
+        let found = found(&request.key);
         let Coordinator {
             node_id,
             host,
@@ -33,7 +38,7 @@ pub(crate) async fn handle(
             error_code,
             error_message,
             ..
-        } = coordinator(request.key, &found);
+        } = coordinator(request.key, found);
         FindCoordinatorResponse {
             error_code,
             error_message: error_message.filter(|_| ctx.version >= 1),
@@ -45,12 +50,25 @@ pub(crate) async fn handle(
     })
 }
 
-type Found = Result<BrokerAddress, (ErrorCode, &'static str)>;
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Group,
+    Transaction,
+}
 
-async fn find(ctx: &Ctx, key_type: i8) -> Found {
-    let ensured = match key_type {
-        GROUP => ctx.broker.groups.ensure_topic(&ctx.broker).await,
-        TRANSACTION => ctx.broker.transactions.ensure_topic(&ctx.broker).await,
+type Refused = (ErrorCode, &'static str);
+
+/// Makes the topic that holds coordinators of this kind, if it is not there yet.
+async fn ensure(ctx: &Ctx, key_type: i8) -> Result<Kind, Refused> {
+    let (kind, ensured) = match key_type {
+        GROUP => {
+            let ensured = ctx.broker.groups.ensure_topic(&ctx.broker).await;
+            (Kind::Group, ensured)
+        }
+        TRANSACTION => {
+            let ensured = ctx.broker.transactions.ensure_topic(&ctx.broker).await;
+            (Kind::Transaction, ensured)
+        }
         _ => {
             return Err((
                 ErrorCode::InvalidRequest,
@@ -59,24 +77,25 @@ async fn find(ctx: &Ctx, key_type: i8) -> Found {
             ));
         }
     };
-    if let Err(code) = ensured {
-        return Err((
-            code,
-            "The topic that holds the coordinator's state could not be created.",
-        ));
-    }
+    let message = "The topic that holds the coordinator's state could not be created.";
+    ensured.map(|()| kind).map_err(|code| (code, message))
+}
+
+fn find(ctx: &Ctx, kind: Kind, key: &str) -> Result<BrokerAddress, Refused> {
     let image = ctx.broker.image();
-    let own = ctx
-        .live_brokers(&image)
-        .into_iter()
-        .find(|b| b.id == ctx.broker.node_id.0);
-    own.ok_or((
+    let leader = match kind {
+        Kind::Group => ctx.broker.groups.coordinator(&image, key),
+        Kind::Transaction => ctx.broker.transactions.coordinator(&image, key),
+    };
+    let leader = leader.map_err(|code| (code, "The coordinator's partition has no leader."))?;
+    let live = ctx.live_brokers(&image);
+    live.into_iter().find(|b| b.id == leader.0).ok_or((
         ErrorCode::CoordinatorNotAvailable,
         "The coordinator is not on this listener.",
     ))
 }
 
-fn coordinator(key: Text, found: &Found) -> Coordinator {
+fn coordinator(key: Text, found: Result<BrokerAddress, Refused>) -> Coordinator {
     match found {
         Ok(broker) => Coordinator {
             key,
@@ -90,7 +109,7 @@ fn coordinator(key: Text, found: &Found) -> Coordinator {
             node_id: -1,
             port: -1,
             error_code: code.code(),
-            error_message: Some(Text::from(*message)),
+            error_message: Some(Text::from(message)),
             ..Coordinator::default()
         },
     }

@@ -1,5 +1,5 @@
-//! WriteTxnMarkers (key 27): the ends of transactions in partitions of this node. It comes from
-//! transaction coordinators of other nodes, and from people who end a hanging one (KIP-664).
+//! WriteTxnMarkers (key 27): the ends of transactions in partitions of this broker. It comes from
+//! transaction coordinators of other brokers, and from people who end a hanging one (KIP-664).
 
 use std::collections::BTreeMap;
 

@@ -459,6 +459,14 @@ impl Partition {
         }
     }
 
+    /// Waits until this broker does not lead in this term any more.
+    pub(crate) async fn term_ended(&self, leader_epoch: LeaderEpoch) {
+        let goes_on = |term: &Term| term.leads_here && term.leader_epoch == leader_epoch;
+        let mut term = self.term.subscribe();
+        // The sender lives as long as this partition.
+        drop(term.wait_for(|term| !goes_on(term)).await);
+    }
+
     fn still_leads(&self, leader_epoch: LeaderEpoch) -> Result<(), ErrorCode> {
         let term = *self.term.borrow();
         let leads = term.leads_here && term.leader_epoch == leader_epoch;

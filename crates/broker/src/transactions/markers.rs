@@ -1,24 +1,32 @@
-//! The ends of transactions in the partitions of this node.
+//! The ends of transactions in partitions.
 //!
-//! A coordinator writes to the partitions that this node leads; those of other nodes are reached
-//! with WriteTxnMarkers, whose handler ends up here as well.
+//! A coordinator writes to the partitions that this broker leads; those of other brokers are reached
+//! with WriteTxnMarkers, whose handler ends up here as well. What could not be written is tried again
+//! with the newest leaders.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use ottla_group::EndTransactionRequest;
 use ottla_log::{Append, TransactionMarker};
-use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, PartitionIndex, TopicPartition};
+use ottla_model::{BrokerId, CONSUMER_OFFSETS_TOPIC, ErrorCode, PartitionIndex, TopicPartition};
 use ottla_txn::{MarkerOutcome, Markers};
 
+use super::remote::{self, Marking};
 use crate::Broker;
-use crate::errors;
 
-/// Writes one marker; it is durable when this returns `Ok`.
+/// How long all replicas in sync are waited for. Then the coordinator tries again, and perhaps
+/// elsewhere; a second marker ends nothing.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Writes one marker in a partition of this broker; all replicas in sync have it when this returns
+/// `Ok`.
 ///
 /// # Errors
-/// `UNKNOWN_TOPIC_OR_PARTITION` when this node does not have the partition,
-/// `NOT_LEADER_OR_FOLLOWER` while it is not ready, and those of the append.
+/// `UNKNOWN_TOPIC_OR_PARTITION` when this broker does not have the partition,
+/// `NOT_LEADER_OR_FOLLOWER` when it does not lead it or is not ready, and those of the append.
 pub(crate) async fn write(
     broker: &Arc<Broker>,
     topic: &str,
@@ -43,12 +51,37 @@ pub(crate) async fn write(
         };
         return broker.groups.end_transaction(partition.index, end).await;
     }
-    let log = partition.log().ok_or(ErrorCode::NotLeaderOrFollower)?;
     let append = Append::transaction_marker(marker, partition.leader_epoch());
-    let appended = log.append(append).await;
-    appended
-        .map(drop)
-        .map_err(|error| errors::of_append(&error).code)
+    let appending = partition.append_committed(append, Some(COMMIT_TIMEOUT));
+    appending.await.map(drop)
+}
+
+/// Where a transaction's partitions are led.
+#[derive(Default)]
+struct Places {
+    here: Vec<TopicPartition>,
+    elsewhere: BTreeMap<BrokerId, Vec<TopicPartition>>,
+    nowhere: Vec<(TopicPartition, MarkerOutcome)>,
+}
+
+impl Places {
+    fn find(broker: &Broker, partitions: Vec<TopicPartition>) -> Self {
+        let image = broker.newest_image();
+        let mut places = Places::default();
+        for at in partitions {
+            let known = image.partition(at.topic.as_str(), at.partition);
+            match known.map(|partition| partition.leader) {
+                Some(Some(leader)) if leader == broker.node_id => places.here.push(at),
+                Some(Some(leader)) => places.elsewhere.entry(leader).or_default().push(at),
+                Some(None) => {
+                    let outcome = MarkerOutcome::Failed(ErrorCode::LeaderNotAvailable);
+                    places.nowhere.push((at, outcome));
+                }
+                None => places.nowhere.push((at, MarkerOutcome::Deleted)),
+            }
+        }
+        places
+    }
 }
 
 /// Tells every partition of a transaction's end, and says what became of each.
@@ -65,12 +98,28 @@ pub(super) async fn write_all(
         transaction_version: markers.transaction_version.0,
     };
     let broker = &broker;
-    let written = markers.partitions.into_iter().map(|at| async move {
+    let places = Places::find(broker, markers.partitions);
+    let here = places.here.into_iter().map(|at| async move {
         let written = write(broker, at.topic.as_str(), at.partition, marker).await;
         let outcome = outcome(broker, &at, written);
         (at, outcome)
     });
-    join_all(written).await
+    let elsewhere = places.elsewhere.into_iter().map(|(to, partitions)| {
+        let marking = Marking { marker, partitions };
+        remote::ask(broker, to, marking)
+    });
+    let (here, elsewhere) = futures_util::join!(join_all(here), join_all(elsewhere));
+    let mut outcomes = places.nowhere;
+    outcomes.extend(here);
+    for (at, code) in elsewhere.into_iter().flatten() {
+        let written = match code {
+            ErrorCode::None => Ok(()),
+            code => Err(code),
+        };
+        let outcome = outcome(broker, &at, written);
+        outcomes.push((at, outcome));
+    }
+    outcomes
 }
 
 fn outcome(
@@ -89,7 +138,7 @@ fn outcome(
 }
 
 fn exists(broker: &Broker, partition: &TopicPartition) -> bool {
-    let image = broker.image();
+    let image = broker.newest_image();
     image
         .partition(partition.topic.as_str(), partition.partition)
         .is_some()

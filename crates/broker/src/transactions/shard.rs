@@ -1,13 +1,14 @@
 //! One partition of `__transaction_state` and the coordinator that lives in it.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesOrdered, FuturesUnordered, StreamExt};
 use ottla_config::NodeConfig;
-use ottla_log::{Append, Log};
+use ottla_log::Append;
 use ottla_model::{ErrorCode, ProducerId, TopicPartition};
 use ottla_record::{Batch, BatchBuilder, BatchOptions};
 use ottla_runtime::mailbox::{Inbox, Responder};
@@ -17,38 +18,35 @@ use ottla_txn::{Notice, Options, Request, Response, Token};
 
 use super::{Open, markers};
 use crate::Broker;
-use crate::coordinators::{self, REPLAY_LIMIT, State};
-use crate::errors;
-use crate::partitions::Partition;
+use crate::coordinators::{self, REPLAY_LIMIT, Seat, State, Unavailable};
 
 /// How long the end waits for appends that are on their way.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Starts the task: it replays the log and then answers.
-pub(super) fn spawn(
-    broker: &Arc<Broker>,
-    partition: &Arc<Partition>,
-    inbox: Inbox<Request, Response>,
-) {
-    let (broker, partition) = (Arc::clone(broker), Arc::clone(partition));
+/// Starts the task: it replays the log and then answers, as long as the term goes on.
+pub(super) fn spawn(broker: &Arc<Broker>, seat: Seat, inbox: Inbox<Request, Response>) {
+    let broker = Arc::clone(broker);
     let shutdown = broker.runtime.shutdown().clone();
     let tasks = broker.runtime.tasks.clone();
     tasks.spawn(TaskKind::Service, "transaction coordinator", async move {
-        match Shard::load(&broker, &partition, inbox).await {
+        match Shard::load(&broker, &seat, inbox).await {
             Ok(shard) => shard.run(shutdown).await,
-            // The other transactions and all partitions can do without it. Unless the topic was
-            // deleted meanwhile, which is no error at all.
-            Err(error) => {
-                let shards = &broker.transactions.shards;
-                if shards.set_state(&partition, State::Failed) {
+            Err(Unavailable::Ended) => {}
+            // The other transactions and all partitions can do without it.
+            Err(Unavailable::Failed(error)) => {
+                if broker.transactions.shards.set_state(&seat, State::Failed) {
                     tracing::error!(
-                        partition = %format_args!("{}-{}", partition.topic, partition.index),
+                        partition = %seat.name(),
+                        leader_epoch = seat.leader_epoch,
                         %error,
-                        "the transactions of this partition cannot be loaded; they stay unavailable"
+                        "the transactions of this partition cannot be loaded; they stay unavailable \
+                         here"
                     );
                 }
+                seat.ended().await;
             }
         }
+        broker.transactions.ended(&seat);
         Ok::<(), String>(())
     });
 }
@@ -58,8 +56,7 @@ type Marked = (Arc<str>, MarkingId, Vec<(TopicPartition, MarkerOutcome)>);
 
 struct Shard {
     broker: Arc<Broker>,
-    partition: Arc<Partition>,
-    log: Log,
+    seat: Seat,
     coordinator: Coordinator,
     inbox: Inbox<Request, Response>,
     waiting: HashMap<Token, Responder<Response>>,
@@ -75,28 +72,18 @@ impl Shard {
     /// Rebuilds the coordinator's state from the log.
     async fn load(
         broker: &Arc<Broker>,
-        partition: &Arc<Partition>,
+        seat: &Seat,
         inbox: Inbox<Request, Response>,
-    ) -> Result<Self, String> {
-        let log = partition.log().cloned().ok_or("the log is not open")?;
-        let coordinator = Coordinator::new(options(&broker.config()));
-        let chunk = broker
-            .config()
-            .broker
-            .transaction_state_log_load_buffer_size;
+    ) -> Result<Self, Unavailable> {
+        let config = broker.config();
+        let coordinator = Coordinator::new(options(&config));
+        let chunk = config.broker.transaction_state_log_load_buffer_size;
         let chunk_bytes = usize::try_from(chunk).unwrap_or(0);
-        let reader = log.clone();
-        let replayed = broker
-            .runtime
-            .tasks
-            .blocking(move || replay(&reader, chunk_bytes, coordinator))
-            .await;
-        let coordinator = replayed?;
+        let loading = coordinators::load(broker, seat, chunk_bytes, coordinator, replay);
         let mut shard = Shard {
+            coordinator: loading.await?,
             broker: Arc::clone(broker),
-            partition: Arc::clone(partition),
-            log,
-            coordinator,
+            seat: seat.clone(),
             inbox,
             waiting: HashMap::new(),
             next_token: 0,
@@ -109,7 +96,7 @@ impl Shard {
         let effects = shard.coordinator.loaded(now_ms);
         shard.carry_out(effects);
         let shards = &shard.broker.transactions.shards;
-        shards.set_state(&shard.partition, State::Active);
+        shards.set_state(&shard.seat, State::Active);
         Ok(shard)
     }
 
@@ -119,6 +106,7 @@ impl Shard {
 
     async fn run(mut self, shutdown: Shutdown) {
         let clock = self.broker.runtime.clock.clone();
+        let mut ended = pin!(self.seat.ended());
         loop {
             let now_ms = self.now_ms();
             let wait_ms = self
@@ -136,6 +124,8 @@ impl Shard {
                 // that it cannot keep what is due from its turn.
                 biased;
                 () = shutdown.announced() => break,
+                // Before what comes from the log: of that another coordinator speaks now.
+                () = &mut ended => break,
                 Some((id, outcome)) = self.appends.next() => {
                     let now_ms = self.now_ms();
                     self.coordinator.appended(now_ms, id, outcome)
@@ -154,7 +144,7 @@ impl Shard {
                 }
                 request = self.inbox.recv() => match request {
                     Some((request, responder)) => self.ask(request, responder),
-                    // Nobody can ask any more: the topic is gone.
+                    // Nobody can ask any more: this broker has resigned, or the topic is gone.
                     None => break,
                 },
             };
@@ -164,7 +154,7 @@ impl Shard {
     }
 
     /// What is on its way to the disk is still answered; everyone else is told to look elsewhere.
-    /// Markers go on after the restart.
+    /// Markers go on with the next coordinator.
     async fn finish(mut self, clock: &ottla_runtime::Clock) {
         let drain = async {
             while let Some((id, outcome)) = self.appends.next().await {
@@ -229,16 +219,14 @@ impl Shard {
                 return;
             }
         };
-        let append = Append::from_coordinator(vec![batch], self.partition.leader_epoch());
-        let appending = self.log.append(append);
-        self.appends.push_back(Box::pin(async move {
-            let outcome = appending.await.map(drop);
-            (id, outcome.map_err(|error| errors::of_append(&error).code))
-        }));
+        let append = Append::from_coordinator(vec![batch], self.seat.leader_epoch);
+        let appending = self.seat.append(append);
+        self.appends
+            .push_back(Box::pin(async move { (id, appending.await) }));
     }
 
     fn mark(&self, markers: Markers) {
-        let (broker, epoch) = (Arc::clone(&self.broker), self.partition.leader_epoch());
+        let (broker, epoch) = (Arc::clone(&self.broker), self.seat.leader_epoch);
         self.markings.push(Box::pin(async move {
             let (id, transactional_id) = (markers.marking_id, markers.transactional_id.clone());
             let outcomes = markers::write_all(broker, markers, epoch).await;
@@ -254,9 +242,7 @@ impl Shard {
         };
         if open != self.open {
             self.open = open;
-            self.broker
-                .transactions
-                .set_open(self.partition.index, open);
+            self.broker.transactions.set_open(&self.seat, open);
         }
     }
 }
@@ -301,26 +287,19 @@ fn build(records: &[KeyValue], now_ms: i64) -> Result<Batch, ottla_record::Error
     builder.build_batch()
 }
 
-/// Applies every record of the log.
-fn replay(
-    log: &Log,
-    chunk_bytes: usize,
-    mut coordinator: Coordinator,
-) -> Result<Coordinator, String> {
-    coordinators::replay(log, chunk_bytes, |batch| {
-        if batch.header().attributes.is_control() {
-            return Ok(());
-        }
-        for record in batch.records(REPLAY_LIMIT).map_err(|e| e.to_string())? {
-            let record = record.map_err(|e| e.to_string())?;
-            let key = record.key.unwrap_or_default();
-            coordinator
-                .apply(&key, record.value.as_deref())
-                .map_err(|e| e.to_string())?;
-        }
-        Ok(())
-    })?;
-    Ok(coordinator)
+/// Applies every record of a batch.
+fn replay(batch: &Batch, coordinator: &mut Coordinator) -> Result<(), String> {
+    if batch.header().attributes.is_control() {
+        return Ok(());
+    }
+    for record in batch.records(REPLAY_LIMIT).map_err(|e| e.to_string())? {
+        let record = record.map_err(|e| e.to_string())?;
+        let key = record.key.unwrap_or_default();
+        coordinator
+            .apply(&key, record.value.as_deref())
+            .map_err(|e| e.to_string())?;
+    }
+    Ok(())
 }
 
 fn options(config: &NodeConfig) -> Options {

@@ -8,6 +8,7 @@ use super::draft::{Draft, MIN_INSYNC_REPLICAS, UNCLEAN_LEADER_ELECTION};
 use super::{ConfigRules, Context};
 use crate::command::{AlterConfig, AlterConfigResult, AlterConfigs, ConfigChange, ConfigOp};
 use crate::command::{Refusal, Reply};
+use crate::features::ELIGIBLE_LEADER_REPLICAS_VERSION;
 use crate::image::{Image, Overrides};
 use crate::record::{ConfigRecord, ConfigResource, Record};
 
@@ -99,6 +100,7 @@ fn alter(
         return Err(Refusal::new(ErrorCode::InvalidRequest, message));
     }
     check_name(resource)?;
+    check_min_insync_replicas(image, change)?;
     let none = Overrides::new();
     let current = image.configs(resource).unwrap_or(&none);
     let wanted = wanted(current, change, rules)?;
@@ -189,6 +191,20 @@ fn check_len(key: &str, value: &str) -> Result<(), Refusal> {
         "The configuration value of {key} cannot be added because it exceeds the maximum value \
          size of {VALUE_BYTES_MAX} bytes."
     );
+    Err(Refusal::new(ErrorCode::InvalidConfig, message))
+}
+
+/// Who is eligible follows from `min.insync.replicas`: one broker cannot have another than those
+/// that may lead the partition after it (KIP-966).
+fn check_min_insync_replicas(image: &Image, change: &AlterConfig) -> Result<(), Refusal> {
+    let of_one_broker = matches!(change.resource, ConfigResource::Broker(_));
+    let elr_enabled = image.feature_level(ELIGIBLE_LEADER_REPLICAS_VERSION) > 0;
+    let mut keys = change.change.keys();
+    if !(of_one_broker && elr_enabled && keys.any(|key| key == MIN_INSYNC_REPLICAS)) {
+        return Ok(());
+    }
+    let message = "Broker-level min.insync.replicas cannot be altered while ELR is enabled. Set \
+                   it for all brokers, or for the topic.";
     Err(Refusal::new(ErrorCode::InvalidConfig, message))
 }
 

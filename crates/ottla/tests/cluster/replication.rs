@@ -150,11 +150,6 @@ async fn a_silent_follower_leaves_and_too_few_in_sync_take_no_records() {
     write(&cluster, "topic", Acks::All, numbered(0..3)).await;
     let leader = cluster.leader("topic", 0);
     let lost = cluster.stop_silently(3 - leader).await;
-    cluster
-        .until("the follower is out", |c| {
-            c.partition("topic", 0).isr.len() == 1
-        })
-        .await;
     let options = ProducerOptions::default();
     let producer = Producer::new(cluster.client().await, options);
     let record = |value: &str| ProducerRecord {
@@ -163,12 +158,18 @@ async fn a_silent_follower_leaves_and_too_few_in_sync_take_no_records() {
         ..ProducerRecord::default()
     };
     let delivery = producer.send(record("waits")).await.unwrap();
-    let early = tokio::time::timeout(Duration::from_millis(700), delivery).await;
+    cluster
+        .until("the follower is out", |c| {
+            c.partition("topic", 0).isr.len() == 1
+        })
+        .await;
+    let early = tokio::time::timeout(Duration::from_millis(300), delivery).await;
     assert!(early.is_err(), "one replica in sync is not enough");
     drop(lost);
     cluster.start_broker(3 - leader).await;
     let done = producer.send(record("after")).await.unwrap();
     tokio::time::timeout(PATIENCE, done).await.unwrap().unwrap();
+    drop(producer);
     let values = read(&cluster, "topic").await;
     assert_eq!(values[3..], ["waits", "after"]);
     cluster.stop().await;
