@@ -220,9 +220,17 @@ impl Broker {
     }
 
     /// A small cluster must work, too: there cannot be more replicas than brokers.
+    ///
+    /// Brokers that are away count, and so do the other members of the quorum where its members are
+    /// brokers as well: a cluster that is just starting must not get its internal topics on the
+    /// first node alone.
     fn possible_replicas(&self, wanted: i16) -> i16 {
-        let live = self.image().brokers().filter(|b| !b.fenced).count();
-        wanted.min(i16::try_from(live).unwrap_or(i16::MAX)).max(1)
+        let registered = self.image().brokers().count();
+        let quorum = self.quorum();
+        let is_member = quorum.voters.iter().any(|v| v.id == self.node_id);
+        let members = if is_member { quorum.voters.len() } else { 0 };
+        let most = i16::try_from(registered.max(members)).unwrap_or(i16::MAX);
+        wanted.min(most).max(1)
     }
 
     /// The topic's configuration. The controller has checked the overrides; one that no longer

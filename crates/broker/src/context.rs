@@ -1,10 +1,12 @@
 //! What a handler gets, and the form of its answer.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use ottla_metadata::{BrokerImage, Image};
+use ottla_model::{BrokerId, ErrorCode, LeaderEpoch, PartitionIndex, TopicId};
 use ottla_net::Peer;
 use ottla_wire::Text;
 
@@ -48,6 +50,18 @@ impl<R> Answer<R> {
     }
 }
 
+/// A topic as a request names it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Topic<'a> {
+    Name(&'a str),
+    Id(TopicId),
+}
+
+/// Whether an error says that another broker leads.
+pub(crate) fn is_about_leader(code: i16) -> bool {
+    code == ErrorCode::NotLeaderOrFollower.code() || code == ErrorCode::FencedLeaderEpoch.code()
+}
+
 /// A broker as the clients of one listener reach it.
 #[derive(Debug, Clone)]
 pub(crate) struct BrokerAddress {
@@ -73,6 +87,33 @@ impl Ctx {
     pub(crate) fn brokers(&self, image: &Image, fenced_too: bool) -> Vec<BrokerAddress> {
         let wanted = image.brokers().filter(|b| fenced_too || !b.fenced);
         wanted
+            .filter_map(|b| address(b, self.peer.listener()))
+            .collect()
+    }
+
+    /// Who leads a partition, for a client that asked the wrong broker (KIP-951).
+    pub(crate) fn leader_of(
+        &self,
+        image: &Image,
+        topic: Topic<'_>,
+        partition: PartitionIndex,
+    ) -> Option<(BrokerId, LeaderEpoch)> {
+        let topic = match topic {
+            Topic::Name(name) => image.topic(name),
+            Topic::Id(id) => image.topic_by_id(id),
+        };
+        let partition = topic?.partition(partition)?;
+        Some((partition.leader?, partition.leader_epoch))
+    }
+
+    /// Where this listener's clients reach these brokers.
+    pub(crate) fn endpoints_of(
+        &self,
+        image: &Image,
+        ids: &BTreeSet<BrokerId>,
+    ) -> Vec<BrokerAddress> {
+        let known = ids.iter().filter_map(|id| image.broker(*id));
+        known
             .filter_map(|b| address(b, self.peer.listener()))
             .collect()
     }

@@ -20,6 +20,7 @@ use ottla_model::{
 };
 use ottla_record::{Batch, DecompressLimit, split_batches};
 use ottla_runtime::mailbox::{Caller, Inbox, Pending, mailbox};
+use ottla_wire::Chunks;
 use parking_lot::RwLock;
 
 use crate::Broker;
@@ -301,7 +302,9 @@ impl Replay {
                 .read_blocking(offset, self.chunk_bytes, true, UpTo::LogEnd)
                 .map_err(|e| failed(e.to_string()))?;
             let before = offset;
-            for batch in read.chunks.into_iter().flat_map(split_batches) {
+            // From memory a batch comes in pieces.
+            let bytes = Chunks::from(read.chunks).into_contiguous();
+            for batch in split_batches(bytes) {
                 let batch = batch.map_err(|e| failed(format!("at offset {offset}: {e}")))?;
                 offset = batch.header().last_offset() + 1;
                 apply(&batch, &mut state).map_err(|e| {

@@ -8,6 +8,8 @@ mod add_partitions_to_txn;
 mod add_raft_voter;
 mod alter_client_quotas;
 mod alter_configs;
+mod alter_partition_reassignments;
+mod alter_replica_log_dirs;
 mod api_versions;
 mod commit_plan;
 mod consumer_group_describe;
@@ -26,6 +28,7 @@ mod describe_producers;
 mod describe_quorum;
 mod describe_topic_partitions;
 mod describe_transactions;
+mod elect_leaders;
 mod end_txn;
 mod fetch;
 mod find_coordinator;
@@ -38,6 +41,7 @@ mod leave_group;
 mod list_config_resources;
 mod list_groups;
 mod list_offsets;
+mod list_partition_reassignments;
 mod list_transactions;
 mod metadata;
 mod offset_commit;
@@ -49,6 +53,8 @@ mod push_telemetry;
 mod remove_raft_voter;
 mod sync_group;
 mod txn_offset_commit;
+mod unregister_broker;
+mod update_features;
 mod write_txn_markers;
 
 use std::ops::RangeInclusive;
@@ -116,7 +122,13 @@ registry! {
     OffsetDelete => offset_delete,
     DeleteRecords => delete_records,
     OffsetForLeaderEpoch => offset_for_leader_epoch,
+    AlterReplicaLogDirs => alter_replica_log_dirs,
     DescribeLogDirs => describe_log_dirs,
+    ElectLeaders => elect_leaders,
+    AlterPartitionReassignments => alter_partition_reassignments,
+    ListPartitionReassignments => list_partition_reassignments,
+    UpdateFeatures => update_features,
+    UnregisterBroker => unregister_broker,
     DescribeProducers => describe_producers,
     DescribeQuorum => describe_quorum,
     DescribeClientQuotas => describe_client_quotas,

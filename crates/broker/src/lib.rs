@@ -58,5 +58,6 @@ mod transactions;
 pub use broker::{Broker, MetadataAccess};
 pub use log_levels::{LogLevels, ROOT_LOGGER};
 pub use probe::Probe;
+pub use replication::ReplicationCounts;
 pub use start::{Error, Handle, Options, start};
 pub use telemetry::{ClientMetricFamily, ClientSeries, TelemetryCounts};

@@ -6,6 +6,7 @@
 //! handlers/fetch ─▶ Partition::fetched ─▶ propose ─▶ Isr (one task) ── AlterPartition ──▶ controller
 //! ```
 
+mod counts;
 mod fetcher;
 mod fetchers;
 mod incoming;
@@ -13,6 +14,7 @@ mod isr;
 mod session;
 mod throttle;
 
+pub use counts::ReplicationCounts;
 pub(crate) use fetchers::Fetchers;
 pub(crate) use isr::{Isr, IsrTask};
 pub(crate) use throttle::{Side, Throttle};

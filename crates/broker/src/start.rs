@@ -19,7 +19,7 @@ use crate::live_config::{Limits, LiveConfig, cleaner_options, connection_limits}
 use crate::log_levels::LogLevels;
 use crate::probe::Probe;
 use crate::reconcile::Reconciler;
-use crate::replication::{Isr, IsrTask};
+use crate::replication::{Isr, IsrTask, ReplicationCounts};
 use crate::telemetry::{ClientMetricFamily, TelemetryCounts};
 
 /// What a broker is made of.
@@ -126,6 +126,12 @@ impl Handle {
     pub fn partitions(&self) -> (usize, usize) {
         let all = self.broker.partitions.all();
         (all.len(), all.iter().filter(|p| p.log().is_some()).count())
+    }
+
+    /// How the replication of this broker's partitions is.
+    #[must_use]
+    pub fn replication(&self) -> ReplicationCounts {
+        ReplicationCounts::of(&self.broker)
     }
 
     /// Every partition that is open, with its log, for metrics.

@@ -263,6 +263,18 @@ fn check_partition_total(total: i64) -> Result<(), Refusal> {
     Err(Refusal::new(ErrorCode::PolicyViolation, message))
 }
 
+/// Refuses a request about more partitions than one command may change.
+fn check_changes(partitions: usize) -> Result<(), Refusal> {
+    if i64::try_from(partitions).is_ok_and(|count| count <= MAX_PARTITIONS_PER_COMMAND) {
+        return Ok(());
+    }
+    let message = format!(
+        "The request is about {partitions} partitions; {MAX_PARTITIONS_PER_COMMAND} are allowed in \
+         one request."
+    );
+    Err(Refusal::new(ErrorCode::PolicyViolation, message))
+}
+
 /// Decides item by item, in their order. An item whose key stands more than once in the request is
 /// not decided about: it is refused and answered once.
 fn each_once<'a, T, K: Ord + ?Sized + 'a, R>(

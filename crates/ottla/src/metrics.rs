@@ -74,6 +74,7 @@ impl Scrape {
         scrape.quotas(node);
         scrape.log(node);
         scrape.partitions(node);
+        scrape.replication(node);
         scrape.telemetry(node);
         scrape
     }
@@ -459,6 +460,66 @@ impl Scrape {
             "ottla_compaction_uncleanable",
             "Logs that cannot be compacted; the log of the node says why",
             node.log_dir.uncleanable().keys().map(of).collect(),
+        );
+    }
+
+    fn replication(&mut self, node: &Node) {
+        let counts = node.broker.replication();
+        let rows = [
+            (
+                "ottla_partitions_led",
+                "Partitions that this node leads",
+                counts.leaders,
+            ),
+            (
+                "ottla_partitions_under_replicated",
+                "Of these, those with replicas that are not in sync",
+                counts.under_replicated,
+            ),
+            (
+                "ottla_partitions_at_min_isr",
+                "Of these, those with just as many replicas in sync as min.insync.replicas asks for",
+                counts.at_min_isr,
+            ),
+            (
+                "ottla_partitions_under_min_isr",
+                "Of these, those that take no records with acks=all: too few replicas are in sync",
+                counts.under_min_isr,
+            ),
+            (
+                "ottla_partitions_reassigning",
+                "Of these, those whose replicas are being moved",
+                counts.reassigning,
+            ),
+            (
+                "ottla_partitions_offline",
+                "Partitions of the cluster that nobody leads",
+                counts.offline,
+            ),
+            (
+                "ottla_replica_fetchers",
+                "Connections over which this node follows leaders",
+                counts.fetchers,
+            ),
+        ];
+        for (name, help, value) in rows {
+            self.gauge(name, help, one(value as f64));
+        }
+        self.gauge(
+            "ottla_replica_lag_records",
+            "The most records that a follower of a partition led here lacks",
+            one(counts.lag_records_max as f64),
+        );
+        let probe = node.broker.probe();
+        self.counter(
+            "ottla_replicated_bytes",
+            "Bytes of records that came from leaders",
+            one(probe.replicated_bytes() as f64),
+        );
+        self.counter(
+            "ottla_isr_changes",
+            "Changes of replicas in sync that this node asked for and got",
+            one(probe.isr_changes() as f64),
         );
     }
 

@@ -124,7 +124,7 @@ impl Reader {
 
     pub(crate) fn vote(&mut self) -> Read<Vote> {
         Ok(Vote {
-            leader_id: LeaderId::new(self.u64()?, self.u32()?),
+            leader_id: LeaderId::new(self.u64()?, self.u64()?),
             committed: self.flag()?,
         })
     }
@@ -146,15 +146,33 @@ impl Reader {
         })
     }
 
+    /// Ids ascend, so that there is one encoding of a membership.
+    fn ascending(&mut self, last: Option<NodeId>) -> Read<NodeId> {
+        let id = self.u64()?;
+        if last.is_some_and(|last| last >= id) {
+            return Err(format!("member {id} is out of order"));
+        }
+        Ok(id)
+    }
+
     fn membership(&mut self) -> Read<Membership> {
-        let mut configs = Vec::new();
-        for _ in 0..self.count(4)? {
-            let ids = (0..self.count(4)?).map(|_| self.u32());
-            configs.push(ids.collect::<Read<BTreeSet<NodeId>>>()?);
+        let configs_len = self.count(4)?;
+        if configs_len > 2 {
+            return Err(format!("{configs_len} sets of voters are too many"));
+        }
+        let mut configs = Vec::with_capacity(configs_len);
+        for _ in 0..configs_len {
+            let mut config = BTreeSet::new();
+            for _ in 0..self.count(8)? {
+                let id = self.ascending(config.last().copied())?;
+                config.insert(id);
+            }
+            configs.push(config);
         }
         let mut nodes = BTreeMap::new();
-        for _ in 0..self.count(24)? {
-            nodes.insert(self.u32()?, self.member()?);
+        for _ in 0..self.count(28)? {
+            let id = self.ascending(nodes.last_key_value().map(|(id, _)| *id))?;
+            nodes.insert(id, self.member()?);
         }
         if configs.is_empty() && nodes.is_empty() {
             return Ok(Membership::default());
@@ -205,7 +223,7 @@ pub(crate) fn put_log_id(out: &mut Vec<u8>, log_id: Option<&LogId>) {
 
 pub(crate) fn put_vote(out: &mut Vec<u8>, vote: &Vote) {
     out.put_u64(vote.leader_id.term);
-    out.put_u32(vote.leader_id.voted_for);
+    out.put_u64(vote.leader_id.voted_for);
     out.put_u8(u8::from(vote.committed));
 }
 
@@ -242,12 +260,12 @@ fn put_membership(out: &mut Vec<u8>, membership: &Membership) {
     for config in configs {
         out.put_u32(config.len() as u32);
         for id in config {
-            out.put_u32(*id);
+            out.put_u64(*id);
         }
     }
     out.put_u32(membership.nodes().count() as u32);
     for (id, member) in membership.nodes() {
-        out.put_u32(*id);
+        out.put_u64(*id);
         put_member(out, member);
     }
 }

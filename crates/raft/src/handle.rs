@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use openraft::errors::{
@@ -22,7 +24,8 @@ use crate::service::Shared;
 use crate::state::State;
 use crate::types::{Command, LeaderId, Types};
 
-use std::sync::Arc;
+/// An order to take over that was not followed for so long is given again.
+const RESIGN_AGAIN_MS: u64 = 200;
 
 /// A member, seen from the rest of its node. Cheap to clone.
 #[derive(Clone)]
@@ -208,6 +211,32 @@ impl Handle {
         self.scoped(trigger.transfer_leader(to))
             .await
             .map_err(|_stopped| ChangeError::Stopped)
+    }
+
+    /// Hands the leadership to whoever is best prepared, and waits until this member leads no more,
+    /// which takes a few round trips. False when that did not come about in time; true at once on a
+    /// member that does not lead.
+    pub async fn resign(&self, limit: Duration) -> bool {
+        let clock = &self.shared.runtime.clock;
+        let mut state = self.state.clone();
+        let resigning = async {
+            loop {
+                let now = state.get();
+                if !now.is_leader {
+                    return true;
+                }
+                let Some(to) = now.successor() else {
+                    return false;
+                };
+                if self.transfer_leader(to).await.is_err() {
+                    return false;
+                }
+                let patience = Duration::from_millis(RESIGN_AGAIN_MS);
+                let gone = async { while state.get().is_leader && state.changed().await {} };
+                clock.timeout(patience, gone).await;
+            }
+        };
+        clock.timeout(limit, resigning).await.unwrap_or(false)
     }
 
     /// Makes sure that this member is the leader still (a majority says so after the call), and

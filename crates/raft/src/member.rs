@@ -5,7 +5,7 @@ use std::fmt;
 use ottla_model::Uuid;
 
 /// The id of a member: in a Kafka cluster, the node id.
-pub type NodeId = u32;
+pub type NodeId = u64;
 
 /// Where a member can be reached.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

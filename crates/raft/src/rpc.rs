@@ -1,7 +1,7 @@
 //! What members say to each other.
 //!
 //! ```text
-//! request   version u8 | group | from: id u32, directory | to: id u32, directory | kind u8 | body
+//! request   version u8 | group | from: id u64, directory | to: id u64, directory | kind u8 | body
 //! response  version u8 | 0 u8 | body            or, refused:   version u8 | 1 u8 | reason
 //! ```
 //!
@@ -83,9 +83,9 @@ impl Request {
         let mut out = Vec::with_capacity(128);
         out.put_u8(VERSION);
         codec::put_bytes(&mut out, &envelope.group);
-        out.put_u32(envelope.from);
+        out.put_u64(envelope.from);
         out.put_slice(&envelope.from_directory.0);
-        out.put_u32(envelope.to);
+        out.put_u64(envelope.to);
         out.put_slice(&envelope.to_directory.0);
         match self {
             Request::Append(append) => {
@@ -103,7 +103,7 @@ impl Request {
             Request::TransferLeader(transfer) => {
                 out.put_u8(TRANSFER_LEADER);
                 codec::put_vote(&mut out, transfer.from_leader());
-                out.put_u32(*transfer.to_node_id());
+                out.put_u64(*transfer.to_node_id());
                 codec::put_log_id(&mut out, transfer.last_log_id());
             }
             Request::Snapshot(part) => {
@@ -127,9 +127,9 @@ impl Request {
         }
         let envelope = Envelope {
             group: reader.bytes()?,
-            from: reader.u32()?,
+            from: reader.u64()?,
             from_directory: reader.uuid()?,
-            to: reader.u32()?,
+            to: reader.u64()?,
             to_directory: reader.uuid()?,
         };
         let request = match reader.u8()? {
@@ -138,7 +138,7 @@ impl Request {
             PRE_VOTE => Request::PreVote(vote_request(&mut reader)?),
             TRANSFER_LEADER => Request::TransferLeader(TransferLeaderRequest::new(
                 reader.vote()?,
-                reader.u32()?,
+                reader.u64()?,
                 reader.log_id()?,
             )),
             SNAPSHOT => Request::Snapshot(SnapshotPart {
@@ -179,8 +179,8 @@ fn append(reader: &mut Reader) -> Result<AppendEntriesRequest<Types>, String> {
     // An entry has a length, a term, an index and a kind.
     let count = reader.count(21)?;
     let mut entries = Vec::with_capacity(count);
-    let mut next = prev_log_id.map_or(0, |prev| prev.index + 1);
-    for _ in 0..count {
+    let first = prev_log_id.map_or(0, |prev| prev.index + 1);
+    for next in (first..).take(count) {
         let entry = Reader::entry(reader.bytes()?)?;
         // openraft takes this for granted.
         if entry.log_id.index != next {
@@ -189,7 +189,6 @@ fn append(reader: &mut Reader) -> Result<AppendEntriesRequest<Types>, String> {
                 entry.log_id.index
             ));
         }
-        next += 1;
         entries.push(entry);
     }
     Ok(AppendEntriesRequest {

@@ -242,6 +242,19 @@ impl Service {
             self.shared.store.retry();
         }
         self.compact().await;
+        self.yield_office().await;
+    }
+
+    /// A leader that has become a learner hands over. (One that was removed does so by itself.)
+    async fn yield_office(&self) {
+        let state = &self.state;
+        if !state.is_leader || state.changing || state.is_voter(state.id) {
+            return;
+        }
+        if let Some(to) = state.successor() {
+            // A stopped core is noticed by the loop.
+            drop(self.shared.raft.trigger().transfer_leader(to).await);
+        }
     }
 
     /// Asks for a snapshot when enough has happened since the last one.

@@ -72,6 +72,14 @@ impl State {
         self.voters.get(&id).or_else(|| self.learners.get(&id))
     }
 
+    /// The voter that has most of the log, if this member leads: the best one to hand over to.
+    #[must_use]
+    pub fn successor(&self) -> Option<NodeId> {
+        let voters = self.peers.iter().filter(|(id, _)| self.is_voter(**id));
+        let best = voters.max_by_key(|(id, peer)| (peer.matched, peer.last_contact_ms, **id));
+        best.map(|(id, _)| *id)
+    }
+
     /// The leader and where it is.
     #[must_use]
     pub fn leader_member(&self) -> Option<(NodeId, &Member)> {

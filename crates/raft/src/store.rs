@@ -485,7 +485,13 @@ impl RaftLogStorage<Types> for Store {
 
     async fn truncate_after(&mut self, last: Option<LogId>) -> Result<(), io::Error> {
         let after = last.as_ref().map(Position::of);
-        self.0.tail.lock().truncate(after);
+        {
+            let mut tail = self.0.tail.lock();
+            if after.is_some_and(|after| after.index >= tail.next()) {
+                return Ok(());
+            }
+            tail.truncate(after);
+        }
         self.change(|done| Change::Truncate(after, done)).await;
         Ok(())
     }
@@ -498,5 +504,7 @@ impl RaftLogStorage<Types> for Store {
     }
 }
 
+#[cfg(test)]
+mod crashes;
 #[cfg(test)]
 mod tests;

@@ -117,6 +117,12 @@ impl LeaderState {
         self.membership.leader_epoch
     }
 
+    /// Where this term begins in the log; `Offset::MAX` while it is not known.
+    #[must_use]
+    pub fn epoch_start(&self) -> Offset {
+        self.epoch_start
+    }
+
     /// Who is in sync, as the controller says.
     #[must_use]
     pub fn isr(&self) -> &[BrokerId] {

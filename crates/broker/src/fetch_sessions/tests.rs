@@ -4,6 +4,8 @@ use super::*;
 
 fn wanted(topic: &str, partition: i32) -> Wanted {
     Wanted {
+        log_start_offset: -1,
+        high_watermark: Offset::MAX,
         topic: TopicKey::Name(Text::from(topic)),
         partition,
         fetch_offset: 0,

@@ -1,5 +1,6 @@
 //! ApiVersions (key 18): what this node understands. What is not there is not advertised.
 
+use ottla_metadata::{FEATURES, Image};
 use ottla_model::ErrorCode;
 use ottla_net::ClientSoftware;
 use ottla_wire::messages::api_versions_response::{
@@ -24,59 +25,43 @@ pub(crate) async fn handle(ctx: Ctx, request: ApiVersionsRequest) -> Answer<ApiV
     if is_misrouted(&ctx, &request) {
         return Answer::Now(failed(ErrorCode::RebootstrapRequired));
     }
+    let image = ctx.broker.image();
     Answer::Now(ApiVersionsResponse {
         api_keys: advertised()
             .filter(|&api| is_offered(&ctx.broker, api))
             .filter_map(entry)
             .collect(),
         supported_features: supported_features(ctx.version),
-        finalized_features_epoch: ctx.broker.image().metadata_offset(),
-        finalized_features: finalized_features(),
+        finalized_features_epoch: image.metadata_offset(),
+        finalized_features: finalized_features(&image),
         ..ApiVersionsResponse::default()
     })
 }
 
-/// What clients may use once all nodes can: its name, the highest level, and the level in force.
-struct Feature {
-    name: &'static str,
-    level_max: i16,
-    level: i16,
-}
-
-const FEATURES: &[Feature] = &[
-    // 1: consumer groups (KIP-848).
-    Feature {
-        name: "group.version",
-        level_max: 1,
-        level: 1,
-    },
-    // 2: each end of a transaction bumps the producer's epoch (KIP-890).
-    Feature {
-        name: "transaction.version",
-        level_max: 2,
-        level: 2,
-    },
-];
-
 /// Clients of versions before 4 choke on a feature that may be off.
 fn supported_features(version: i16) -> Vec<SupportedFeatureKey> {
-    let features = FEATURES.iter().filter(|_| version >= 4);
+    let features = FEATURES.iter();
+    let features = features.filter(|feature| version >= 4 || feature.level_min > 0);
     let keys = features.map(|feature| SupportedFeatureKey {
         name: Text::from(feature.name),
-        min_version: 0,
+        min_version: feature.level_min,
         max_version: feature.level_max,
         ..SupportedFeatureKey::default()
     });
     keys.collect()
 }
 
-fn finalized_features() -> Vec<FinalizedFeatureKey> {
-    let keys = FEATURES.iter().map(|feature| FinalizedFeatureKey {
-        name: Text::from(feature.name),
-        max_version_level: feature.level,
-        min_version_level: feature.level,
-        ..FinalizedFeatureKey::default()
-    });
+/// What clients may use now, for all nodes can.
+fn finalized_features(image: &Image) -> Vec<FinalizedFeatureKey> {
+    let keys = image
+        .features()
+        .iter()
+        .map(|(name, &level)| FinalizedFeatureKey {
+            name: Text::from(name.as_str()),
+            max_version_level: level,
+            min_version_level: level,
+            ..FinalizedFeatureKey::default()
+        });
     keys.collect()
 }
 

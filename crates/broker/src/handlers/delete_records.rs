@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt};
 use ottla_model::{ErrorCode, Offset, PartitionIndex, is_internal_topic};
 use ottla_wire::Text;
@@ -13,12 +15,14 @@ use ottla_wire::messages::{DeleteRecordsRequest, DeleteRecordsResponse};
 
 use crate::context::{Answer, Ctx};
 use crate::errors;
-use crate::partitions::{self, LocalTopic};
+use crate::partitions::{self, LocalTopic, Partition};
 
 /// Stands for the high watermark: everything that can be read.
 const HIGH_WATERMARK: Offset = -1;
 /// The low watermark beside an error.
 const NO_LOW_WATERMARK: Offset = -1;
+/// How often followers are looked at while they are waited for.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// Logs whose start is moved at the same time; each move flushes a checkpoint.
 const AT_ONCE: usize = 16;
 
@@ -27,9 +31,11 @@ pub(crate) async fn handle(
     request: DeleteRecordsRequest,
 ) -> Answer<DeleteRecordsResponse> {
     Answer::later(async move {
+        let timeout_ms = u64::try_from(request.timeout_ms).unwrap_or(0);
+        let timeout = Duration::from_millis(timeout_ms);
         let mut topics = Vec::new();
         for (name, wanted) in by_topic(request.topics) {
-            topics.push(topic(&ctx, name, wanted).await);
+            topics.push(topic(&ctx, name, wanted, timeout).await);
         }
         DeleteRecordsResponse {
             topics,
@@ -53,11 +59,12 @@ async fn topic(
     ctx: &Ctx,
     name: Text,
     wanted: BTreeMap<PartitionIndex, Offset>,
+    timeout: Duration,
 ) -> DeleteRecordsTopicResult {
     let local = ctx.broker.partitions.topic_by_name(&name);
     let local = local.as_deref();
     let deletions = stream::iter(wanted).map(|(index, offset)| async move {
-        let deleted = delete(ctx, local, index, offset).await;
+        let deleted = delete(ctx, local, index, offset, timeout).await;
         let code = deleted.err().unwrap_or(ErrorCode::None);
         DeleteRecordsPartitionResult {
             partition_index: index,
@@ -78,6 +85,7 @@ async fn delete(
     topic: Option<&LocalTopic>,
     index: PartitionIndex,
     offset: Offset,
+    timeout: Duration,
 ) -> Result<Offset, ErrorCode> {
     let partition = partitions::find(topic, index)?;
     if is_internal_topic(partition.topic.as_str()) {
@@ -93,5 +101,27 @@ async fn delete(
         offset => offset,
     };
     let deleted = ctx.broker.log_dir.delete_records_before(log, before).await;
-    deleted.map_err(|error| errors::of_read(&error))
+    let log_start = deleted.map_err(|error| errors::of_read(&error))?;
+    let clock = &ctx.broker.runtime.clock;
+    let everywhere = deleted_everywhere(ctx, partition, log_start);
+    let waited = clock.timeout(timeout, everywhere).await;
+    waited.unwrap_or(Err(ErrorCode::RequestTimedOut))
+}
+
+/// Waits until all live replicas have followed, and says from which offset on records are left.
+async fn deleted_everywhere(
+    ctx: &Ctx,
+    partition: &Partition,
+    log_start: Offset,
+) -> Result<Offset, ErrorCode> {
+    loop {
+        let image = ctx.broker.image();
+        let is_live = |id| image.is_live(id);
+        let low = partition.with_leader(|state| state.low_watermark(log_start, is_live));
+        let low = low.ok_or(ErrorCode::NotLeaderOrFollower)?;
+        if low >= log_start {
+            return Ok(low);
+        }
+        ctx.broker.runtime.clock.sleep(LOOK_AGAIN).await;
+    }
 }

@@ -101,8 +101,8 @@ fn describe(
         leader_epoch: p.leader_epoch,
         replica_nodes: p.replicas.iter().map(|id| id.0).collect(),
         isr_nodes: p.isr.iter().map(|id| id.0).collect(),
-        eligible_leader_replicas: Some(Vec::new()),
-        last_known_elr: Some(Vec::new()),
+        eligible_leader_replicas: Some(p.elr.iter().map(|id| id.0).collect()),
+        last_known_elr: Some(p.last_known_elr.iter().map(|id| id.0).collect()),
         offline_replicas: p
             .replicas
             .iter()

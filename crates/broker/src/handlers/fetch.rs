@@ -13,6 +13,7 @@
 
 mod reader;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,11 +22,11 @@ use ottla_log::{Log, ReadResult, UpTo};
 use ottla_model::{ErrorCode, Uuid};
 use ottla_wire::Text;
 use ottla_wire::messages::fetch_response::{
-    AbortedTransaction, FetchableTopicResponse, PartitionData,
+    AbortedTransaction, FetchableTopicResponse, NodeEndpoint, PartitionData,
 };
 use ottla_wire::messages::{FetchRequest, FetchResponse};
 
-use crate::context::{Answer, Ctx};
+use crate::context::{Answer, Ctx, Topic, is_about_leader};
 use crate::errors;
 use crate::fetch_sessions::{FetchContext, SessionRequest, TopicKey, Wanted};
 use crate::partitions::{self, Partition};
@@ -35,6 +36,8 @@ use self::reader::Reader;
 
 /// From this version on topics are named by id (KIP-516).
 const BY_ID: i16 = 13;
+/// From this version on the answer says who leads instead.
+const KNOWS_LEADERS: i16 = 16;
 /// A client of this version or older does not know `KAFKA_STORAGE_ERROR`.
 const NO_STORAGE_ERROR: i16 = 5;
 /// `IsolationLevel`: only what was committed. Such a client hears which transactions were aborted.
@@ -247,8 +250,9 @@ impl Pass {
             };
             pass.bytes += data.records.as_ref().map_or(0, ottla_wire::Chunks::len);
             let diverges = data.diverging_epoch.end_offset >= 0;
-            // A follower that knows an older high watermark than its consumers could hears of it.
-            let is_late = data.high_watermark > wanted.high_watermark;
+            // A follower hears at once of a higher watermark, if it asks for that, and of deletions.
+            let is_late = data.high_watermark > wanted.high_watermark
+                || !reader.is_consumer() && data.log_start_offset > wanted.log_start_offset;
             let is_sent_away = data.preferred_read_replica >= 0;
             pass.failed |=
                 data.error_code != ErrorCode::None.code() || diverges || is_late || is_sent_away;
@@ -395,11 +399,43 @@ fn respond(
             topic.partitions.push(data);
         }
     }
-    FetchResponse {
+    let mut response = FetchResponse {
         session_id,
         responses,
         ..FetchResponse::default()
+    };
+    name_leaders(ctx, &mut response);
+    response
+}
+
+/// Tells who leads the partitions that do not lead here (KIP-951).
+fn name_leaders(ctx: &Ctx, response: &mut FetchResponse) {
+    if ctx.version < KNOWS_LEADERS {
+        return;
     }
+    let image = ctx.broker.image();
+    let mut leaders = BTreeSet::new();
+    for topic in &mut response.responses {
+        let named = Topic::Id(topic.topic_id);
+        let partitions = topic.partitions.iter_mut();
+        for partition in partitions.filter(|p| is_about_leader(p.error_code)) {
+            if let Some((id, epoch)) = ctx.leader_of(&image, named, partition.partition_index) {
+                partition.current_leader.leader_id = id.0;
+                partition.current_leader.leader_epoch = epoch;
+                leaders.insert(id);
+            }
+        }
+    }
+    let endpoints = ctx.endpoints_of(&image, &leaders).into_iter();
+    response.node_endpoints = endpoints
+        .map(|b| NodeEndpoint {
+            node_id: b.id,
+            host: Text::from(b.host.as_str()),
+            port: b.port,
+            rack: b.rack.as_deref().map(Text::from),
+            ..NodeEndpoint::default()
+        })
+        .collect();
 }
 
 fn topic_entry(key: &TopicKey) -> FetchableTopicResponse {

@@ -19,6 +19,8 @@ use crate::partitions::{self, LocalTopic};
 /// The end of what can be read: the high watermark, or the last stable offset for who reads what is
 /// committed (`IsolationLevel` 1).
 const LATEST: i64 = -1;
+/// From this version on clients know `OFFSET_NOT_AVAILABLE`.
+const KNOWS_NOT_AVAILABLE: i16 = 5;
 /// `IsolationLevel`: only what was committed.
 const READ_COMMITTED: i8 = 1;
 /// The log start offset.
@@ -115,6 +117,13 @@ async fn lookup(
             leader_epoch,
         })
     };
+    if wanted.timestamp != EARLIEST && !partition.knows_its_end() {
+        // Clients try both again; older ones do not know the better name.
+        return Err(match ctx.version {
+            KNOWS_NOT_AVAILABLE.. => ErrorCode::OffsetNotAvailable,
+            _ => ErrorCode::LeaderNotAvailable,
+        });
+    }
     match wanted.timestamp {
         LATEST => at(end(log, up_to)),
         EARLIEST | EARLIEST_LOCAL => at(log.log_start_offset()),

@@ -14,6 +14,7 @@
 
 mod admission;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,17 +26,19 @@ use ottla_record::validate::{self, Invalid, Rules};
 use ottla_record::{Compression, TimestampType};
 use ottla_wire::messages::produce_request::{PartitionProduceData, TopicProduceData};
 use ottla_wire::messages::produce_response::{
-    BatchIndexAndErrorMessage, PartitionProduceResponse, TopicProduceResponse,
+    BatchIndexAndErrorMessage, NodeEndpoint, PartitionProduceResponse, TopicProduceResponse,
 };
 use ottla_wire::messages::{ProduceRequest, ProduceResponse};
 use ottla_wire::{Chunks, Text};
 
-use crate::context::{Answer, Ctx};
+use crate::context::{Answer, Ctx, Topic, is_about_leader};
 use crate::errors::{self, refusal};
 use crate::partitions::{self, Commit, LocalTopic, Partition};
 
 /// Before this version topics are named by name, from it on by id.
 const BY_ID: i16 = 13;
+/// From this version on the answer says who leads instead.
+const KNOWS_LEADERS: i16 = 10;
 /// `acks`: all replicas in sync.
 const ACKS_ALL: i16 = -1;
 /// Kafka's own tools may write internal topics under this client id.
@@ -64,11 +67,46 @@ pub(crate) async fn handle(ctx: Ctx, request: ProduceRequest) -> Answer<ProduceR
     let version = ctx.version;
     Answer::later(async move {
         let responses = join_all(topics.into_iter().map(|t| t.wait(version))).await;
-        ProduceResponse {
+        let mut response = ProduceResponse {
             responses,
             ..ProduceResponse::default()
-        }
+        };
+        name_leaders(&ctx, &mut response);
+        response
     })
+}
+
+/// Tells who leads the partitions that do not lead here (KIP-951).
+fn name_leaders(ctx: &Ctx, response: &mut ProduceResponse) {
+    if ctx.version < KNOWS_LEADERS {
+        return;
+    }
+    let image = ctx.broker.image();
+    let mut leaders = BTreeSet::new();
+    for topic in &mut response.responses {
+        let named = match ctx.version {
+            BY_ID.. => Topic::Id(topic.topic_id),
+            _ => Topic::Name(&topic.name),
+        };
+        let partitions = topic.partition_responses.iter_mut();
+        for partition in partitions.filter(|p| is_about_leader(p.error_code)) {
+            if let Some((id, epoch)) = ctx.leader_of(&image, named, partition.index) {
+                partition.current_leader.leader_id = id.0;
+                partition.current_leader.leader_epoch = epoch;
+                leaders.insert(id);
+            }
+        }
+    }
+    let endpoints = ctx.endpoints_of(&image, &leaders).into_iter();
+    response.node_endpoints = endpoints
+        .map(|b| NodeEndpoint {
+            node_id: b.id,
+            host: Text::from(b.host.as_str()),
+            port: b.port,
+            rack: b.rack.as_deref().map(Text::from),
+            ..NodeEndpoint::default()
+        })
+        .collect();
 }
 
 /// The batches of one topic that have been looked at.

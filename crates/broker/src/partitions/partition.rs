@@ -270,14 +270,6 @@ impl Partition {
         log.set_replicated_offset(replicated.unwrap_or_else(|| log.high_watermark()));
     }
 
-    /// How many replicas are in sync, where this broker leads.
-    pub(crate) fn in_sync_count(&self) -> usize {
-        match &self.replica.lock().role {
-            Role::Leader(state) => state.in_sync_count(),
-            Role::Follower => 0,
-        }
-    }
-
     /// Takes note of a follower's fetch; `true` when it might join those in sync.
     ///
     /// # Errors
@@ -342,6 +334,16 @@ impl Partition {
             state.answered(proposal.partition_epoch, outcome);
             self.move_high_watermark(&replica);
         }
+    }
+
+    /// Whether the end of what is committed can be told: a new leader may not know yet how far its
+    /// predecessor was, and must not let it go back (KIP-207).
+    pub(crate) fn knows_its_end(&self) -> bool {
+        let Some(log) = self.log() else { return false };
+        let offsets = log.offsets();
+        let start = self.with_leader(LeaderState::epoch_start);
+        let start = start.map_or(offsets.log_end_offset, |s| s.min(offsets.log_end_offset));
+        offsets.high_watermark >= start
     }
 
     /// Looks at the leader's state, where this broker leads.

@@ -20,6 +20,7 @@ pub(super) fn decide(
     command: &ElectLeaders,
     context: &Context<'_>,
 ) -> Result<(Vec<Record>, Reply), Refusal> {
+    super::check_changes(command.partitions.as_ref().map_or(0, Vec::len))?;
     let mut draft = Draft::new(image, context.defaults);
     let mut results = Vec::new();
     let mut elect = |topic: &str, partition, all: bool| -> Result<(), Refusal> {

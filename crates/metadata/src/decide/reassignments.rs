@@ -22,6 +22,7 @@ pub(super) fn decide(
     command: &AlterPartitionReassignments,
     context: &Context<'_>,
 ) -> Result<(Vec<Record>, Reply), Refusal> {
+    super::check_changes(command.partitions.len())?;
     let mut draft = Draft::new(image, context.defaults);
     let mut results = Vec::with_capacity(command.partitions.len());
     for item in &command.partitions {

@@ -96,6 +96,12 @@ ask! {
     ConsumerGroupHeartbeat: ConsumerGroupHeartbeatRequest => ConsumerGroupHeartbeatResponse,
     ConsumerGroupDescribe: ConsumerGroupDescribeRequest => ConsumerGroupDescribeResponse,
     DescribeTopicPartitions: DescribeTopicPartitionsRequest => DescribeTopicPartitionsResponse,
+    ElectLeaders: ElectLeadersRequest => ElectLeadersResponse,
+    AlterPartitionReassignments: AlterPartitionReassignmentsRequest => AlterPartitionReassignmentsResponse,
+    ListPartitionReassignments: ListPartitionReassignmentsRequest => ListPartitionReassignmentsResponse,
+    UnregisterBroker: UnregisterBrokerRequest => UnregisterBrokerResponse,
+    UpdateFeatures: UpdateFeaturesRequest => UpdateFeaturesResponse,
+    AlterReplicaLogDirs: AlterReplicaLogDirsRequest => AlterReplicaLogDirsResponse,
 }
 
 /// A log that only remembers its levels.

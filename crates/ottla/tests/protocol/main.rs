@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod admin;
+mod cluster;
 mod compaction;
 mod configs;
 mod configuration;

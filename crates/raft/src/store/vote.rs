@@ -1,8 +1,8 @@
 //! The vote: whom this member has voted for in which term.
 //!
 //! ```text
-//! vote   slot | slot                  each 32 bytes, at 0 and at 512
-//! slot   magic u32 | number u64 | has vote u8 | term u64 | voted for u32 | committed u8 | pad | crc u32
+//! vote   slot | slot                  each 40 bytes, at 0 and at 512
+//! slot   magic u32 | number u64 | has vote u8 | term u64 | voted for u64 | committed u8 | pad | crc u32
 //! ```
 //!
 //! Both slots are written and flushed one after the other, in place, so that a vote can be saved on
@@ -24,7 +24,7 @@ use crate::types::Vote;
 
 const NAME: &str = "vote";
 const MAGIC: u32 = 0x4f54_4c56;
-const SLOT: usize = 32;
+const SLOT: usize = 40;
 /// Slots are in different sectors.
 const SLOTS: [u64; 2] = [0, 512];
 
