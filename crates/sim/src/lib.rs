@@ -34,5 +34,6 @@ mod world;
 
 pub use checkers::{CHECKERS, Violation};
 pub use disk::Lie;
+pub use ottla_model::Sabotage;
 pub use run::{Outcome, run};
 pub use scenario::{Faults, Scenario, Shape};

@@ -1,5 +1,7 @@
 //! Plays a scenario and judges it.
 
+use ottla_model::Sabotage;
+
 use crate::checkers::{self, Violation};
 use crate::history::{Entry, Event, History, digest};
 use crate::world::World;
@@ -52,6 +54,7 @@ impl Outcome {
 pub fn run(scenario: &Scenario) -> Outcome {
     panics::watch();
     drop(panics::take());
+    Sabotage::set(scenario.sabotage);
     let history = History::default();
     let mut violations = Vec::new();
     let (mut starts, mut crashes, mut flipped_bits) = (0, 0, 0);
@@ -66,6 +69,7 @@ pub fn run(scenario: &Scenario) -> Outcome {
             message: format!("{error:#}"),
         }),
     }
+    Sabotage::set(None);
     let entries = history.entries();
     violations.extend(checkers::check(&entries));
     let count = |of: fn(&Event) -> bool| entries.iter().filter(|e| of(&e.event)).count() as u64;

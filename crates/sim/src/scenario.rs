@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ottla_model::Sabotage;
 use ottla_runtime::Random;
 
 use crate::Lie;
@@ -123,6 +124,8 @@ pub struct Scenario {
     pub faults: Faults,
     /// Whether the disks are honest.
     pub lie: Lie,
+    /// What the nodes do wrong on purpose, if anything.
+    pub sabotage: Option<Sabotage>,
 }
 
 impl Scenario {
@@ -135,6 +138,7 @@ impl Scenario {
             chaos: Duration::from_secs(12),
             faults: Faults::ALL,
             lie: Lie::None,
+            sabotage: None,
         }
     }
 
