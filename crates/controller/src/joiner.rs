@@ -81,7 +81,8 @@ impl Service for Joiner {
             }
             let joining = async {
                 if let Err(refusal) = self.ask(&state, wants_vote).await {
-                    if refusal.message != told {
+                    // Nobody leads while the quorum elects: that is not worth a word.
+                    if refusal.message != told && refusal.code != ErrorCode::NotController {
                         tracing::info!(reason = %refusal.message, "not a member of the quorum yet");
                         told.clone_from(&refusal.message);
                     }

@@ -46,6 +46,9 @@ const MAILBOX_CAPACITY: usize = 256;
 /// metadata.
 const ENTRY_BYTES_MAX: usize = 256 << 20;
 
+/// The name of the listener through which a broker follows the quorum.
+const FOLLOWER_LISTENER: &str = "METADATA";
+
 /// What a member of the quorum needs to know.
 #[derive(Clone)]
 pub struct Options {
@@ -104,7 +107,7 @@ impl Options {
             rules,
             snapshot_after_bytes: 20 << 20,
             snapshot_after_records: 20_000,
-            election_timeout_ms: 250,
+            election_timeout_ms: 300,
             request_timeout: Duration::from_secs(2),
             retry_backoff: Duration::from_millis(20),
             session_timeout_ms: 3_000,
@@ -129,7 +132,7 @@ impl Options {
             roles: node.roles,
             quorum: node.quorum.clone(),
             auto_join: broker.quorum_auto_join_enable,
-            listeners: node.controller_listeners.clone(),
+            listeners: listeners(node),
             defaults: Defaults {
                 num_partitions: broker.num_partitions,
                 replication_factor: i16::try_from(broker.default_replication_factor)
@@ -163,6 +166,23 @@ impl Options {
     fn raft_dir(&self) -> PathBuf {
         old::folder(&self.log_dir).join("raft")
     }
+}
+
+/// Where the other members reach this one. A broker alone has no listener for the quorum; its leader
+/// has to reach it all the same, on any free port beside that of the other brokers.
+fn listeners(node: &NodeConfig) -> Vec<Listener> {
+    if node.roles.controller || !node.quorum.is_configured() {
+        return node.controller_listeners.clone();
+    }
+    let name = &node.inter_broker_listener_name;
+    let beside = node.listeners.iter().find(|l| l.name == *name);
+    let follower = beside.map(|listener| Listener {
+        name: FOLLOWER_LISTENER.to_owned(),
+        port: 0,
+        advertised_port: None,
+        ..listener.clone()
+    });
+    follower.into_iter().collect()
 }
 
 /// Starts the node's member of the quorum, and returns once the node has a cluster and follows it.
@@ -482,8 +502,9 @@ fn raft_options(options: &Options, identity: &Identity) -> ottla_raft::Options {
     let group = Bytes::copy_from_slice(identity.cluster_id.0.as_bytes());
     let id = node_id(identity.node_id);
     ottla_raft::Options {
-        election_timeout_ms: options.election_timeout_ms,
-        heartbeat_ms: (options.election_timeout_ms / 5).max(10),
+        // Raft adds its leader's lease: an election begins after twice to four times as long.
+        election_timeout_ms: (options.election_timeout_ms / 2).max(20),
+        heartbeat_ms: (options.election_timeout_ms / 6).max(10),
         snapshot_after_bytes: options.snapshot_after_bytes,
         snapshot_after_entries: options.snapshot_after_records,
         entry_bytes_max: ENTRY_BYTES_MAX,

@@ -65,7 +65,7 @@ impl Suspects {
         self.watched.clear();
         self.follow(image, now_ms);
         for watched in self.watched.values_mut() {
-            watched.due_ms = now_ms + LATE_MS / 2;
+            watched.due_ms = now_ms;
         }
     }
 

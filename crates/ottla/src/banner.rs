@@ -19,7 +19,7 @@ fn text(node: &Node, http: Option<SocketAddr>, colours: bool) -> String {
     } else {
         ("", "", "")
     };
-    let image = node.broker.image();
+    let image = node.controller.image();
     let advertised = image
         .broker(node.identity.node_id)
         .map(|b| b.endpoints.clone());
@@ -30,7 +30,8 @@ fn text(node: &Node, http: Option<SocketAddr>, colours: bool) -> String {
         node.identity.cluster_id
     )];
     let mut first = None;
-    for (name, bound) in node.broker.addresses() {
+    let addresses = node.broker.as_ref().map(|b| b.addresses());
+    for (name, bound) in addresses.unwrap_or_default() {
         let told = advertised.as_ref().and_then(|a| a.get(&name));
         let told = told.map_or_else(|| bound.to_string(), |e| format!("{}:{}", e.host, e.port));
         let note = if told == bound.to_string() {

@@ -96,7 +96,16 @@ fn started(node: Option<&Node>, word: &'static str) -> Response {
         let reason = "the node is being put together".to_owned();
         return answer(StatusCode::SERVICE_UNAVAILABLE, "starting", reason, None);
     };
-    let (total, ready) = node.broker.partitions();
+    let (total, ready) = partitions(node);
+    if node.broker.as_ref().is_some_and(|b| b.is_fenced()) {
+        let reason = "the broker is fenced: the controller does not hear it".to_owned();
+        return answer(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "fenced",
+            reason,
+            Some(node),
+        );
+    }
     if ready < total {
         let reason = format!("{ready} of {total} partitions are recovered");
         return answer(
@@ -109,8 +118,13 @@ fn started(node: Option<&Node>, word: &'static str) -> Response {
     answer(StatusCode::OK, word, String::new(), Some(node))
 }
 
+/// How many partitions the node holds, and how many of them can be used already.
+fn partitions(node: &Node) -> (usize, usize) {
+    node.broker.as_ref().map_or((0, 0), |b| b.partitions())
+}
+
 fn answer(code: StatusCode, status: &'static str, reason: String, node: Option<&Node>) -> Response {
-    let (partitions_total, partitions_ready) = node.map_or((0, 0), |n| n.broker.partitions());
+    let (partitions_total, partitions_ready) = node.map_or((0, 0), partitions);
     let recovery = node.map(|n| {
         let progress = n.log_dir.recovery_progress();
         Recovery {

@@ -13,6 +13,7 @@ const PARTS: &[&str] = &[
     "ottla_controller",
     "ottla_log",
     "ottla_net",
+    "ottla_raft",
     "ottla_runtime",
 ];
 

@@ -69,13 +69,16 @@ impl Scrape {
     fn of(node: &Node) -> Self {
         let mut scrape = Scrape::default();
         scrape.process(node);
-        scrape.connections(node);
-        scrape.requests(node);
-        scrape.quotas(node);
+        scrape.quorum(node);
+        if let Some(broker) = &node.broker {
+            scrape.connections(broker);
+            scrape.requests(broker);
+            scrape.quotas(broker);
+            scrape.telemetry(broker);
+            scrape.partitions(node, broker);
+            scrape.replication(broker);
+        }
         scrape.log(node);
-        scrape.partitions(node);
-        scrape.replication(node);
-        scrape.telemetry(node);
         scrape
     }
 
@@ -112,13 +115,14 @@ impl Scrape {
         );
         let files = system::open_files().unwrap_or(0) as f64;
         self.gauge("process_open_fds", "Open file descriptors", one(files));
-        let image = node.broker.image();
+        let image = node.controller.image();
         self.gauge(
             "ottla_topics",
             "Topics of the cluster",
             one(image.topic_count() as f64),
         );
-        let (total, ready) = node.broker.partitions();
+        let broker = node.broker.as_ref();
+        let (total, ready) = broker.map_or((0, 0), |b| b.partitions());
         self.gauge(
             "ottla_partitions",
             "Partitions that this node holds",
@@ -131,8 +135,47 @@ impl Scrape {
         );
     }
 
-    fn connections(&mut self, node: &Node) {
-        let listeners = node.broker.net_probe().listeners();
+    fn quorum(&mut self, node: &Node) {
+        let state = node.controller.raft_state();
+        let flag = |yes: bool| one(f64::from(u8::from(yes)));
+        self.gauge(
+            "ottla_quorum_leader",
+            "1 on the node that decides about the metadata",
+            flag(state.is_leader),
+        );
+        let has_leader = flag(state.leader.is_some());
+        self.gauge(
+            "ottla_quorum_has_leader",
+            "Whether this node knows who leads the metadata quorum",
+            has_leader,
+        );
+        self.gauge(
+            "ottla_quorum_term",
+            "The newest term that this node knows",
+            one(state.term as f64),
+        );
+        self.gauge(
+            "ottla_quorum_voters",
+            "Voters of the metadata quorum",
+            one(state.voters.len() as f64),
+        );
+        let applied = state.applied.map_or(0, |at| at.index);
+        self.gauge(
+            "ottla_quorum_applied",
+            "The last entry of the quorum's log that this node has applied",
+            one(applied as f64),
+        );
+        if let Some(broker) = &node.broker {
+            self.gauge(
+                "ottla_broker_fenced",
+                "1 while the broker is fenced: it leads nothing",
+                flag(broker.is_fenced()),
+            );
+        }
+    }
+
+    fn connections(&mut self, broker: &ottla_broker::Handle) {
+        let listeners = broker.net_probe().listeners();
         let each = |value: &dyn Fn(&ottla_net::ListenerProbe) -> u64| {
             let row = |l: &std::sync::Arc<ottla_net::ListenerProbe>| {
                 (vec![("listener", l.name().to_owned())], value(l) as f64)
@@ -188,8 +231,8 @@ impl Scrape {
         );
     }
 
-    fn quotas(&mut self, node: &Node) {
-        let probe = node.broker.probe();
+    fn quotas(&mut self, broker: &ottla_broker::Handle) {
+        let probe = broker.probe();
         // Addresses are slowed down when they connect, not when they ask.
         let keys = QuotaKey::ALL
             .into_iter()
@@ -214,12 +257,12 @@ impl Scrape {
         self.gauge(
             "ottla_quota_shares",
             "Users and client ids whose use is being measured",
-            one(node.broker.quota_shares() as f64),
+            one(broker.quota_shares() as f64),
         );
     }
 
-    fn telemetry(&mut self, node: &Node) {
-        let counts = node.broker.telemetry();
+    fn telemetry(&mut self, broker: &ottla_broker::Handle) {
+        let counts = broker.telemetry();
         self.gauge(
             "ottla_telemetry_clients",
             "Clients that push metrics, or ask whether they should",
@@ -261,8 +304,8 @@ impl Scrape {
         }
     }
 
-    fn requests(&mut self, node: &Node) {
-        let probe = node.broker.net_probe();
+    fn requests(&mut self, broker: &ottla_broker::Handle) {
+        let probe = broker.net_probe();
         let mut requests = Vec::new();
         let mut latencies = Vec::new();
         for api in ApiKey::all() {
@@ -283,20 +326,20 @@ impl Scrape {
             help: "From a request's last byte to its response's last byte",
             values: Values::Histograms(latencies),
         });
-        let broker = node.broker.probe();
-        let records = broker.records_in() as f64;
+        let counts = broker.probe();
+        let records = counts.records_in() as f64;
         self.counter(
             "ottla_records_in",
             "Records that producers sent",
             one(records),
         );
-        let rebalances = broker.rebalances() as f64;
+        let rebalances = counts.rebalances() as f64;
         self.counter(
             "ottla_group_rebalances",
             "Rebalances begun",
             one(rebalances),
         );
-        let (open, oldest_ms) = node.broker.open_transactions();
+        let (open, oldest_ms) = broker.open_transactions();
         self.gauge(
             "ottla_transactions_open",
             "Transactions that this node coordinates and that have not ended",
@@ -307,7 +350,7 @@ impl Scrape {
             "How long the oldest of them is open",
             one(oldest_ms as f64 / 1e3),
         );
-        let sessions = node.broker.fetch_sessions() as f64;
+        let sessions = broker.fetch_sessions() as f64;
         self.gauge("ottla_fetch_sessions", "Open fetch sessions", one(sessions));
     }
 
@@ -463,8 +506,8 @@ impl Scrape {
         );
     }
 
-    fn replication(&mut self, node: &Node) {
-        let counts = node.broker.replication();
+    fn replication(&mut self, broker: &ottla_broker::Handle) {
+        let counts = broker.replication();
         let rows = [
             (
                 "ottla_partitions_led",
@@ -510,7 +553,7 @@ impl Scrape {
             "The most records that a follower of a partition led here lacks",
             one(counts.lag_records_max as f64),
         );
-        let probe = node.broker.probe();
+        let probe = broker.probe();
         self.counter(
             "ottla_replicated_bytes",
             "Bytes of records that came from leaders",
@@ -523,8 +566,8 @@ impl Scrape {
         );
     }
 
-    fn partitions(&mut self, node: &Node) {
-        let logs = node.broker.logs();
+    fn partitions(&mut self, node: &Node, broker: &ottla_broker::Handle) {
+        let logs = broker.logs();
         let each = |value: &dyn Fn(&ottla_log::Log) -> f64| {
             let row = |(topic, partition, log): &(String, i32, ottla_log::Log)| {
                 let labels = vec![

@@ -22,8 +22,8 @@ const DISK_THREADS_MAX: usize = 16;
 
 /// A running node.
 pub struct Node {
-    /// The broker.
-    pub broker: ottla_broker::Handle,
+    /// The broker; none in a process that is a controller alone.
+    pub broker: Option<ottla_broker::Handle>,
     /// The node's part in the metadata quorum.
     pub controller: ottla_controller::Handle,
     /// The logs.
@@ -99,29 +99,17 @@ impl Node {
         let options = ottla_controller::Options::of_node(config);
         let controller = ottla_controller::start(runtime, options, runtime.shutdown()).await?;
         let identity = controller.identity().clone();
-        let broker = ottla_broker::start(ottla_broker::Options {
-            runtime: runtime.clone(),
-            config: Arc::clone(config),
-            node_id: identity.node_id,
-            cluster_id: identity.cluster_id.clone(),
-            log_dir: log_dir.clone(),
-            log_levels,
-            directory_id: identity.directory_id,
-            is_alone: !config.quorum.is_configured(),
-            data_may_be_lost,
-            metadata: MetadataAccess {
-                commands: controller.caller(),
-                image: controller.published(),
-                quorum: controller.quorum(),
-                questions: controller.questions(),
-            },
-            request_budget_bytes: request_budget_bytes(config, budget),
-            read_budget_bytes: budget / 4,
-            connections_max: connections_max(),
-            dedupe_buffer_bytes_max: budget as u64 / 4,
-        })
-        .await?;
-        broker.active().await;
+        let broker = if config.roles.broker {
+            let opened = Opened {
+                data: data.clone(),
+                budget,
+                log_dir: log_dir.clone(),
+                data_may_be_lost,
+            };
+            Some(start_broker(runtime, config, log_levels, opened, &controller).await?)
+        } else {
+            None
+        };
         Ok(Node {
             broker,
             controller,
@@ -134,7 +122,9 @@ impl Node {
     /// Ends everything in order; after this the next start scans nothing.
     pub async fn stop(&self, runtime: &Runtime) -> anyhow::Result<()> {
         // While the node still answers: clients find the new leaders before this one is gone.
-        self.broker.hand_over().await;
+        if let Some(broker) = &self.broker {
+            broker.hand_over().await;
+        }
         self.controller.resign().await;
         runtime.tasks.stop().await;
         self.log_dir
@@ -142,6 +132,47 @@ impl Node {
             .await
             .context("the logs could not be closed cleanly")
     }
+}
+
+/// Starts the broker, and waits until it takes part in the cluster.
+async fn start_broker(
+    runtime: &Runtime,
+    config: &Arc<NodeConfig>,
+    log_levels: Option<Arc<dyn LogLevels>>,
+    opened: Opened,
+    controller: &ottla_controller::Handle,
+) -> anyhow::Result<ottla_broker::Handle> {
+    let Opened {
+        budget,
+        log_dir,
+        data_may_be_lost,
+        ..
+    } = opened;
+    let identity = controller.identity();
+    let broker = ottla_broker::start(ottla_broker::Options {
+        runtime: runtime.clone(),
+        config: Arc::clone(config),
+        node_id: identity.node_id,
+        cluster_id: identity.cluster_id.clone(),
+        log_dir,
+        log_levels,
+        directory_id: identity.directory_id,
+        is_alone: !config.quorum.is_configured(),
+        data_may_be_lost,
+        metadata: MetadataAccess {
+            commands: controller.caller(),
+            image: controller.published(),
+            quorum: controller.quorum(),
+            questions: controller.questions(),
+        },
+        request_budget_bytes: request_budget_bytes(config, budget),
+        read_budget_bytes: budget / 4,
+        connections_max: connections_max(),
+        dedupe_buffer_bytes_max: budget as u64 / 4,
+    })
+    .await?;
+    broker.active().await;
+    Ok(broker)
 }
 
 /// The data directory, opened.

@@ -23,7 +23,9 @@ use crate::{Node, banner, http};
 
 /// Starts the log on standard error. What comes back changes what it lets pass.
 pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
-    let filter = EnvFilter::try_new(&args.log_filter)
+    // What happens in the quorum, our own lines tell; openraft's are for those who look into it.
+    let at_start = format!("openraft=warn,{}", args.log_filter);
+    let filter = EnvFilter::try_new(&at_start)
         .with_context(|| format!("{} is no log level", args.log_filter))?;
     let (filter, handle) = reload::Layer::new(filter);
     let log = fmt::layer().with_writer(std::io::stderr);
@@ -39,7 +41,7 @@ pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
         }
     }
     let reload = move |filter| handle.reload(filter).map_err(|error| error.to_string());
-    Ok(Arc::new(Filter::new(&args.log_filter, Box::new(reload))))
+    Ok(Arc::new(Filter::new(&at_start, Box::new(reload))))
 }
 
 /// Reads the configuration, or says everything that is wrong with it.

@@ -166,7 +166,8 @@ pub(crate) fn replicas(number: usize, node: &Node) -> Vec<Event> {
 }
 
 fn logs(node: &Node) -> Vec<(String, i32, Log)> {
-    let mut logs = node.broker.logs();
+    let broker = node.broker.as_ref();
+    let mut logs = broker.map(ottla_broker::Handle::logs).unwrap_or_default();
     logs.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     logs
 }

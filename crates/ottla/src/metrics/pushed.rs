@@ -17,7 +17,12 @@ pub(super) struct Pushed(Vec<ClientMetricFamily>);
 
 impl Pushed {
     pub(super) fn of(node: &Node) -> Self {
-        Pushed(node.broker.client_metrics())
+        Pushed(
+            node.broker
+                .as_ref()
+                .map(|b| b.client_metrics())
+                .unwrap_or_default(),
+        )
     }
 }
 

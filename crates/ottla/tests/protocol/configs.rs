@@ -194,7 +194,7 @@ async fn logs_that_are_open_follow_the_properties_of_their_topic_and_their_broke
     client.create("plain", 1, &[]).await;
     client.create("own", 1, &[]).await;
     let segments = |topic: &str| {
-        let logs = node.node.broker.logs();
+        let logs = node.broker().logs();
         let found = logs.into_iter().find(|(name, ..)| name == topic);
         found.unwrap().2.segments().unwrap().len()
     };

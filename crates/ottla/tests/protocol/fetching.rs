@@ -119,7 +119,7 @@ async fn a_session_answers_with_news_only() {
         let session = opened.session_id;
         assert!(opened.error_code == 0 && session > 0);
         assert_eq!(named(&opened), [0, 1, 2]);
-        assert_eq!(node.node.broker.fetch_sessions(), 1);
+        assert_eq!(node.broker().fetch_sessions(), 1);
         let quiet = client.ask(version, in_session(session, 1, vec![])).await;
         assert_eq!((quiet.session_id, named(&quiet)), (session, vec![]));
         client.produce("topic", 1, values_batch(&["new"])).await;
@@ -141,7 +141,7 @@ async fn a_session_answers_with_news_only() {
         let all = vec![fetch_topic("topic", id, &[(0, 0)])];
         let last = client.ask(version, in_session(session, -1, all)).await;
         assert_eq!((last.session_id, named(&last)), (0, vec![0]));
-        assert_eq!(node.node.broker.fetch_sessions(), 0);
+        assert_eq!(node.broker().fetch_sessions(), 0);
     }
 }
 

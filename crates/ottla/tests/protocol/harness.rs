@@ -163,7 +163,8 @@ impl TestNode {
             }
         };
         let begin = std::time::Instant::now();
-        while node.broker.partitions().0 > node.broker.partitions().1 {
+        let partitions = || node.broker.as_ref().unwrap().partitions();
+        while partitions().0 > partitions().1 {
             assert!(begin.elapsed() < PATIENCE, "the logs are not opened");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
@@ -182,12 +183,16 @@ impl TestNode {
         Self::start_in(dir, settings).await.unwrap()
     }
 
+    pub(crate) fn broker(&self) -> &ottla_broker::Handle {
+        self.node.broker.as_ref().unwrap()
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         self.dir.path()
     }
 
     pub(crate) fn address(&self, listener: &str) -> SocketAddr {
-        let all = self.node.broker.addresses();
+        let all = self.broker().addresses();
         all.into_iter()
             .find(|(name, _)| name == listener)
             .unwrap()

@@ -223,11 +223,7 @@ async fn a_producer_above_its_quota_is_told_at_once_and_then_not_heard() {
     assert_eq!(admin.ask(12, small()).await.throttle_time_ms, 0);
     twin.ask(3, ApiVersionsRequest::default()).await;
     assert!(began.elapsed() >= millis(twins));
-    let (answers, ms) = node
-        .node
-        .broker
-        .probe()
-        .throttled(QuotaKey::ProducerByteRate);
+    let (answers, ms) = node.broker().probe().throttled(QuotaKey::ProducerByteRate);
     assert!(answers == 3 && ms >= (pause_ms + first_pause + twins).unsigned_abs().into());
     // Without the quota nobody waits for what was used before.
     set(&mut admin, &[("client-id", Some("test"))], PRODUCE, None).await;
@@ -399,11 +395,7 @@ async fn time_is_charged_for_every_request_and_pauses_are_at_most_a_window() {
             .throttle_time_ms,
         0
     );
-    let (answers, _) = node
-        .node
-        .broker
-        .probe()
-        .throttled(QuotaKey::RequestPercentage);
+    let (answers, _) = node.broker().probe().throttled(QuotaKey::RequestPercentage);
     assert_eq!(answers, 8);
 }
 
@@ -502,7 +494,7 @@ async fn new_clients_are_refused_topics_beyond_their_quota_and_old_ones_pause() 
         error(answer.topics[0].error_code),
         ErrorCode::UnknownTopicOrPartition
     );
-    assert!(node.node.broker.image().topic("auto").is_none());
+    assert!(node.broker().image().topic("auto").is_none());
     let mut admin = connect().await;
     admin.client_id = "admin";
     let answer = admin.ask(7, create(&[("free", 50)])).await;
@@ -523,7 +515,7 @@ async fn an_address_has_its_own_rate_of_connections() {
         Some(1.0),
     )
     .await;
-    let listener = &node.node.broker.net_probe().listeners()[0];
+    let listener = &node.broker().net_probe().listeners()[0];
     let refused = || listener.refused(ottla_net::Refused::IpRate);
     let mut flood = Vec::new();
     while refused() == 0 {

@@ -70,7 +70,7 @@ async fn a_client_is_told_what_to_push_and_what_it_pushes_is_shown() {
 
     let answer = client.ask(0, push(&asked, 0, METRICS)).await;
     assert_eq!(answer.error_code, 0);
-    let families = node.node.broker.client_metrics();
+    let families = node.broker().client_metrics();
     let told: Vec<_> = families
         .iter()
         .map(|f| (f.name.as_str(), f.series.len(), f.series[0].value))
@@ -111,7 +111,7 @@ async fn every_compression_is_read_and_what_cannot_be_read_is_refused() {
             .await;
         assert_eq!(error(answer.error_code), ErrorCode::None, "{codec}");
     }
-    assert_eq!(node.node.broker.telemetry().pushes, 5);
+    assert_eq!(node.broker().telemetry().pushes, 5);
     let bomb = Compression::Zstd.compress(&[0; 1 << 20], None).unwrap();
     use ErrorCode::{InvalidRecord, TelemetryTooLarge, UnsupportedCompressionType};
     for (compression, bytes, code) in [
@@ -126,7 +126,7 @@ async fn every_compression_is_read_and_what_cannot_be_read_is_refused() {
         let answer = client.ask(0, push(&asked, compression, bytes)).await;
         assert_eq!(error(answer.error_code), code);
     }
-    assert_eq!(node.node.broker.telemetry().invalid, 3);
+    assert_eq!(node.broker().telemetry().invalid, 3);
 }
 
 #[tokio::test]

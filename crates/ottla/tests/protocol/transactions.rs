@@ -341,14 +341,14 @@ async fn a_reader_of_committed_records_waits_for_the_end_of_the_transaction() {
         ..committed_fetch(1, 0)
     };
     let id = reader.send(12, waits).await;
-    assert_eq!(node.node.broker.open_transactions().0, 1);
+    assert_eq!(node.broker().open_transactions().0, 1);
     assert_eq!(producer.end(5, true).await, ErrorCode::None);
     let data = only(reader.receive::<FetchRequest>(12, id).await);
     assert_eq!(values(&data.records.clone())[0], (0, "value".to_owned()));
     assert_eq!(data.last_stable_offset, 2);
     assert_eq!(ends(&mut reader, 1).await, (2, 2));
     producer.wait_for("CompleteCommit").await;
-    assert_eq!(node.node.broker.open_transactions(), (0, 0));
+    assert_eq!(node.broker().open_transactions(), (0, 0));
     node.stop().await;
 }
 
