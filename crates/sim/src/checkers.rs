@@ -7,6 +7,7 @@ mod offsets;
 mod once_in_order;
 mod one_image;
 mod one_leader;
+mod one_life;
 mod only_sent;
 mod positions;
 mod replicas;
@@ -33,7 +34,7 @@ impl std::fmt::Display for Violation {
 
 type Check = fn(&[Entry]) -> Vec<String>;
 
-const ALL: [(&str, Check); 13] = [
+const ALL: [(&str, Check); 14] = [
     ("acknowledged", acknowledged::check),
     ("answers", answers::check),
     ("commits", commits::check),
@@ -41,6 +42,7 @@ const ALL: [(&str, Check); 13] = [
     ("once-in-order", once_in_order::check),
     ("one-image", one_image::check),
     ("one-leader", one_leader::check),
+    ("one-life", one_life::check),
     ("only-sent", only_sent::check),
     ("positions", positions::check),
     ("replicas", replicas::check),
@@ -50,8 +52,8 @@ const ALL: [(&str, Check); 13] = [
 ];
 
 /// The checkers' names.
-pub const CHECKERS: [&str; 13] = {
-    let mut names = [""; 13];
+pub const CHECKERS: [&str; 14] = {
+    let mut names = [""; 14];
     let mut n = 0;
     while n < names.len() {
         names[n] = ALL[n].0;

@@ -3,6 +3,7 @@
 mod auditor;
 mod committer;
 mod creator;
+mod mover;
 mod tail;
 mod writer;
 
@@ -32,6 +33,9 @@ pub(crate) struct Brief {
     pub(crate) partitions: i32,
     /// Where the brokers are.
     pub(crate) brokers: Vec<String>,
+    pub(crate) broker_ids: Vec<i32>,
+    /// Whether partitions are moved between them.
+    pub(crate) moves: bool,
 }
 
 impl Brief {
@@ -63,6 +67,11 @@ pub(crate) async fn read_all(brief: Brief) {
         tail::follow(desk.clone()),
         committer::commit(desk.clone()),
         creator::create_and_delete(desk.clone()),
+        async {
+            if desk.moves {
+                mover::move_about(desk.clone()).await;
+            }
+        },
     );
 }
 
@@ -75,6 +84,8 @@ struct Desk {
     over: Shutdown,
     partitions: i32,
     brokers: Vec<String>,
+    broker_ids: Vec<i32>,
+    moves: bool,
 }
 
 impl Desk {
@@ -88,6 +99,8 @@ impl Desk {
             over: brief.over,
             partitions: brief.partitions,
             brokers: brief.brokers,
+            broker_ids: brief.broker_ids,
+            moves: brief.moves,
         }
     }
 

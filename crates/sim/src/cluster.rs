@@ -48,6 +48,12 @@ pub(crate) fn addresses(plans: &[Plan]) -> Vec<String> {
     brokers.map(|plan| format!("{}:9092", plan.host)).collect()
 }
 
+/// The brokers' numbers.
+pub(crate) fn broker_ids(plans: &[Plan]) -> Vec<i32> {
+    let brokers = plans.iter().filter(|plan| plan.is_broker);
+    brokers.map(|plan| plan.id as i32).collect()
+}
+
 /// Small and lively: few partitions, checkpoints every second or so, and short timeouts.
 pub(crate) fn config(seed: u64, plans: &[Plan], plan: &Plan) -> anyhow::Result<NodeConfig> {
     let random = Random::from_seed(seed ^ 0x636f_6e66_6967);

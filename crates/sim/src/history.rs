@@ -117,6 +117,13 @@ pub(crate) enum Event {
         leader_epoch: i32,
         leader: Option<i32>,
     },
+    /// A node's metadata says in which life a broker has an epoch.
+    BrokerSeen {
+        node: usize,
+        broker: i32,
+        broker_epoch: i64,
+        incarnation: [u8; 16],
+    },
     /// A node knows who leads the metadata quorum.
     ControllerSeen {
         node: usize,
@@ -127,6 +134,8 @@ pub(crate) enum Event {
     ReplicaSeen { place: Place, replica: Replica },
     /// All nodes were at rest, and what they have was looked at.
     AtRest { nodes: usize },
+    /// An operator has asked for a change of the cluster.
+    Moved { what: String },
     /// The audit has read everything.
     AuditEnded,
 }

@@ -27,6 +27,7 @@ struct Seen {
     offset: i64,
     controller: Option<(u64, u64)>,
     leaders: BTreeMap<([u8; 16], i32), (i32, Option<i32>)>,
+    brokers: BTreeMap<i32, (i64, [u8; 16])>,
 }
 
 impl Watch {
@@ -68,6 +69,18 @@ impl Watch {
             offset,
             digest: image_digest(&image),
         });
+        for broker in image.brokers() {
+            let (broker_epoch, incarnation) = (broker.epoch, broker.incarnation_id.0);
+            let now = (broker_epoch, incarnation);
+            if seen.brokers.insert(broker.id.0, now) != Some(now) {
+                self.history.note(Event::BrokerSeen {
+                    node: number,
+                    broker: broker.id.0,
+                    broker_epoch,
+                    incarnation,
+                });
+            }
+        }
         for topic in image.topics() {
             for (partition, image) in (0..).zip(topic.partitions.iter()) {
                 let now = (image.leader_epoch, image.leader.map(|leader| leader.0));
@@ -93,61 +106,65 @@ fn image_digest(image: &Image) -> u64 {
     hasher.finish()
 }
 
+/// A node of which it is to be known whether it is at rest.
+pub(crate) struct Candidate {
+    pub(crate) number: usize,
+    /// The node, if it runs.
+    pub(crate) node: Option<Arc<Node>>,
+}
+
 /// What keeps the nodes from being at rest: someone is away, behind, or waits for something.
-pub(crate) fn unrest(nodes: &[(usize, bool, Option<Arc<Node>>)]) -> Option<String> {
-    let mut running = Vec::new();
-    for (number, is_broker, node) in nodes {
-        match node {
+pub(crate) fn unrest(candidates: &[Candidate]) -> Option<String> {
+    let mut nodes = Vec::new();
+    for candidate in candidates {
+        let number = candidate.number;
+        match &candidate.node {
             None => return Some(format!("n{number} does not run")),
-            Some(node) => running.push((*number, *is_broker, node)),
+            Some(node) => nodes.push((number, image(node), ends(node))),
         }
     }
-    let images: Vec<_> = running
-        .iter()
-        .map(|(number, _, node)| (*number, image(node)))
-        .collect();
-    let newest = images.iter().map(|(_, i)| i.metadata_offset()).max()?;
-    if let Some((number, image)) = images.iter().find(|(_, i)| i.metadata_offset() != newest) {
+    let newest = nodes.iter().map(|(_, i, _)| i.metadata_offset()).max()?;
+    let behind = nodes.iter().find(|(_, i, _)| i.metadata_offset() != newest);
+    if let Some((number, image, _)) = behind {
         let offset = image.metadata_offset();
         return Some(format!(
             "n{number} has the metadata up to {offset}, another node up to {newest}"
         ));
     }
-    let image = &images.first()?.1;
+    let (_, image, _) = nodes.first()?;
     for topic in image.topics() {
         for (index, partition) in (0..).zip(topic.partitions.iter()) {
             let name = format!("{}-{index}", topic.name);
-            let in_sync = partition
-                .replicas
-                .iter()
-                .all(|replica| partition.isr.contains(replica));
-            if partition.leader.is_none() || !in_sync || partition.is_reassigning() {
+            let replicas = &partition.replicas;
+            let all_in_sync = replicas.iter().all(|id| partition.isr.contains(id));
+            if partition.leader.is_none() || !all_in_sync || partition.is_reassigning() {
                 return Some(format!("{name} is {partition:?}"));
             }
-            let mut ends = Vec::new();
-            for (number, _, node) in running.iter().filter(|(_, is_broker, _)| *is_broker) {
-                let logs = logs(node);
-                let log = logs
-                    .iter()
-                    .find(|(topic_name, i, _)| *topic_name == *topic.name && *i == index);
-                let should_be = partition.replicas.iter().any(|r| r.0 as usize == *number);
-                match log {
-                    None if should_be => return Some(format!("n{number} has no {name}")),
-                    Some((_, _, log)) if should_be => {
-                        ends.push((*number, log.log_end_offset(), log.high_watermark()));
-                    }
-                    _ => {}
-                }
-            }
-            let all_same = ends.iter().all(|(_, end, high_watermark)| {
-                (end, high_watermark) == (&ends[0].1, &ends[0].1)
-            });
-            if !all_same {
-                return Some(format!("{name} has (node, end, high watermark) {ends:?}"));
+            let key = (topic.name.to_string(), index);
+            let holders = nodes
+                .iter()
+                .filter(|(number, ..)| replicas.iter().any(|id| id.0 as usize == *number));
+            let ends: Vec<_> = holders.map(|(n, _, ends)| (*n, ends.get(&key))).collect();
+            let first = ends.first().and_then(|(_, end)| *end);
+            let at_rest = |end: Option<&(i64, i64)>| {
+                end.is_some_and(|(end, high_watermark)| end == high_watermark) && end == first
+            };
+            if !ends.iter().all(|(_, end)| at_rest(*end)) {
+                return Some(format!("{name} has (node, (end, high watermark)) {ends:?}"));
             }
         }
     }
     None
+}
+
+/// Where each log of a node ends, and up to where it is committed.
+fn ends(node: &Node) -> BTreeMap<(String, i32), (i64, i64)> {
+    let logs = logs(node).into_iter();
+    let ends = logs.map(|(topic, partition, log)| {
+        let ends = (log.log_end_offset(), log.high_watermark());
+        ((topic, partition), ends)
+    });
+    ends.collect()
 }
 
 /// Every replica of a node, as far as it is committed.

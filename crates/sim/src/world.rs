@@ -13,7 +13,7 @@ use crate::faults::{Fault, Schedule};
 use crate::history::{Event, History};
 use crate::network::{HostNumber, Network};
 use crate::node::NodeControl;
-use crate::watch::{self, Watch};
+use crate::watch::{self, Candidate, Watch};
 use crate::{Scenario, Shape, panics};
 
 /// After the faults, everybody has this long to finish.
@@ -89,6 +89,8 @@ impl World {
             over: over.clone(),
             partitions: 1 + random.below(4) as i32,
             brokers: cluster::addresses(&plans),
+            broker_ids: cluster::broker_ids(&plans),
+            moves: scenario.faults.moves && plans.len() > 1,
         };
         for (number, host) in (1..).zip(CLIENTS) {
             let brief = brief.for_host(number);
@@ -156,14 +158,14 @@ impl World {
     fn step(&mut self) -> Result<bool, Violation> {
         self.history.set_now_ms(self.now_ms());
         let done = self.sim.step().map_err(|error| failed(error.to_string()))?;
-        // Who has panicked is not known; but whose power is off may say what it wants.
-        let mut is_someone_off = false;
+        // Who has panicked is not known; but whose power has just failed may say what it wants.
+        let mut power_failed = false;
         for number in 0..self.nodes.len() {
             let node = &self.nodes[number];
             let failure = node.control.take_failure();
             if node.disk.is_off() {
-                is_someone_off = true;
                 if node.back_at_ms.is_none() {
+                    power_failed = true;
                     self.lose_node(number);
                 }
             } else if let Some(failure) = failure
@@ -173,7 +175,7 @@ impl World {
             }
         }
         if let Some(panic) = panics::take().into_iter().next()
-            && !is_someone_off
+            && !power_failed
         {
             return Err(failed(format!("a node ended by itself: {panic}")));
         }
@@ -208,6 +210,8 @@ impl World {
                     self.nodes[number].disk.end_now(end);
                     if self.nodes[number].back_at_ms.is_none() {
                         self.lose_node(number);
+                    } else {
+                        self.network.switch_off(&self.sim, number);
                     }
                 }
             }
@@ -297,11 +301,12 @@ impl World {
     fn come_to_rest(&mut self) -> Result<(), Violation> {
         let until_ms = self.now_ms() + REST.as_millis() as u64;
         loop {
-            let nodes: Vec<_> = (1..)
-                .zip(&self.nodes)
-                .map(|(number, node)| (number, node.plan.is_broker, node.control.running()))
-                .collect();
-            let Some(unrest) = watch::unrest(&nodes) else {
+            let candidate = |node: &WorldNode| Candidate {
+                number: node.plan.id,
+                node: node.control.running(),
+            };
+            let candidates: Vec<_> = self.nodes.iter().map(candidate).collect();
+            let Some(unrest) = watch::unrest(&candidates) else {
                 break;
             };
             if self.now_ms() >= until_ms {

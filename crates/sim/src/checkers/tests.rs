@@ -362,3 +362,20 @@ fn terms_that_go_back_inside_of_a_log_are_noticed() {
     };
     assert_eq!(Story::default().then(seen).complaints(), ["replicas"]);
 }
+
+#[test]
+fn a_broker_epoch_of_two_lives_is_noticed() {
+    let seen = |node, broker_epoch, life| Event::BrokerSeen {
+        node,
+        broker: 3,
+        broker_epoch,
+        incarnation: [life; 16],
+    };
+    let good = Story::default().then(seen(1, 7, 1)).then(seen(2, 7, 1));
+    let good = good.then(seen(1, 9, 2)).then(seen(2, 9, 2));
+    assert_eq!(good.complaints(), Vec::<&str>::new());
+    let bad = Story::default().then(seen(1, 7, 1)).then(seen(2, 7, 2));
+    assert_eq!(bad.complaints(), ["one-life"]);
+    let bad = Story::default().then(seen(1, 7, 1)).then(seen(1, 6, 2));
+    assert_eq!(bad.complaints(), ["one-life"]);
+}

@@ -4,21 +4,7 @@ use std::time::Duration;
 
 use ottla_sim::{Faults, Lie, Outcome, Scenario, run};
 
-/// Plays seeds and shows what is wrong with the first bad one.
-fn play(seeds: std::ops::Range<u64>, scenario: impl Fn(u64) -> Scenario) -> Vec<Outcome> {
-    let outcomes: Vec<_> = seeds.map(|seed| run(&scenario(seed))).collect();
-    for outcome in &outcomes {
-        let violations: Vec<_> = outcome.violations.iter().map(ToString::to_string).collect();
-        assert!(
-            violations.is_empty(),
-            "seed {}: {}\nrepeat it: cargo run -p ottla-sim -- --seeds 1 --first-seed {} --history",
-            outcome.seed,
-            violations.join("\n"),
-            outcome.seed
-        );
-    }
-    outcomes
-}
+use crate::play;
 
 fn short(seed: u64) -> Scenario {
     Scenario {
