@@ -226,7 +226,7 @@ impl Broker {
     /// first node alone.
     fn possible_replicas(&self, wanted: i16) -> i16 {
         let registered = self.image().brokers().count();
-        let quorum = self.quorum();
+        let quorum = self.metadata.quorum.get();
         let is_member = quorum.voters.iter().any(|v| v.id == self.node_id);
         let members = if is_member { quorum.voters.len() } else { 0 };
         let most = i16::try_from(registered.max(members)).unwrap_or(i16::MAX);

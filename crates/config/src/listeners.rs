@@ -99,7 +99,14 @@ pub(crate) fn build(
     let advertised_entries = broker.advertised_listeners.as_deref().unwrap_or_default();
     let advertised = parse_all(ADVERTISED, advertised_entries, errors);
     check_advertised(&advertised, &endpoints, &controller_names, errors);
-    let protocols = parse_protocol_map(&broker.listener_security_protocol_map, errors);
+    let mut protocols = parse_protocol_map(&broker.listener_security_protocol_map, errors);
+    if !protocol_map_is_set {
+        // As in Kafka, the listener of the quorum needs no entry of its own.
+        for name in &controller_names {
+            let plaintext = || "PLAINTEXT".to_owned();
+            protocols.entry(name.clone()).or_insert_with(plaintext);
+        }
+    }
 
     let mut opened = Opened::default();
     for endpoint in &endpoints {

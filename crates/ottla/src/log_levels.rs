@@ -17,6 +17,15 @@ const PARTS: &[&str] = &[
     "ottla_runtime",
 ];
 
+/// What stands before every filter. openraft tells each failed heartbeat to a member that is away;
+/// `ottla_raft` tells once that it is away, and when it is back.
+const QUIET: &str = "openraft=error,";
+
+/// The filter as `EnvFilter` reads it. What is given wins over what stands before it.
+pub(crate) fn parse(filter: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    EnvFilter::try_new(format!("{QUIET}{filter}"))
+}
+
 /// Puts another filter in the place of the one that counts.
 type Reload = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
 
@@ -133,7 +142,7 @@ impl LogLevels for Filter {
                 None => wanted.remove(part),
             };
         }
-        let filter = EnvFilter::try_new(self.text(&wanted)).map_err(|error| error.to_string())?;
+        let filter = parse(&self.text(&wanted)).map_err(|error| error.to_string())?;
         (self.reload)(filter)?;
         *set = wanted;
         Ok(())

@@ -16,16 +16,14 @@ use ottla_config::{Level, Loaded, NodeConfig, Sources};
 use ottla_runtime::{Runtime, system};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, fmt, reload};
+use tracing_subscriber::{fmt, reload};
 
-use crate::log_levels::Filter;
+use crate::log_levels::{self, Filter};
 use crate::{Node, banner, http};
 
 /// Starts the log on standard error. What comes back changes what it lets pass.
 pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
-    // What happens in the quorum, our own lines tell; openraft's are for those who look into it.
-    let at_start = format!("openraft=warn,{}", args.log_filter);
-    let filter = EnvFilter::try_new(&at_start)
+    let filter = log_levels::parse(&args.log_filter)
         .with_context(|| format!("{} is no log level", args.log_filter))?;
     let (filter, handle) = reload::Layer::new(filter);
     let log = fmt::layer().with_writer(std::io::stderr);

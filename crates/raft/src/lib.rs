@@ -8,6 +8,9 @@
 mod async_runtime;
 mod codec;
 mod error;
+#[cfg(any(test, feature = "fuzz"))]
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 mod machine;
 mod member;

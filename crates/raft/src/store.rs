@@ -34,6 +34,16 @@ use crate::member::Position;
 use crate::types::{Entry, LogId, Types, Vote};
 use writer::{Segment, Writer, Written};
 
+/// Reads bytes in every way in which the log's files are read.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn read_any(bytes: &Bytes) {
+    drop(format::SegmentHeader::decode(bytes));
+    drop(format::decode_entry(bytes, 0));
+    drop(format::decode_batch(bytes, 0));
+    drop(vote::decode(bytes));
+    assert!(!format::good_batch_follows(bytes, bytes.len(), 0));
+}
+
 /// So many bytes of the newest entries stay in memory.
 const CACHE_BYTES: usize = 4 << 20;
 /// A batch has no more than so many bytes, unless a single append has.

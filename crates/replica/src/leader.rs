@@ -27,6 +27,9 @@ pub struct Membership {
     pub replicas: Vec<BrokerId>,
     /// Those in sync.
     pub isr: Vec<BrokerId>,
+    /// Whether the leader was elected uncleanly and has not said yet that it has recovered
+    /// (KIP-704). There is nothing to do for it here but to say so, with the next proposal.
+    pub recovering: bool,
 }
 
 /// A replica in sync, in the registration in which it was seen to be.
@@ -262,7 +265,7 @@ impl LeaderState {
         if let Some(proposed) = &mut self.proposed {
             return std::mem::take(&mut proposed.again).then(|| proposed.proposal.clone());
         }
-        let mut changed = false;
+        let mut changed = self.membership.recovering;
         let mut isr = vec![self.me];
         for (id, follower) in &self.followers {
             let is_in_sync = self.membership.isr.contains(id);

@@ -487,5 +487,6 @@ fn membership(image: &PartitionImage) -> Membership {
         partition_epoch: image.partition_epoch,
         replicas: image.replicas.clone(),
         isr: image.isr.clone(),
+        recovering: image.recovering,
     }
 }

@@ -272,6 +272,13 @@ pub(super) fn unregister(
         let message = format!("Broker ID {id} is not currently registered");
         return Err(Refusal::new(ErrorCode::BrokerIdNotRegistered, message));
     };
+    if !broker.fenced {
+        let message = format!(
+            "Broker {id} is running: stop it first, and move its partitions away if it shall not \
+             come back."
+        );
+        return Err(Refusal::new(ErrorCode::InvalidRequest, message));
+    }
     let mut draft = Draft::new(image, context.defaults);
     draft.push(Record::UnregisterBroker(UnregisterBrokerRecord {
         broker_id: id,

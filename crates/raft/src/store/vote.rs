@@ -118,7 +118,7 @@ fn encode(number: u64, vote: Option<&Vote>) -> Vec<u8> {
     out
 }
 
-fn decode(bytes: &Bytes) -> Result<(u64, Option<Vote>), String> {
+pub(super) fn decode(bytes: &Bytes) -> Result<(u64, Option<Vote>), String> {
     if bytes.len() < SLOT {
         return Err("it is too short".to_owned());
     }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ottla_raft::ProposeError;
-use ottla_runtime::Disk;
 
 use crate::world::{Plan, World};
 
@@ -77,17 +76,7 @@ fn a_full_disk_refuses_proposals_and_loses_nothing() {
             vec![1, 2, 3]
         };
         for id in &ids {
-            let disk = &world.hosts[id].disk;
-            let paths = disk.files();
-            let used: u64 = paths
-                .iter()
-                .map(|path| {
-                    disk.open(path, ottla_runtime::disk::OpenMode::Read)
-                        .unwrap()
-                })
-                .map(|file| file.len().unwrap())
-                .sum();
-            disk.set_capacity_bytes(used + 2_000);
+            world.leave_room(*id, 2_000);
         }
         let is_full = |world: &World| world.state(leader).is_some_and(|state| state.disk_full);
         assert!(world.until(5_000, is_full), "{full}: the disk never fills");

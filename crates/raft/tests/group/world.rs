@@ -13,7 +13,7 @@ use ottla_raft::{
     Endpoint, Handle, Member, NodeId, Options, Position, ProposeError, Raft, State, Transport,
     TransportError,
 };
-use ottla_runtime::disk::SimDisk;
+use ottla_runtime::disk::{Disk, OpenMode, SimDisk};
 use ottla_runtime::net::Stream;
 use ottla_runtime::{Network, Random, Runtime, TaskKind};
 use parking_lot::Mutex;
@@ -251,6 +251,17 @@ impl World {
         host.disk = disk.clone();
         host.directory_id = directory_id;
         host.live.lock().volume = Some((disk, directory_id));
+    }
+
+    /// The disk of a member has room for only so many more bytes.
+    pub(crate) fn leave_room(&self, id: NodeId, bytes: u64) {
+        let disk = &self.hosts[&id].disk;
+        let len = |path: &PathBuf| {
+            let file = disk.open(path, OpenMode::Read);
+            file.and_then(|file| file.len()).expect("it was listed")
+        };
+        let used: u64 = disk.files().iter().map(len).sum();
+        disk.set_capacity_bytes(used + bytes);
     }
 
     pub(crate) fn member(&self, id: NodeId) -> Member {

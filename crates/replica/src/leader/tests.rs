@@ -14,6 +14,7 @@ fn membership(partition_epoch: i32, isr: &[i32]) -> Membership {
         partition_epoch,
         replicas: ids(&[1, 2, 3]),
         isr: ids(isr),
+        recovering: false,
     }
 }
 
@@ -114,6 +115,19 @@ fn only_who_has_reached_this_term_and_is_live_joins() {
     assert_eq!(propose(&mut state, 50, 130, 1), Some(vec![1, 2]));
     state.answered(0, ProposalOutcome::NotTaken);
     assert_eq!(state.replicated_offset(1), Some(Offset::MAX));
+}
+
+#[test]
+fn a_leader_that_was_elected_uncleanly_says_that_it_has_recovered() {
+    let mut state = leader(&[1]);
+    let recovering = Membership {
+        recovering: true,
+        ..membership(1, &[1])
+    };
+    assert!(state.update(recovering, 0));
+    assert_eq!(propose(&mut state, 100, 130, 1), Some(vec![1]));
+    assert!(state.update(membership(2, &[1]), 2));
+    assert_eq!(propose(&mut state, 100, 130, 3), None);
 }
 
 #[test]
