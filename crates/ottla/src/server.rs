@@ -39,7 +39,7 @@ pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
         }
     }
     let reload = move |filter| handle.reload(filter).map_err(|error| error.to_string());
-    Ok(Arc::new(Filter::new(&at_start, Box::new(reload))))
+    Ok(Arc::new(Filter::new(&args.log_filter, Box::new(reload))))
 }
 
 /// Reads the configuration, or says everything that is wrong with it.

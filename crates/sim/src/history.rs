@@ -125,11 +125,7 @@ pub(crate) enum Event {
         incarnation: [u8; 16],
     },
     /// A node knows who leads the metadata quorum.
-    ControllerSeen {
-        node: usize,
-        term: u64,
-        leader: u64,
-    },
+    ControllerSeen { node: usize, term: u64, leader: u64 },
     /// The committed part of a replica, when all is at rest.
     ReplicaSeen { place: Place, replica: Replica },
     /// All nodes were at rest, and what they have was looked at.

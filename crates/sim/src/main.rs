@@ -10,7 +10,9 @@ use ottla_sim::{Outcome, Scenario, Shape, run};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
-#[command(about = "Plays seeded simulations of nodes and clusters with crashes, lost flushes and bad networks")]
+#[command(
+    about = "Plays seeded simulations of nodes and clusters with crashes, lost flushes and bad networks"
+)]
 struct Arguments {
     /// How many seeds to play
     #[arg(long, default_value_t = 100)]

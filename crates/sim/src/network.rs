@@ -54,12 +54,7 @@ impl Network {
     }
 
     /// Messages that go that way are lost.
-    pub(crate) fn cut(
-        &mut self,
-        sim: &Sim<'_>,
-        ways: &[(HostNumber, HostNumber)],
-        until_ms: u64,
-    ) {
+    pub(crate) fn cut(&mut self, sim: &Sim<'_>, ways: &[(HostNumber, HostNumber)], until_ms: u64) {
         for way in ways {
             self.cuts.insert(*way, until_ms);
         }
@@ -93,7 +88,11 @@ impl Network {
 
     /// Ends what has lasted long enough.
     pub(crate) fn mend(&mut self, sim: &mut Sim<'_>, now_ms: u64) {
-        if self.lossy_until_ms.take_if(|until| *until <= now_ms).is_some() {
+        if self
+            .lossy_until_ms
+            .take_if(|until| *until <= now_ms)
+            .is_some()
+        {
             self.end_losses(sim);
         }
         let before = self.cuts.len() + self.holds.len();

@@ -25,7 +25,9 @@ pub(super) fn check(entries: &[Entry]) -> Vec<String> {
                 newest.insert(node, offset);
             }
             Event::AtRest { nodes } => {
-                let all_same = newest.values().all(|offset| newest.values().all(|o| o == offset));
+                let all_same = newest
+                    .values()
+                    .all(|offset| newest.values().all(|o| o == offset));
                 if !all_same || newest.len() != *nodes {
                     found.push(format!(
                         "at rest, of {nodes} nodes, the metadata's ends are (node: offset) \

@@ -22,13 +22,13 @@ pub(super) fn check(entries: &[Entry]) -> Vec<String> {
                 let known = newest
                     .entry((node, topic_id, partition))
                     .or_insert(*leader_epoch);
-                if leader_epoch < known {
+                if *leader_epoch < *known {
                     found.push(format!(
                         "n{node} knew term {known} of partition {partition}, and term \
                          {leader_epoch} at {at_ms} ms"
                     ));
                 }
-                *known = *leader_epoch.max(known);
+                *known = (*known).max(*leader_epoch);
                 let Some(leader) = leader else { continue };
                 let term = (topic_id, partition, leader_epoch);
                 let (first, by) = leaders.entry(term).or_insert((leader, node));

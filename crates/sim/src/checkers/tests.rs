@@ -339,7 +339,10 @@ fn replicas_that_differ_are_noticed() {
     // A replica that is behind, or whose old records are gone, says less.
     assert_eq!(story(seen(2, 0, 3, vec![batch(0, 5)])), Vec::<&str>::new());
     assert_eq!(story(seen(2, 3, 5, vec![batch(3, 6)])), Vec::<&str>::new());
-    assert_eq!(story(seen(2, 0, 5, vec![batch(0, 5), batch(3, 7)])), ["replicas"]);
+    assert_eq!(
+        story(seen(2, 0, 5, vec![batch(0, 5), batch(3, 7)])),
+        ["replicas"]
+    );
     assert_eq!(story(seen(2, 0, 5, vec![batch(0, 5)])), ["replicas"]);
     assert_eq!(story(seen(2, 0, 5, vec![batch(3, 6)])), ["replicas"]);
 }
