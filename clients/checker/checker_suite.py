@@ -78,7 +78,7 @@ class Worker:
                 lines = journal.read().split("\n")
             # A line without its end was being written when the worker was killed.
             for line in lines[:-1]:
-                word, number, *rest = line.split(" ")
+                _, word, number, *rest = line.split(" ")
                 if word == "begin":
                     found[number] = Transaction([], {}, ["open"])
                 elif word == "send":

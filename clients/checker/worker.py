@@ -6,6 +6,7 @@ Arguments: BOOTSTRAP NAME INCARNATION PARTITION SEED JOURNAL TOPIC IN OUT GROUP 
 
 import random
 import sys
+import time
 
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
@@ -38,7 +39,8 @@ class Worker:
         self.consumer.assign([TopicPartition(source, self.partition, self.position)])
 
     def say(self, *words):
-        self.journal.write(" ".join(str(word) for word in words) + "\n")
+        now_us = time.time_ns() // 1000
+        self.journal.write(" ".join(str(word) for word in (now_us, *words)) + "\n")
 
     def send(self, number, topic, partition, value):
         self.say("send", number, topic, partition, value)

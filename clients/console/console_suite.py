@@ -4,37 +4,20 @@ import glob
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "python"))
 
 from confluent_kafka import Producer  # noqa: E402
-from suite import LOG_LINES_KEPT, NotRun, Suite, check, check_equal, eventually, fresh  # noqa: E402
+from suite import NotRun, Suite, check, check_equal, eventually, fresh  # noqa: E402
+from tools import Tools  # noqa: E402
 
-COMMAND_SECONDS_MAX = 90
-TOOLS = "org.apache.kafka.tools."
 SUITE = Suite(__doc__)
-SUITE.parser.add_argument("--lib", required=True, help="folder with the jars of kafka-tools")
 SUITE.parser.add_argument("--data-dir", help="the node's data, for the tool that reads files")
 
 
-def tool(name, *arguments, stdin="", bootstrap=True, fails=False):
-    """Runs one tool to its end and returns its output."""
-    command = [
-        "java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC",
-        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
-        "-cp", os.path.join(SUITE.args.lib, "*"), name if name.startswith("kafka.") else TOOLS + name,
-        *(["--bootstrap-server", SUITE.bootstrap] if bootstrap else []), *arguments,
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, timeout=COMMAND_SECONDS_MAX, check=False
-    )
-    for line in (done.stderr + done.stdout).splitlines()[-LOG_LINES_KEPT:]:
-        SUITE.log.lines.append(f"{name}: {line}")
-    check((done.returncode != 0) == fails, f"{name} exits with {done.returncode}")
-    return done.stdout + done.stderr if fails else done.stdout
+tool = Tools(SUITE).run
 
 
 def produce(topic, lines, *arguments):

@@ -32,7 +32,7 @@ class NotRun(Exception):
 
 
 class Control:
-    """Asks whoever started the node to restart it, over one line of TCP."""
+    """Asks whoever started the node, or the nodes, to restart it, over one line of TCP."""
 
     def __init__(self, address):
         self.address = address
@@ -45,11 +45,15 @@ class Control:
         """SIGKILL, then a start on the same address and data."""
         self._ask("kill")
 
+    def node(self, word, number):
+        """`stop`, `kill` or `start` for one node of a cluster; a start waits until it is ready."""
+        self._ask(f"{word} {number}")
+
     def _ask(self, word):
         if not self.address:
             raise NotRun("needs --control, the address that restarts the node")
         host, port = self.address.rsplit(":", 1)
-        with socket.create_connection((host, int(port)), timeout=90) as connection:
+        with socket.create_connection((host, int(port)), timeout=320) as connection:
             connection.sendall(word.encode() + b"\n")
             answer = connection.makefile().readline().strip()
         if answer != "ok":
@@ -76,6 +80,7 @@ class Suite:
         parser.add_argument("--only", help="run the cases whose name contains this")
         self.parser = parser
         self.cases = []
+        self.case_seconds_max = CASE_SECONDS_MAX
         self.log = LogTail()
         logging.getLogger().addHandler(self.log)
         logging.getLogger().setLevel(logging.INFO)
@@ -115,11 +120,11 @@ class Suite:
         started = time.monotonic()
         thread = threading.Thread(target=body, name=name, daemon=True)
         thread.start()
-        thread.join(CASE_SECONDS_MAX)
+        thread.join(self.case_seconds_max)
         if thread.is_alive():
             stack = sys._current_frames().get(thread.ident)
             where = "".join(traceback.format_stack(stack)) if stack else ""
-            outcome["error"] = f"not finished after {CASE_SECONDS_MAX} s, it is at:\n{where}"
+            outcome["error"] = f"not finished after {self.case_seconds_max} s, it is at:\n{where}"
         seconds = time.monotonic() - started
         if "error" in outcome:
             print(f"case {name}: FAILED ({seconds:.1f} s)")

@@ -26,6 +26,8 @@ const EAGER: Duration = Duration::from_millis(20);
 const HEARTBEAT_LIMIT: Duration = Duration::from_secs(2);
 /// How long a broker that wants to stop waits for others to take over.
 const HAND_OVER_LIMIT: Duration = Duration::from_secs(15);
+/// How long the controller may be silent towards a broker that wants to stop.
+const ALONE_FOR_MS: i64 = 3000;
 const RETRY_MAX: Duration = Duration::from_millis(500);
 
 /// How the broker stands.
@@ -55,6 +57,8 @@ pub(crate) struct Lifecycle {
     standing: Standing,
     /// Whether the broker has been active since its start.
     was_active: bool,
+    /// When the controller answered last, on the monotonic clock.
+    answered_ms: i64,
 }
 
 /// Registers the broker, for as long as `initial.broker.registration.timeout.ms` allows.
@@ -109,6 +113,7 @@ impl Lifecycle {
         let lifecycle = Lifecycle {
             broker: Arc::clone(broker),
             was_active: !registration.fenced,
+            answered_ms: broker.runtime.clock.monotonic_ms(),
             registration,
             wants_stop: watched,
             publisher,
@@ -166,6 +171,7 @@ impl Lifecycle {
         let eager = EAGER.min(self.interval());
         match answer.await {
             Some(Ok(Reply::BrokerHeartbeat(reply))) => {
+                self.answered_ms = self.broker.runtime.clock.monotonic_ms();
                 self.learn(reply, wants_stop);
                 match self.standing {
                     Standing::Active if !wants_stop => self.interval(),
@@ -187,9 +193,26 @@ impl Lifecycle {
             }
             Some(Err(refusal)) => {
                 tracing::debug!(reason = %refusal, "a heartbeat was refused");
+                self.give_up(wants_stop);
                 eager.max(self.interval() / 4)
             }
-            None => eager,
+            None => {
+                self.give_up(wants_stop);
+                eager
+            }
+        }
+    }
+
+    /// A broker that wants to stop does not wait for a quorum that is not there: the last nodes of a
+    /// cluster that stops as a whole have none.
+    fn give_up(&mut self, wants_stop: bool) {
+        let silent_ms = self.broker.runtime.clock.monotonic_ms() - self.answered_ms;
+        if wants_stop && silent_ms >= ALONE_FOR_MS && self.standing != Standing::MayStop {
+            tracing::warn!(
+                silent_ms,
+                "no controller answers; stopping without a hand-over"
+            );
+            self.stand(Standing::MayStop);
         }
     }
 
@@ -260,11 +283,10 @@ impl LifecycleHandle {
             }
         };
         let clock = &broker.runtime.clock;
-        match clock.timeout(HAND_OVER_LIMIT, waiting).await {
-            Some(()) => tracing::info!("others lead what this broker led"),
-            None => {
-                tracing::warn!("others did not take over everything in time; stopping all the same")
-            }
+        if clock.timeout(HAND_OVER_LIMIT, waiting).await.is_some() {
+            tracing::info!("others lead what this broker led");
+        } else {
+            tracing::warn!("others did not take over everything in time; stopping all the same");
         }
     }
 }

@@ -6,7 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::ServerArgs;
 use crate::globals::GlobalArgs;
 use crate::{
-    bench, completions, config, consume, doctor, dump, group, inspect, mirror, produce, topic, txn,
+    bench, broker, completions, config, consume, doctor, dump, group, inspect, mirror, produce,
+    quorum, topic, txn,
 };
 
 /// The whole command line of `ottla`.
@@ -57,9 +58,15 @@ pub enum Command {
     /// List, describe and delete groups, and move them to other offsets
     #[command(subcommand, visible_alias = "groups")]
     Group(group::GroupCommand),
-    /// Show nodes, controller, metadata quorum, features and disks
+    /// Show the cluster, even out what its brokers carry, and elect leaders
     #[command(subcommand)]
     Cluster(inspect::ClusterCommand),
+    /// List and describe brokers, take leaders or all replicas from them, and forget them
+    #[command(subcommand, visible_alias = "brokers")]
+    Broker(broker::BrokerCommand),
+    /// Show the metadata quorum, and add and remove voters
+    #[command(subcommand)]
+    Quorum(quorum::QuorumCommand),
     /// Find out why clients cannot work with a cluster: names, addresses, brokers, partitions
     Doctor(doctor::DoctorArgs),
     /// Measure how much a cluster takes in and gives out, and how long it takes
@@ -73,6 +80,22 @@ pub enum Command {
     /// Show and change settings of topics, brokers and groups, and quotas
     #[command(subcommand, visible_alias = "configs")]
     Config(config::ConfigCommand),
+}
+
+impl Command {
+    /// Whether it ends by itself at an interruption, to say what is left and how to go on.
+    pub(crate) fn hears_interrupts(&self) -> bool {
+        use crate::{BrokerCommand as Broker, ClusterCommand as Cluster, TopicCommand as Topic};
+        match self {
+            Command::Broker(command) => matches!(
+                command,
+                Broker::Drain(_) | Broker::Undrain(_) | Broker::Decommission(_)
+            ),
+            Command::Cluster(command) => matches!(command, Cluster::Rebalance(_)),
+            Command::Topic(command) => matches!(command, Topic::Reassign(_)),
+            _ => false,
+        }
+    }
 }
 
 /// What `ottla` was asked to do.

@@ -30,7 +30,7 @@ pub(crate) struct TopicInfo {
 }
 
 /// A partition of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct PartitionInfo {
     pub(crate) index: i32,
     pub(crate) leader: Option<i32>,
@@ -38,6 +38,11 @@ pub(crate) struct PartitionInfo {
     pub(crate) replicas: Vec<i32>,
     pub(crate) isr: Vec<i32>,
     pub(crate) offline: Vec<i32>,
+    /// Replicas that are not in sync and have all committed records (KIP-966); only where
+    /// [`Cluster::add_eligible_leaders`] was told them.
+    pub(crate) elr: Option<Vec<i32>>,
+    /// The last replicas that could have led, when none is left.
+    pub(crate) last_known_elr: Option<Vec<i32>>,
 }
 
 /// The offsets that a partition has: from `earliest` to before `latest`.
@@ -243,6 +248,29 @@ impl Cluster {
         }
     }
 
+    /// Fills in who is eligible to lead, where the cluster can tell (Kafka 3.8, KIP-966).
+    pub(crate) async fn add_eligible_leaders(&self, topics: &mut [TopicInfo]) -> Result<(), Error> {
+        let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        let described = match self.client.describe_topic_partitions(&names).await {
+            Err(ottla_client::Error::Unsupported { .. }) => return Ok(()),
+            described => self.checked("asking for eligible leaders", described)?,
+        };
+        for told in described {
+            let topic = topics
+                .iter_mut()
+                .find(|topic| told.name.as_deref() == Some(topic.name.as_str()));
+            let Some(topic) = topic else { continue };
+            for partition in told.partitions {
+                let mut known = topic.partitions.iter_mut();
+                if let Some(known) = known.find(|p| p.index == partition.partition_index) {
+                    known.elr = partition.eligible_leader_replicas;
+                    known.last_known_elr = partition.last_known_elr;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// One topic to write to: where the cluster creates topics on demand, it is waited for.
     pub(crate) async fn topic_to_write(&self, name: &str) -> Result<TopicInfo, Error> {
         let clock = &self.runtime.clock;
@@ -380,6 +408,8 @@ fn partition_info(partition: MetadataResponsePartition) -> PartitionInfo {
         replicas: partition.replica_nodes,
         isr: partition.isr_nodes,
         offline: partition.offline_replicas,
+        elr: None,
+        last_known_elr: None,
     }
 }
 

@@ -1,6 +1,7 @@
-//! `ottla cluster`: nodes, metadata quorum, features, disks.
+//! `ottla cluster`: nodes, metadata quorum, features, disks; and what is done to all of them.
 
 use ottla_client::Broker;
+use ottla_runtime::Shutdown;
 use ottla_wire::messages::describe_log_dirs_response::DescribeLogDirsResult;
 use ottla_wire::messages::describe_quorum_response::{PartitionData, ReplicaState};
 use serde::Serialize;
@@ -9,13 +10,25 @@ use crate::cluster::Cluster;
 use crate::output::{self, OutputFormat, View};
 use crate::size::bytes_text;
 use crate::table::{properties, table};
-use crate::{Error, Streams};
+use crate::{Error, Streams, elections, rebalance};
 
 /// The verbs of `ottla cluster`.
 #[derive(Debug, clap::Subcommand)]
 pub enum ClusterCommand {
     /// Show nodes, controller, metadata quorum, features, and the sizes of log folders
     Describe(DescribeArgs),
+    /// Even out replicas, bytes and leaders over the brokers; shows what it would do first
+    Rebalance(rebalance::RebalanceArgs),
+    /// Let preferred replicas lead, or with --unclean any where nobody leads
+    ElectLeaders(elections::ElectArgs),
+}
+
+/// Asks before what cannot be undone.
+pub(crate) fn confirm(command: &ClusterCommand, streams: &mut Streams) -> Result<(), Error> {
+    match command {
+        ClusterCommand::ElectLeaders(args) => elections::confirm(args, streams),
+        _ => Ok(()),
+    }
 }
 
 /// What `ottla cluster describe` takes.
@@ -70,7 +83,7 @@ struct Feature {
 }
 
 #[derive(Debug, Serialize)]
-struct LogDir {
+pub(crate) struct LogDir {
     node: i32,
     path: String,
     /// Null when all is well.
@@ -188,6 +201,27 @@ impl Description {
     }
 }
 
+impl LogDir {
+    /// For people, in one line.
+    pub(crate) fn words(&self) -> String {
+        let size = |bytes: Option<i64>| {
+            let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+            bytes.map(bytes_text)
+        };
+        let mut text = format!("{}: {} partitions", self.path, self.partitions);
+        if let Some(bytes) = size(Some(self.bytes)) {
+            text.push_str(&format!(", {bytes}"));
+        }
+        if let (Some(free), Some(all)) = (size(self.usable_bytes), size(self.total_bytes)) {
+            text.push_str(&format!("; {free} free of {all}"));
+        }
+        if let Some(error) = &self.error {
+            text.push_str(&format!("; {error}"));
+        }
+        text
+    }
+}
+
 fn quorum(data: PartitionData) -> Quorum {
     let leader = data.leader_id;
     let ends = data.current_voters.iter().chain(&data.observers);
@@ -212,7 +246,7 @@ fn quorum(data: PartitionData) -> Quorum {
     }
 }
 
-fn log_dir(node: i32, dir: DescribeLogDirsResult) -> LogDir {
+pub(crate) fn log_dir(node: i32, dir: DescribeLogDirsResult) -> LogDir {
     let partitions = || dir.topics.iter().flat_map(|topic| &topic.partitions);
     let error = ottla_model::ErrorCode::from_code(dir.error_code).filter(|c| c.code() != 0);
     LogDir {
@@ -230,10 +264,24 @@ fn log_dir(node: i32, dir: DescribeLogDirsResult) -> LogDir {
 pub(crate) async fn run(
     command: &ClusterCommand,
     cluster: &Cluster,
+    interrupt: &Shutdown,
     output: OutputFormat,
     streams: &mut Streams,
 ) -> Result<(), Error> {
-    let ClusterCommand::Describe(_) = command;
+    match command {
+        ClusterCommand::Describe(_) => describe(cluster, output, streams).await,
+        ClusterCommand::Rebalance(args) => {
+            rebalance::run(args, cluster, interrupt, output, streams).await
+        }
+        ClusterCommand::ElectLeaders(args) => elections::run(args, cluster, output, streams).await,
+    }
+}
+
+async fn describe(
+    cluster: &Cluster,
+    output: OutputFormat,
+    streams: &mut Streams,
+) -> Result<(), Error> {
     let client = &cluster.client;
     let mut description = nodes(cluster).await?;
     let versions = client.api_versions(Broker::Any).await;
@@ -253,7 +301,10 @@ pub(crate) async fn run(
         "asking for the metadata quorum",
         client.describe_quorum().await,
     );
-    description.quorum = told(asked, streams)?.flatten().map(quorum);
+    description.quorum = told(asked, streams)?.flatten().map(|q| quorum(q.state));
+    // A broker of Kafka names any broker as the controller, since any passes changes on.
+    let leader = description.quorum.as_ref().map(|quorum| quorum.leader);
+    description.controller = leader.filter(|id| *id >= 0).or(description.controller);
     for id in description.nodes.iter().filter(|n| !n.fenced).map(|n| n.id) {
         let dirs = client.describe_log_dirs(id).await;
         let dirs = cluster.checked(format!("asking node {id} for its log folders"), dirs);
@@ -311,7 +362,7 @@ async fn nodes(cluster: &Cluster) -> Result<Description, Error> {
 }
 
 /// What was told; `None`, said on standard error, when the cluster would not or could not.
-fn told<T>(asked: Result<T, Error>, streams: &mut Streams) -> Result<Option<T>, Error> {
+pub(crate) fn told<T>(asked: Result<T, Error>, streams: &mut Streams) -> Result<Option<T>, Error> {
     match asked {
         Ok(told) => Ok(Some(told)),
         Err(Error::Interrupted) => Err(Error::Interrupted),

@@ -17,6 +17,7 @@
 mod arguments;
 mod base64;
 mod bench;
+mod broker;
 mod cluster;
 mod completions;
 mod config;
@@ -24,6 +25,7 @@ mod confirm;
 mod consume;
 mod doctor;
 mod dump;
+mod elections;
 mod error;
 mod escape;
 mod exit;
@@ -32,14 +34,21 @@ mod group;
 mod inspect;
 mod mirror;
 mod moment;
+mod moving;
 mod output;
+mod plan;
+mod planned;
 mod produce;
 mod progress;
+mod quorum;
+mod rebalance;
 mod server_arguments;
 mod size;
 mod streams;
 mod suggest;
+mod survey;
 mod table;
+mod throttle;
 mod topic;
 mod txn;
 
@@ -51,6 +60,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 pub use arguments::{Action, Cli, Command};
 pub use bench::BenchCommand;
+pub use broker::BrokerCommand;
 pub use completions::CompletionsArgs;
 pub use config::ConfigCommand;
 pub use consume::ConsumeArgs;
@@ -64,6 +74,7 @@ pub use inspect::ClusterCommand;
 pub use mirror::MirrorArgs;
 pub use output::OutputFormat;
 pub use produce::ProduceArgs;
+pub use quorum::QuorumCommand;
 pub use server_arguments::{LogFormat, ServerArgs, ServerStart};
 pub use streams::Streams;
 pub use topic::TopicCommand;
@@ -177,11 +188,14 @@ async fn dispatch(
             // Asked before signals are ours: Ctrl-C at the question just ends the process.
             confirm(&command, streams)?;
             hear_signals(runtime, &interrupt)?;
-            let work = async {
-                let cluster = Cluster::connect(runtime, &globals, false).await?;
-                administer(&command, &cluster, globals.output, streams).await
-            };
-            until_interrupted(&interrupt, work).await
+            let connecting = Cluster::connect(runtime, &globals, false);
+            let cluster = until_interrupted(&interrupt, connecting).await?;
+            let work = administer(&command, &cluster, &interrupt, globals.output, streams);
+            if command.hears_interrupts() {
+                work.await
+            } else {
+                until_interrupted(&interrupt, work).await
+            }
         }
     }
 }
@@ -192,6 +206,9 @@ fn confirm(command: &Command, streams: &mut Streams) -> Result<(), Error> {
         Command::Topic(command) => topic::confirm(command, streams),
         Command::Group(command) => group::confirm(command, streams),
         Command::Txn(command) => txn::confirm(command, streams),
+        Command::Broker(command) => broker::confirm(command, streams),
+        Command::Cluster(command) => inspect::confirm(command, streams),
+        Command::Quorum(command) => quorum::confirm(command, streams),
         _ => Ok(()),
     }
 }
@@ -200,14 +217,19 @@ fn confirm(command: &Command, streams: &mut Streams) -> Result<(), Error> {
 async fn administer(
     command: &Command,
     cluster: &Cluster,
+    interrupt: &Shutdown,
     output: Option<OutputFormat>,
     streams: &mut Streams,
 ) -> Result<(), Error> {
     let format = output.unwrap_or_default();
     match command {
-        Command::Topic(command) => topic::run(command, cluster, format, streams).await,
+        Command::Topic(command) => topic::run(command, cluster, interrupt, format, streams).await,
         Command::Group(command) => group::run(command, cluster, format, streams).await,
-        Command::Cluster(command) => inspect::run(command, cluster, format, streams).await,
+        Command::Cluster(command) => {
+            inspect::run(command, cluster, interrupt, format, streams).await
+        }
+        Command::Broker(command) => broker::run(command, cluster, interrupt, format, streams).await,
+        Command::Quorum(command) => quorum::run(command, cluster, format, streams).await,
         Command::Txn(command) => txn::run(command, cluster, format, streams).await,
         Command::Config(command) => config::run(command, cluster, output, streams).await,
         // These run by themselves.

@@ -13,6 +13,8 @@ pub(crate) enum Counted {
     Records,
     /// Records of many topics; the message tells the bytes.
     Copied,
+    /// Partitions that move to other brokers; the message tells how many are under way.
+    Partitions,
 }
 
 /// A bar on standard error, or one that shows nothing when nobody watches.
@@ -23,6 +25,7 @@ pub(crate) fn bar(counted: Counted, total: Option<u64>, streams: &Streams) -> Pr
     let template = match counted {
         Counted::Bytes => "{bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} left",
         Counted::Records => "{bar:30} {human_pos}/{human_len} records {eta} left",
+        Counted::Partitions => "{bar:30} {human_pos}/{human_len} partitions, {msg}",
         Counted::Copied => "{bar:30} {human_pos}/{human_len} offsets {msg} {eta} left",
     };
     let style = ProgressStyle::with_template(template)

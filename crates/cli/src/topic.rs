@@ -5,6 +5,11 @@ mod create;
 mod delete;
 mod describe;
 mod list;
+mod reassign;
+mod reassignments;
+mod troubles;
+
+use ottla_runtime::Shutdown;
 
 use crate::cluster::Cluster;
 use crate::output::OutputFormat;
@@ -22,6 +27,10 @@ pub enum TopicCommand {
     Create(create::CreateArgs),
     /// Add partitions, change settings
     Alter(alter::AlterArgs),
+    /// Move replicas to other brokers, or change how many there are
+    Reassign(reassign::ReassignArgs),
+    /// Show what is being moved and how far it is, wait for it, or take it back
+    Reassignments(reassignments::ReassignmentsArgs),
     /// Delete topics with all their records
     #[command(visible_alias = "rm")]
     Delete(delete::DeleteArgs),
@@ -39,6 +48,7 @@ pub(crate) fn confirm(command: &TopicCommand, streams: &mut Streams) -> Result<(
 pub(crate) async fn run(
     command: &TopicCommand,
     cluster: &Cluster,
+    interrupt: &Shutdown,
     output: OutputFormat,
     streams: &mut Streams,
 ) -> Result<(), Error> {
@@ -47,6 +57,12 @@ pub(crate) async fn run(
         TopicCommand::Describe(args) => describe::run(args, cluster, output, streams).await,
         TopicCommand::Create(args) => create::run(args, cluster, output, streams).await,
         TopicCommand::Alter(args) => alter::run(args, cluster, output, streams).await,
+        TopicCommand::Reassign(args) => {
+            reassign::run(args, cluster, interrupt, output, streams).await
+        }
+        TopicCommand::Reassignments(args) => {
+            reassignments::run(args, cluster, output, streams).await
+        }
         TopicCommand::Delete(args) => delete::run(args, cluster, output, streams).await,
     }
 }

@@ -125,12 +125,19 @@ impl Client {
         })
     }
 
-    /// The cluster's id, controller and brokers.
+    /// The cluster's id, controller and brokers, with those that are fenced where the broker can
+    /// tell (Kafka 4.0).
     pub async fn describe_cluster(&self) -> Result<DescribeClusterResponse, Error> {
         let api = ApiKey::DescribeCluster;
         let mut retry = self.retry();
         loop {
-            let build = |_| DescribeClusterRequest::default().into();
+            let build = |version| {
+                DescribeClusterRequest {
+                    include_fenced_brokers: version >= 2,
+                    ..DescribeClusterRequest::default()
+                }
+                .into()
+            };
             let answer = self
                 .ask(Broker::Any, api, build, only!(DescribeCluster))
                 .await;

@@ -114,6 +114,36 @@ impl Client {
         .await
     }
 
+    /// These settings of several topics, in one request. A topic that cannot be described is left
+    /// out.
+    pub async fn describe_topic_configs(
+        &self,
+        topics: &[&str],
+        names: &[&str],
+    ) -> Result<Vec<(String, Vec<DescribeConfigsResourceResult>)>, Error> {
+        let api = ApiKey::DescribeConfigs;
+        let resource = |topic: &&str| DescribeConfigsResource {
+            resource_type: ConfigResource::Topic(topic).type_id(),
+            resource_name: (*topic).into(),
+            configuration_keys: Some(names.iter().map(|name| Text::from(*name)).collect()),
+            ..DescribeConfigsResource::default()
+        };
+        let request = DescribeConfigsRequest {
+            resources: topics.iter().map(resource).collect(),
+            ..DescribeConfigsRequest::default()
+        };
+        self.retrying(|| async {
+            let build = |_| request.clone().into();
+            let asked = self.ask(Broker::Any, api, build, only!(DescribeConfigs));
+            let results = asked.await?.results.into_iter();
+            let described = results.filter(|result| result.error_code == 0);
+            Ok(described
+                .map(|result| (result.resource_name.to_string(), result.configs))
+                .collect())
+        })
+        .await
+    }
+
     /// Changes settings of a resource and leaves its others as they are, or only checks whether
     /// that could be done.
     pub async fn alter_configs(

@@ -26,9 +26,12 @@ mod offsets;
 mod options;
 mod partitioner;
 mod producer;
+mod quorum;
 mod quotas;
+mod reassignments;
 mod releases;
 mod retry;
+mod topic_partitions;
 mod transactions;
 
 pub use admin::NewTopic;
@@ -45,7 +48,9 @@ pub use offsets::{FoundOffset, OffsetAt, Produced};
 pub use options::{Acks, ClientOptions};
 pub use partitioner::{murmur2, partition_of_key};
 pub use producer::{Delivery, Producer, ProducerOptions, ProducerRecord, RecordPlace};
+pub use quorum::{Quorum, VoterEndpoint};
 pub use quotas::{ClientQuotas, QuotaEntity};
+pub use reassignments::{Election, OngoingReassignment, PartitionOutcome, Reassignment};
 pub use transactions::{
     AbortMarker, ActiveProducer, ProducersOfPartition, TransactionFilter, TransactionListing,
     TransactionListings,

@@ -9,6 +9,7 @@
 //! lead to. If one of them fails, all that were made on it are void; their entries are skipped by
 //! every member (see [`entry`](crate::entry)), and the callers learn that nothing happened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,13 +30,19 @@ use tokio::sync::mpsc;
 
 use crate::entry::{self, Header};
 use crate::machine::APPLIED;
+use crate::members::broker_id;
 use crate::old;
 use crate::suspects::Suspects;
 
 /// How many decisions may be under way.
 const UNDER_WAY_MAX: usize = 512;
+/// What happened so shortly before an office still counts.
+const RECENT_MS: u64 = 1000;
 /// The least time between two looks at who is silent.
 const LOOK_MS: u64 = 50;
+
+/// When leadership is balanced further, if one decision was not enough.
+const BALANCE_ON_MS: i64 = 1000;
 
 /// What became of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +83,8 @@ pub(crate) struct Decider {
     liveness: Liveness,
     lead: Option<Lead>,
     under_way: FuturesOrdered<BoxFuture<'static, Settled>>,
+    /// Who has refused a connection before this office, and when last.
+    early_refusals: BTreeMap<BrokerId, u64>,
     /// Counts the failures: decisions that were made before the last one are void.
     generation: u64,
     balance_at_ms: i64,
@@ -126,6 +135,7 @@ impl Decider {
             liveness: Liveness::new(timeout_ms),
             lead: None,
             under_way: FuturesOrdered::new(),
+            early_refusals: BTreeMap::new(),
             generation: 0,
             balance_at_ms: 0,
             full_told_ms: None,
@@ -165,6 +175,11 @@ impl Decider {
         let now_ms = self.now_ms();
         self.liveness.reset(now_ms, &image);
         self.suspects.begin(&image, now_ms);
+        for (broker, at_ms) in std::mem::take(&mut self.early_refusals) {
+            if now_ms.saturating_sub(at_ms) <= RECENT_MS {
+                self.liveness.refused(broker, at_ms);
+            }
+        }
         self.balance_at_ms = self.runtime.clock.monotonic_ms();
         tracing::info!(
             term = state.term,
@@ -174,26 +189,28 @@ impl Decider {
         self.begin(&image).await
     }
 
-    /// The first words of an office: a new cluster gets its name, or what the node had before.
+    /// The first words of an office: a new cluster gets its name, or what the node had before. What
+    /// an older build has written gets the levels of features with the name.
     async fn begin(&mut self, image: &Image) -> Result<(), String> {
         let (disk, dir) = (Arc::clone(&self.runtime.disk), self.options.old.clone());
         if image.metadata_offset() >= 0 {
             let clean = move || old::remove(&*disk, &dir);
             let cleaned = self.runtime.tasks.blocking(clean).await;
-            return cleaned.map_err(|error| error.to_string());
-        }
-        let load = move || old::load(&*disk, &dir);
-        let old = self.runtime.tasks.blocking(load).await;
-        if let Some(old) = old.map_err(|error| error.to_string())? {
-            tracing::info!(
-                offset = old.metadata_offset(),
-                topics = old.topic_count(),
-                "taking over the metadata that this node had before"
-            );
-            let records: Vec<Record> = old.to_records().collect();
-            let ends_at = old.metadata_offset();
-            let answer = Decided::Answer(ends_at, Ok(Reply::Done));
-            return self.propose(&records, ends_at, old, answer, None).await;
+            cleaned.map_err(|error| error.to_string())?;
+        } else {
+            let load = move || old::load(&*disk, &dir);
+            let old = self.runtime.tasks.blocking(load).await;
+            if let Some(old) = old.map_err(|error| error.to_string())? {
+                tracing::info!(
+                    offset = old.metadata_offset(),
+                    topics = old.topic_count(),
+                    "taking over the metadata that this node had before"
+                );
+                let records: Vec<Record> = old.to_records().collect();
+                let ends_at = old.metadata_offset();
+                let answer = Decided::Answer(ends_at, Ok(Reply::Done));
+                self.propose(&records, ends_at, old, answer, None).await?;
+            }
         }
         let name = Command::NameCluster(self.options.cluster_id.clone());
         self.decide(name, None).await
@@ -231,6 +248,13 @@ impl Decider {
         };
         if let (Command::BrokerHeartbeat(heartbeat), Ok(_)) = (&command, &decision) {
             self.heard(heartbeat);
+        }
+        if let (Ok((_, Reply::BalanceLeaders { more: true, .. })), Some(every)) =
+            (&decision, self.options.balance_every)
+        {
+            // The rest soon: one decision moves so many leaders at most.
+            let every_ms = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+            self.balance_at_ms = self.balance_at_ms.saturating_sub(every_ms - BALANCE_ON_MS);
         }
         let (records, answer) = match decision {
             Ok((records, reply)) => (records, Ok(reply)),
@@ -314,9 +338,15 @@ impl Decider {
         if proposed.is_ok() {
             lead.image = Some(after);
         }
+        let state = self.state.clone();
         let settling = async move {
             let outcome = match proposed {
-                Ok(proposal) => proposal.wait().await.map(|(_, reply)| *reply == *APPLIED),
+                Ok(proposal) => tokio::select! {
+                    biased;
+                    done = proposal.wait() => done.map(|(_, reply)| *reply == *APPLIED),
+                    // The entry that found the disk full waits for room; its caller does not.
+                    () = disk_is_full(state) => Err(ProposeError::DiskFull),
+                },
                 Err(error) => Err(error),
             };
             Settled {
@@ -471,10 +501,14 @@ impl Service for Decider {
                     self.settle(settled);
                 }
                 Some(node) = self.refusals.recv() => {
-                    if let Ok(id) = i32::try_from(node) {
-                        let now_ms = self.now_ms();
-                        self.liveness.refused(BrokerId(id), now_ms);
-                        self.suspects.refused(BrokerId(id), now_ms);
+                    let now_ms = self.now_ms();
+                    let broker = broker_id(node);
+                    if self.lead.is_none() {
+                        self.early_refusals.insert(broker, now_ms);
+                    } else if self.liveness.refused(broker, now_ms) {
+                        self.look().await?;
+                    } else {
+                        self.suspects.refused(broker, now_ms);
                     }
                 }
                 _ = self.image.changed() => {
@@ -500,7 +534,17 @@ impl Service for Decider {
     }
 }
 
+/// Waits until the disk is known to have no room.
+async fn disk_is_full(mut state: Published<State>) {
+    while !state.get().disk_full {
+        if !state.changed().await {
+            return std::future::pending().await;
+        }
+    }
+}
+
 fn disk_full() -> Refusal {
-    let message = "The controller's disk is full; free some space and try again.";
+    let message = "The controller's disk is full; free some space and try again. A change that \
+                   found it full may still be made then.";
     Refusal::new(ErrorCode::KafkaStorageError, message)
 }

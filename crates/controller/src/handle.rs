@@ -1,14 +1,13 @@
 //! How the rest of the node speaks to the controller.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_metadata::{Command, Image, Quorum, Refusal, Reply};
 use ottla_model::ErrorCode;
+use ottla_runtime::Shutdown;
 use ottla_runtime::mailbox::Caller;
 use ottla_runtime::published::Published;
-use ottla_runtime::{Runtime, Shutdown};
 use ottla_wire::Request;
 
 use crate::error::Error;
@@ -32,7 +31,6 @@ pub struct Handle(Parts);
 /// What a handle is made of.
 #[derive(Clone)]
 pub(crate) struct Parts {
-    pub(crate) runtime: Runtime,
     pub(crate) identity: Identity,
     pub(crate) caller: Commands,
     pub(crate) published: Published<Image>,
@@ -111,34 +109,12 @@ impl Handle {
     /// Hands the leadership of the quorum to another voter, if this node has it and another one is
     /// there: before the node stops, so that nobody has to notice its silence.
     pub async fn resign(&self) {
-        let mut watched = self.0.raft.state();
-        let state = watched.get();
-        if !state.is_leader {
+        if !self.0.raft.state().get().is_leader {
             return;
         }
-        let last = state.last_log.unwrap_or(0);
-        let lag = |id: &ottla_raft::NodeId| {
-            let matched = state.peers.get(id).and_then(|peer| peer.matched);
-            matched.map_or(u64::MAX, |at| last.saturating_sub(at.index))
-        };
-        let others: BTreeSet<_> = state.voters.keys().filter(|id| **id != state.id).collect();
-        let Some(to) = others.into_iter().min_by_key(|id| lag(id)).copied() else {
-            return;
-        };
-        if let Err(error) = self.0.raft.transfer_leader(to).await {
-            tracing::info!(%error, to, "the quorum's leadership was not handed over");
-            return;
-        }
-        let gone = async {
-            while watched.get().is_leader {
-                if !watched.changed().await {
-                    return;
-                }
-            }
-        };
-        match self.0.runtime.clock.timeout(RESIGNING, gone).await {
-            Some(()) => tracing::info!(to, "handed over the quorum's leadership"),
-            None => tracing::info!(to, "nobody took over the quorum's leadership in time"),
+        match self.0.raft.resign(RESIGNING).await {
+            true => tracing::info!("handed over the quorum's leadership"),
+            false => tracing::info!("nobody takes over the quorum's leadership"),
         }
     }
 

@@ -46,6 +46,9 @@ pub(crate) struct Changes {
     raft: ottla_raft::Handle,
     state: Published<State>,
     inbox: Inbox<Change, Result<(), Refusal>>,
+    /// The term in which this node leads, and when that was first seen: before it has led for a
+    /// while, it cannot know who is dead.
+    office: Option<(u64, i64)>,
     /// Voters whose volume was replaced, with the new one: they get their vote back.
     owed: BTreeMap<NodeId, Uuid>,
 }
@@ -59,6 +62,7 @@ impl Membership {
             state: raft.state(),
             raft: raft.clone(),
             inbox,
+            office: None,
             owed: BTreeMap::new(),
         };
         (changes, Membership(caller))
@@ -111,7 +115,11 @@ impl Changes {
         let state = self.state.get();
         if !state.is_leader {
             self.owed.clear();
+            self.office = None;
             return Err(not_leader());
+        }
+        if self.office.is_none_or(|(term, _)| term != state.term) {
+            self.office = Some((state.term, self.runtime.clock.monotonic_ms()));
         }
         match change {
             Change::Join(join) => self.join(&state, join).await,
@@ -178,6 +186,13 @@ impl Changes {
     }
 
     fn is_alive(&self, state: &State, id: NodeId) -> bool {
+        let now_ms = self.runtime.clock.monotonic_ms();
+        if self
+            .office
+            .is_none_or(|(_, since_ms)| now_ms - since_ms < ALIVE_MS)
+        {
+            return true;
+        }
         let peer = state.peers.get(&id);
         let silent_ms = peer.and_then(|peer| peer.silent_ms(&self.runtime.clock));
         silent_ms.is_some_and(|ms| ms < ALIVE_MS)

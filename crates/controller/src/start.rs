@@ -139,6 +139,7 @@ impl Options {
                     .unwrap_or(i16::MAX),
                 delete_topic_enable: broker.delete_topic_enable,
                 min_insync_replicas: broker.min_insync_replicas,
+                unclean_leader_election_enable: broker.unclean_leader_election_enable,
                 ..Defaults::default()
             },
             snapshot_after_bytes: u64::try_from(broker.metadata_snapshot_bytes).unwrap_or(1),
@@ -220,7 +221,7 @@ pub async fn start(runtime: &Runtime, options: Options, stop: &Shutdown) -> Resu
         starting.join(&mut volume, &cluster_id).await?;
     }
     let own = BTreeMap::from([(node_id(volume.node_id), member)]);
-    if !starting.is_initialized() {
+    if !starting.is_initialized().await? {
         let founder = starting.look(&volume, own, stop).await?;
         let (cluster_id, voters) = match founder {
             Found::Cluster(cluster_id) => (cluster_id, None),
@@ -247,9 +248,11 @@ struct Starting<'a> {
 }
 
 impl Starting<'_> {
-    fn is_initialized(&self) -> bool {
-        let joined = self.host.joined.get();
-        joined.is_some_and(|joined| joined.state.get().initialized)
+    async fn is_initialized(&self) -> Result<bool, Error> {
+        match self.host.joined.get() {
+            Some(joined) => Ok(joined.raft.is_initialized().await?),
+            None => Ok(false),
+        }
     }
 
     /// Which cluster it is, and whether this node founds it.
@@ -487,7 +490,6 @@ async fn run_member(
         ottla_runtime::fail_stop("a node has joined its cluster twice");
     }
     Ok(Handle::new(Parts {
-        runtime: runtime.clone(),
         identity,
         caller,
         published: image,

@@ -85,6 +85,14 @@ impl Handle {
         self.scoped(self.shared.receive(request)).await
     }
 
+    /// Whether the group was founded, as far as this member's own log knows: what the
+    /// [state](Handle::state) says too, but not in the first moments of
+    /// [`Service`](crate::Service). Waits until that runs.
+    pub async fn is_initialized(&self) -> Result<bool, Error> {
+        let initialized = self.shared.raft.is_initialized();
+        self.scoped(initialized).await.map_err(|_| Error::Stopped)
+    }
+
     /// Founds the group with these voters. Each of them may be told so, with the same voters, and
     /// then they elect a leader; telling one of them is enough. A member that has a log already
     /// refuses.

@@ -26,6 +26,7 @@ mod state_machine;
 mod store;
 mod transport;
 mod types;
+mod watch;
 
 pub use error::{ChangeError, Error, ProposeError};
 pub use handle::{Handle, Proposal};

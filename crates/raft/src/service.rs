@@ -340,6 +340,11 @@ impl Service {
         self.state.initialized = at.is_some();
         self.state.voters = Arc::new(membership.voter_ids().map(of).collect());
         self.state.learners = Arc::new(membership.learner_ids().map(of).collect());
+        let voters = self.state.voters.iter().map(|voter| (voter, true));
+        let learners = self.state.learners.iter().map(|learner| (learner, false));
+        let members = voters.chain(learners);
+        let members = members.map(|((id, member), votes)| (*id, (member.clone(), votes)));
+        self.shared.peers.take_members(members.collect());
         self.state.changing = membership.get_joint_config().len() > 1;
     }
 }

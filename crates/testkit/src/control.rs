@@ -1,7 +1,8 @@
-//! Lets a test program in another process restart the broker: one TCP connection, one line.
+//! Lets a test program in another process restart nodes: one TCP connection, one line.
 //!
 //! ```text
 //! program → control   "restart\n"   SIGTERM and a new start     "kill\n"   SIGKILL and a new start
+//!                     of a cluster:  "stop ID\n"  "kill ID\n"  "start ID\n"  node by node
 //! control → program   "ok\n" once the broker is ready again, or "error: …\n"
 //! ```
 
@@ -12,13 +13,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::broker::Broker;
+use crate::cluster::Cluster;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(130);
 
-/// Serves the two words for one broker until it is dropped.
+/// Serves the words for one broker, or for a cluster, until it is dropped.
 #[derive(Debug)]
 pub struct Control {
     address: String,
@@ -27,8 +29,23 @@ pub struct Control {
 }
 
 impl Control {
-    /// Listens on a free port.
+    /// Listens on a free port for words to a broker.
     pub fn serve(broker: Arc<Mutex<Broker>>) -> Result<Control> {
+        Control::serve_with(move |word| {
+            let mut broker = broker.lock().unwrap_or_else(PoisonError::into_inner);
+            obey(&mut broker, word)
+        })
+    }
+
+    /// Listens on a free port for words to a cluster's nodes, which are named by their ids.
+    pub fn serve_cluster(cluster: Arc<Mutex<Cluster>>) -> Result<Control> {
+        Control::serve_with(move |word| {
+            let mut cluster = cluster.lock().unwrap_or_else(PoisonError::into_inner);
+            obey_for_node(&mut cluster, word)
+        })
+    }
+
+    fn serve_with(mut obey: impl FnMut(&str) -> Result<()> + Send + 'static) -> Result<Control> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?.to_string();
         let stopping = Arc::new(AtomicBool::new(false));
@@ -39,7 +56,7 @@ impl Control {
                     return;
                 }
                 // A program that goes away in the middle of its line hurts only itself.
-                let _ = answer(&stream, &broker);
+                let _ = answer(&stream, &mut obey);
             }
         });
         Ok(Control {
@@ -66,19 +83,35 @@ impl Drop for Control {
     }
 }
 
-fn answer(mut stream: &TcpStream, broker: &Mutex<Broker>) -> Result<()> {
+fn obey(broker: &mut Broker, word: &str) -> Result<()> {
+    match word {
+        "restart" => broker.restart(),
+        "kill" => broker.kill_and_start(),
+        other => bail!("unknown word {other:?}: restart and kill are known"),
+    }
+}
+
+fn obey_for_node(cluster: &mut Cluster, words: &str) -> Result<()> {
+    let (word, id) = words.split_once(' ').context("a word and a node's id")?;
+    let id: usize = id.parse().context("a node's id")?;
+    let node = id.checked_sub(1).filter(|node| *node < cluster.len());
+    let node = node.with_context(|| format!("there is no node {id}"))?;
+    match word {
+        "stop" => cluster.stop(node),
+        "kill" => cluster.kill(node),
+        "start" => {
+            cluster.spawn(node)?;
+            cluster.wait_ready(node)
+        }
+        other => bail!("unknown word {other:?}: stop, kill and start are known"),
+    }
+}
+
+fn answer(mut stream: &TcpStream, obey: &mut impl FnMut(&str) -> Result<()>) -> Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     let mut word = String::new();
     BufReader::new(stream).read_line(&mut word)?;
-    let mut broker = broker.lock().unwrap_or_else(PoisonError::into_inner);
-    let done = match word.trim() {
-        "restart" => broker.restart(),
-        "kill" => broker.kill_and_start(),
-        other => Err(anyhow::anyhow!(
-            "unknown word {other:?}: restart and kill are known"
-        )),
-    };
-    match done {
+    match obey(word.trim()) {
         Ok(()) => stream.write_all(b"ok\n")?,
         Err(error) => writeln!(
             stream,

@@ -4,6 +4,7 @@
 //! that the tests themselves are proved against. It starts on free ports with its data in a
 //! temporary folder, can be stopped, killed and started again on the same data, and tells what
 //! CPU time and memory it used. [`Control`] lets the test programs of other languages restart it.
+//! A [`cluster::Cluster`] is several of them under faults.
 //! With the feature `clients` there is librdkafka too: [`scenario`].
 //!
 //! Tests that use [`TestNode`] run against our own node, built on demand, unless
@@ -11,11 +12,18 @@
 
 mod binary;
 mod broker;
+pub mod check;
+pub mod cluster;
 mod control;
+pub mod dice;
+pub mod faults;
+pub mod history;
 mod process;
 #[cfg(feature = "clients")]
 pub mod scenario;
 mod test_node;
+#[cfg(feature = "clients")]
+pub mod workload;
 
 pub use binary::{Profile, node_binary};
 pub use broker::{Broker, Launch};
@@ -23,7 +31,24 @@ pub use control::{Control, ask};
 pub use process::{Process, Signal, descendants, signal};
 pub use test_node::TestNode;
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::Path;
+
+/// Copies a folder with everything in it.
+pub fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type()?.is_dir() {
+            copy_folder(&source, &target)?;
+        } else {
+            fs::copy(source, target)?;
+        }
+    }
+    Ok(())
+}
 
 /// A TCP port on the loopback address that nobody listens on at the moment.
 pub fn free_port() -> anyhow::Result<u16> {

@@ -21,6 +21,8 @@ pub use member::Member;
 const DELIVERY_LIMIT: Duration = Duration::from_secs(60);
 const READ_LIMIT: Duration = Duration::from_secs(60);
 const ADMIN_LIMIT: Duration = Duration::from_secs(30);
+/// Short: whoever asks for a leader has something else to do when there is none.
+const METADATA_LIMIT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
 
 /// A record as a producer gives it, or as a consumer gets it.
@@ -103,6 +105,15 @@ impl Scenario {
             ensure!(Instant::now() < deadline, "topic {name} has no leaders");
             std::thread::sleep(POLL);
         }
+    }
+
+    /// The node that leads a partition, if one does.
+    pub fn leader(&self, topic: &str, partition: i32) -> Result<Option<i32>> {
+        let consumer: BaseConsumer = self.config(&[("socket.timeout.ms", "3000")]).create()?;
+        let metadata = consumer.fetch_metadata(Some(topic), METADATA_LIMIT)?;
+        let mut partitions = metadata.topics().iter().flat_map(|t| t.partitions());
+        let found = partitions.find(|p| p.id() == partition);
+        Ok(found.map(|p| p.leader()).filter(|leader| *leader >= 0))
     }
 
     /// Deletes a topic.

@@ -12,6 +12,8 @@ pub(crate) enum Command {
     Kafka(Passed),
     /// Our node alone
     Node(Passed),
+    /// Three nodes of ours and of Apache Kafka: failover, hand-over, throughput, latency, many topics
+    Cluster(Passed),
 }
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +27,7 @@ pub(crate) fn run(command: &Command) -> Result<bool> {
     let (name, passed) = match command {
         Command::Kafka(passed) => ("kafka", passed),
         Command::Node(passed) => ("node", passed),
+        Command::Cluster(passed) => ("cluster", passed),
     };
     let mut bench = cargo(&["run", "--release", "--quiet", "-p", "ottla-testkit"]);
     bench.args(["--bin", "bench", "--"]);
@@ -33,8 +36,14 @@ pub(crate) fn run(command: &Command) -> Result<bool> {
     bench.arg("--tools").arg(setup::jars("console")?);
     let json = target()?.join("bench").join(format!("{name}.json"));
     bench.arg("--json").arg(json);
-    if name == "node" {
-        bench.arg("--alone");
+    match command {
+        Command::Kafka(_) => {}
+        Command::Node(_) => {
+            bench.arg("--alone");
+        }
+        Command::Cluster(_) => {
+            bench.arg("--cluster");
+        }
     }
     bench.args(&passed.options);
     succeeds(&mut bench)

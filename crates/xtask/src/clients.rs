@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use ottla_testkit::cluster::{Cluster, ClusterOptions, Flavour};
 use ottla_testkit::{Broker, Control, Launch, Profile, node_binary};
 
 use crate::cases::{self, Missing, Tally};
@@ -12,6 +13,8 @@ use crate::setup;
 use crate::suites::{Suite, each_line};
 use crate::workspace::cargo;
 
+/// Of a suite that needs a cluster.
+const CLUSTER_NODES: usize = 3;
 const RUST_LIMIT: Duration = Duration::from_secs(1200);
 
 #[derive(Debug, clap::Args)]
@@ -109,6 +112,11 @@ pub(crate) fn run_suites(
             Against::Given { bootstrap, control } => {
                 suite.run(command, bootstrap, control.as_deref(), None)?
             }
+            Against::Fresh(launch) if suite.needs_cluster() => {
+                with_cluster(launch, suite.name(), |bootstrap, control, folder| {
+                    suite.run(command, bootstrap, Some(control), Some(folder))
+                })?
+            }
             Against::Fresh(launch) => {
                 with_broker(launch, suite.name(), |bootstrap, control, data_dir| {
                     suite.run(command, bootstrap, Some(control), Some(data_dir))
@@ -149,6 +157,54 @@ fn with_broker(
         println!("the broker's log ends with:\n{}", broker.log_tail());
     }
     if let Err(error) = broker.stop() {
+        tally.failed += failed(error).failed;
+    }
+    Ok(tally)
+}
+
+/// As [`with_broker`], with three nodes.
+fn with_cluster(
+    launch: &Launch,
+    suite: &str,
+    run: impl FnOnce(&str, &str, &Path) -> Result<Tally>,
+) -> Result<Tally> {
+    let (flavour, settings) = match launch.clone() {
+        Launch::Ottla { binary, settings } => (Flavour::Ottla { binary }, settings),
+        Launch::Kafka { lib, settings } => (Flavour::lean_kafka(lib), settings),
+    };
+    let mut options = ClusterOptions::plain(flavour, CLUSTER_NODES);
+    options.loopback = true;
+    options.settings = settings;
+    // Cases that count leaders must not be helped in the middle.
+    let unhelped = ("auto.leader.rebalance.enable".into(), "false".into());
+    options.settings.push(unhelped);
+    let failed = |error: anyhow::Error| {
+        println!("\n== {suite}\nthe cluster failed: {error:#}");
+        Tally {
+            failed: 1,
+            ..Tally::of(suite)
+        }
+    };
+    let cluster = match Cluster::start(options) {
+        Ok(cluster) => cluster,
+        Err(error) => return Ok(failed(error)),
+    };
+    let (bootstrap, folder) = (cluster.bootstrap(), cluster.folder().to_path_buf());
+    let cluster = Arc::new(Mutex::new(cluster));
+    let control = Control::serve_cluster(Arc::clone(&cluster))?;
+    let mut tally = run(&bootstrap, control.address(), &folder)?;
+    drop(control);
+    let mut cluster = cluster.lock().unwrap_or_else(PoisonError::into_inner);
+    if tally.failed > 0 {
+        for node in cluster.nodes() {
+            println!(
+                "the log of node {} ends with:\n{}",
+                node.id(),
+                node.log_tail()
+            );
+        }
+    }
+    if let Err(error) = cluster.stop_all() {
         tally.failed += failed(error).failed;
     }
     Ok(tally)

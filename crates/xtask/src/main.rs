@@ -4,6 +4,7 @@
 mod bench;
 mod cases;
 mod clients;
+mod cluster_test;
 mod fix;
 mod setup;
 mod sim;
@@ -36,6 +37,8 @@ enum Command {
     Fix,
     /// Plays seeded simulations of a node: crashes, lost flushes, bad networks
     Sim(sim::Arguments),
+    /// Runs real clusters under faults, and judges what clients saw
+    ClusterTest(cluster_test::Arguments),
     /// Measures the node
     #[command(subcommand)]
     Bench(bench::Command),
@@ -48,6 +51,7 @@ fn main() -> Result<ExitCode> {
         Command::Tidy => tidy::run()?,
         Command::Fix => fix::run()?,
         Command::Sim(arguments) => sim::run(&arguments)?,
+        Command::ClusterTest(arguments) => cluster_test::run(&arguments)?,
         Command::Bench(command) => bench::run(&command)?,
     };
     Ok(if good {

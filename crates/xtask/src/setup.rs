@@ -110,6 +110,22 @@ pub(crate) fn java_program(name: &str) -> Result<String> {
     ))
 }
 
+/// Gets what faults in a cluster need, where that is possible; what cannot be had, with the reason.
+pub(crate) fn for_faults() -> Vec<String> {
+    let programs = [
+        ("ip", "iproute2"),
+        ("nft", "nftables"),
+        ("nsenter", "util-linux"),
+        ("cc", "gcc"),
+    ];
+    let get = |(program, package)| require(program, &[package]).err();
+    programs
+        .into_iter()
+        .filter_map(get)
+        .map(|error| format!("{error:#}"))
+        .collect()
+}
+
 fn maven(pom: &Path) -> Result<Command> {
     require("java", &["default-jdk-headless"])?;
     require("javac", &["default-jdk-headless"])?;

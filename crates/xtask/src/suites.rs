@@ -16,6 +16,8 @@ use crate::workspace::root;
 
 /// A whole suite takes about a minute; a case limits itself to two.
 const SUITE_LIMIT: Duration = Duration::from_secs(480);
+/// One that kills nodes, and starts a JVM for each of many questions.
+const CLUSTER_SUITE_LIMIT: Duration = Duration::from_secs(2400);
 
 /// A client under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -34,12 +36,14 @@ pub(crate) enum Suite {
     Streams,
     /// Kafka Connect, from Maven Central
     Connect,
+    /// Kafka's own tools for clusters, against three nodes
+    ClusterTools,
     /// A checker of transactions under kills, on librdkafka and Kafka's own client
     Checker,
 }
 
 impl Suite {
-    /// Every suite, in the order in which they run.
+    /// Every suite that one node is enough for, in the order in which they run.
     pub(crate) const ALL: [Suite; 8] = [
         Suite::Kcat,
         Suite::ConfluentKafka,
@@ -61,7 +65,13 @@ impl Suite {
             Suite::Streams => "streams",
             Suite::Connect => "connect",
             Suite::Checker => "checker",
+            Suite::ClusterTools => "cluster-tools",
         }
+    }
+
+    /// Whether it needs several nodes.
+    pub(crate) fn needs_cluster(self) -> bool {
+        self == Suite::ClusterTools
     }
 
     /// Gets the client; the command that runs its suite, without the node's address.
@@ -95,6 +105,12 @@ impl Suite {
             Suite::Console => {
                 let lib: PathBuf = setup::jars("console")?;
                 let mut command = script("console/console_suite.py")?;
+                command.arg("--lib").arg(lib);
+                Ok(command)
+            }
+            Suite::ClusterTools => {
+                let lib: PathBuf = setup::jars("console")?;
+                let mut command = script("console/cluster_suite.py")?;
                 command.arg("--lib").arg(lib);
                 Ok(command)
             }
@@ -140,16 +156,23 @@ impl Suite {
         data_dir: Option<&Path>,
     ) -> Result<Tally> {
         command.args(["--bootstrap", bootstrap]);
-        // Only this one looks into the node's files.
-        if let (Suite::Console, Some(folder)) = (self, data_dir) {
-            command.arg("--data-dir").arg(folder);
+        // Only these look into the nodes' files.
+        match (self, data_dir) {
+            (Suite::Console, Some(folder)) => drop(command.arg("--data-dir").arg(folder)),
+            (Suite::ClusterTools, Some(folder)) => drop(command.arg("--folder").arg(folder)),
+            _ => {}
         }
         if let Some(control) = control {
             command.args(["--control", control]);
         }
         println!("\n== {}", self.name());
         let mut tally = Tally::of(self.name());
-        let success = each_line(&mut command, SUITE_LIMIT, |line| tally.take_case_line(line))?;
+        let limit = if self.needs_cluster() {
+            CLUSTER_SUITE_LIMIT
+        } else {
+            SUITE_LIMIT
+        };
+        let success = each_line(&mut command, limit, |line| tally.take_case_line(line))?;
         tally.take_end(success);
         Ok(tally)
     }

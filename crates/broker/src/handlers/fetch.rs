@@ -18,8 +18,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::select_all;
-use ottla_log::{Log, ReadResult, UpTo};
-use ottla_model::{ErrorCode, Sabotage, Uuid};
+use ottla_log::{Log, OffsetWatch, ReadResult, UpTo};
+use ottla_model::{ErrorCode, Offset, Sabotage, Uuid};
 use ottla_wire::Text;
 use ottla_wire::messages::fetch_response::{
     AbortedTransaction, FetchableTopicResponse, NodeEndpoint, PartitionData,
@@ -177,21 +177,46 @@ async fn serve(
         }
         // Marks are taken before the read, so that nothing appended meanwhile is slept through.
         let logs = partitions.iter().flatten().filter_map(|p| p.log());
-        let mut watches: Vec<_> = logs.map(Log::watch).collect();
+        let mut marks: Vec<_> = logs.map(Mark::new).collect();
         let pass = Pass::read(ctx, wanted, &partitions, reader, limits).await;
-        let enough = pass.bytes >= limits.min_bytes || pass.failed || watches.is_empty();
+        let enough = pass.bytes >= limits.min_bytes || pass.failed || marks.is_empty();
         let left = deadline.saturating_duration_since(clock.instant());
         if enough || left.is_zero() || ctx.broker.runtime.shutdown().is_announced() {
             return pass.results;
         }
         drop(pass);
         drop(partitions);
-        let moved = select_all(watches.iter_mut().map(|w| Box::pin(w.changed())));
+        let ends_only =
+            limits.up_to == UpTo::LogEnd && wanted.iter().all(|w| w.high_watermark == Offset::MAX);
+        let moved = select_all(marks.iter_mut().map(|m| Box::pin(m.moved(ends_only))));
         tokio::select! {
             biased;
             // The node does not wait for those who wait.
             () = ctx.broker.runtime.shutdown().announced() => {}
             _ = clock.timeout(left, moved) => {}
+        }
+    }
+}
+
+/// A log's state at one moment, to wait for newer ones.
+struct Mark {
+    watch: OffsetWatch,
+    log_end: Offset,
+}
+
+impl Mark {
+    fn new(log: &Log) -> Self {
+        let mut watch = log.watch();
+        let log_end = watch.offsets().log_end_offset;
+        Mark { watch, log_end }
+    }
+
+    /// Waits for news: of the log's end alone, for a follower that cares for nothing else.
+    async fn moved(&mut self, ends_only: bool) -> bool {
+        if ends_only {
+            self.watch.log_end_past(self.log_end).await
+        } else {
+            self.watch.changed().await
         }
     }
 }

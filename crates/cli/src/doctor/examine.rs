@@ -1,11 +1,12 @@
 //! Gathers the facts: resolves names, dials, and asks whoever answers.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use ottla_client::{Broker, Client, ClientOptions, ConfigResource, Error as ClientError};
+use ottla_client::{Broker, Client, ClientOptions, Error as ClientError};
 use ottla_model::ErrorCode;
 use ottla_runtime::Runtime;
 use ottla_wire::messages::describe_configs_request::DescribeConfigsResource;
@@ -13,14 +14,18 @@ use ottla_wire::messages::metadata_response::MetadataResponseTopic;
 use ottla_wire::messages::{DescribeConfigsRequest, MetadataResponse};
 use ottla_wire::{ApiKey, Response};
 
-use super::facts::{Answer, BrokerAddress, Dial, Door, Facts, Failure, Identity, Topic, place};
+use super::facts::{
+    Answer, BrokerAddress, Dial, Door, Facts, Failure, Fenced, Identity, Quorum, Topic, Voter,
+    place,
+};
 use super::{DoctorArgs, knock, round_trip};
 use crate::globals::Globals;
+use crate::quorum::{Member, members};
 
 /// So many addresses of one name are tried.
 const ADDRESSES: usize = 8;
-/// Of so many topics with missing replicas `min.insync.replicas` is looked up.
-const TOPICS_LOOKED_UP: usize = 100;
+/// Of so many topics `min.insync.replicas` is looked up in one request.
+const TOPICS_AT_ONCE: usize = 500;
 
 struct Examiner<'a> {
     runtime: &'a Runtime,
@@ -49,6 +54,7 @@ pub(super) async fn examine(args: &DoctorArgs, globals: &Globals, runtime: &Runt
     let doors = join_all(doors).await.into_iter();
     facts.brokers = doors.map(|(door, broker)| (broker, door)).collect();
     facts.topics = examiner.topics(&facts.bootstrap).await;
+    examiner.members(&mut facts).await;
     if let Some(topic) = &args.write {
         let written = round_trip::round_trip(topic, globals, runtime).await;
         facts.round_trip = Some((topic.clone(), written));
@@ -154,29 +160,69 @@ impl Examiner<'_> {
         })
     }
 
+    /// The metadata quorum, and the brokers that are fenced.
+    async fn members(&self, facts: &mut Facts) {
+        let Some((host, port)) = first_answering(&facts.bootstrap) else {
+            return;
+        };
+        let Ok(client) = self.client(&host, port).await else {
+            return;
+        };
+        facts.quorum = match client.describe_quorum().await {
+            Ok(quorum) => quorum.map(|quorum| Ok(quorum_of(&quorum))),
+            Err(ClientError::Unsupported { .. }) => None,
+            Err(error) if error.code() == Some(ErrorCode::ClusterAuthorizationFailed) => None,
+            Err(error) => Some(Err(error.to_string())),
+        };
+        // Who cannot tell has no fenced brokers in the answer either.
+        if let Ok(described) = client.describe_cluster().await {
+            let fenced = described.brokers.iter().filter(|broker| broker.is_fenced);
+            let fenced = fenced.map(|broker| Fenced {
+                id: broker.broker_id,
+                address: format!("{}:{}", broker.host, broker.port),
+            });
+            facts.fenced = fenced.collect();
+            facts.fenced.sort_by_key(|broker| broker.id);
+        }
+    }
+
     /// The topics as the first bootstrap address tells that answers.
     async fn topics(&self, doors: &[Door]) -> Option<Result<Vec<Topic>, String>> {
-        let dials = doors.iter().flat_map(|door| {
-            let dials = door.dials.iter().filter(|dial| dial.outcome.is_ok());
-            dials.map(|dial| (dial.ip.to_string(), door.port))
-        });
-        let (host, port) = dials.into_iter().next()?;
+        let (host, port) = first_answering(doors)?;
         let asking = async {
             let client = self.client(&host, port).await?;
             let metadata = client.metadata(None).await?;
-            let mut topics = Vec::new();
-            let mut looked_up = 0;
-            for described in &metadata.topics {
+            let min_isr = min_isr(&client, &metadata.topics).await?;
+            let topics = metadata.topics.iter().map(|described| {
                 let mut topic = topic_of(described);
-                if !topic.under_replicated.is_empty() && looked_up < TOPICS_LOOKED_UP {
-                    looked_up += 1;
-                    topic.under_min_isr = under_min_isr(&client, described).await?;
-                }
-                topics.push(topic);
-            }
-            Ok(topics)
+                topic.min_isr = min_isr.get(&topic.name).copied();
+                topic.under_min_isr = under_min_isr(described, topic.min_isr);
+                topic
+            });
+            Ok(topics.collect())
         };
         Some(asking.await.map_err(|error: ClientError| error.to_string()))
+    }
+}
+
+/// The first address that answered, and its port.
+fn first_answering(doors: &[Door]) -> Option<(String, u16)> {
+    let mut dials = doors.iter().flat_map(|door| {
+        let dials = door.dials.iter().filter(|dial| dial.outcome.is_ok());
+        dials.map(|dial| (dial.ip.to_string(), door.port))
+    });
+    dials.next()
+}
+
+fn quorum_of(quorum: &ottla_client::Quorum) -> Quorum {
+    let voters = members(quorum).into_iter();
+    let voters = voters.filter(Member::is_voter).map(|member| Voter {
+        id: member.id,
+        lag_ms: member.lag_ms,
+    });
+    Quorum {
+        leader: Some(quorum.state.leader_id).filter(|id| *id >= 0),
+        voters: voters.collect(),
     }
 }
 
@@ -249,6 +295,7 @@ fn topic_of(topic: &MetadataResponseTopic) -> Topic {
         under_replicated: which(&|_, isr, replicas| isr < replicas),
         under_min_isr: Vec::new(),
         replication_factor: replicas.max().unwrap_or(0),
+        min_isr: None,
         error: (topic.error_code != 0).then(|| match ErrorCode::from_code(topic.error_code) {
             Some(code) => code.name().to_owned(),
             None => format!("error {}", topic.error_code),
@@ -256,20 +303,38 @@ fn topic_of(topic: &MetadataResponseTopic) -> Topic {
     }
 }
 
-/// The partitions to which `acks=all` cannot write.
-async fn under_min_isr(
+/// `min.insync.replicas` of the topics that have more than one replica: for others it says nothing.
+async fn min_isr(
     client: &Client,
-    topic: &MetadataResponseTopic,
-) -> Result<Vec<i32>, ClientError> {
-    let name = topic.name.as_deref().unwrap_or_default();
-    let key = "min.insync.replicas";
-    let configs = client
-        .describe_configs(ConfigResource::Topic(name), Some(&[key]))
-        .await?;
-    let value = configs.first().and_then(|config| config.value.as_deref());
-    let Some(min) = value.and_then(|value| value.parse::<usize>().ok()) else {
-        return Ok(Vec::new());
+    topics: &[MetadataResponseTopic],
+) -> Result<BTreeMap<String, usize>, ClientError> {
+    let replicated = topics.iter().filter(|topic| {
+        let mut partitions = topic.partitions.iter();
+        partitions.any(|partition| partition.replica_nodes.len() > 1)
+    });
+    let names: Vec<&str> = replicated
+        .filter_map(|topic| topic.name.as_deref())
+        .collect();
+    let mut found = BTreeMap::new();
+    for names in names.chunks(TOPICS_AT_ONCE) {
+        let described = client
+            .describe_topic_configs(names, &["min.insync.replicas"])
+            .await?;
+        for (topic, configs) in described {
+            let value = configs.first().and_then(|config| config.value.as_deref());
+            if let Some(min) = value.and_then(|value| value.parse().ok()) {
+                found.insert(topic, min);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The partitions to which `acks=all` cannot write.
+fn under_min_isr(topic: &MetadataResponseTopic, min: Option<usize>) -> Vec<i32> {
+    let Some(min) = min else {
+        return Vec::new();
     };
     let short = topic.partitions.iter().filter(|p| p.isr_nodes.len() < min);
-    Ok(short.map(|p| p.partition_index).collect())
+    short.map(|p| p.partition_index).collect()
 }

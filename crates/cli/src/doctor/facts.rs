@@ -15,6 +15,10 @@ pub(super) struct Facts {
     pub(super) brokers: Vec<(BrokerAddress, Door)>,
     /// All topics; `None` when nobody could be asked.
     pub(super) topics: Option<Result<Vec<Topic>, String>>,
+    /// The metadata quorum; `None` where there is none (before KRaft), or nobody may ask.
+    pub(super) quorum: Option<Result<Quorum, String>>,
+    /// Brokers that are registered and do not run; none where nobody can tell (before Kafka 4.0).
+    pub(super) fenced: Vec<Fenced>,
     /// The record that was written and read back, when that was asked for.
     pub(super) round_trip: Option<(String, Result<RoundTrip, String>)>,
 }
@@ -135,6 +139,28 @@ pub(super) struct BrokerAddress {
     pub(super) port: u16,
 }
 
+/// Who keeps the metadata.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Quorum {
+    pub(super) leader: Option<i32>,
+    pub(super) voters: Vec<Voter>,
+}
+
+/// A voter of the quorum.
+#[derive(Debug, Clone)]
+pub(super) struct Voter {
+    pub(super) id: i32,
+    /// For how long it has not been as far as the leader; `None` when it never was.
+    pub(super) lag_ms: Option<i64>,
+}
+
+/// A broker that the cluster knows and does not hear.
+#[derive(Debug, Clone)]
+pub(super) struct Fenced {
+    pub(super) id: i32,
+    pub(super) address: String,
+}
+
 /// A topic's partitions that are not well.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Topic {
@@ -148,6 +174,8 @@ pub(super) struct Topic {
     pub(super) under_min_isr: Vec<i32>,
     /// The most replicas that a partition has.
     pub(super) replication_factor: usize,
+    /// Its `min.insync.replicas`, where that was looked up.
+    pub(super) min_isr: Option<usize>,
     /// The cluster could not describe it.
     pub(super) error: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod partitions;
+mod quorum;
 
 use std::net::IpAddr;
 
@@ -17,6 +18,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
     }
     checks.extend(cluster::identity(facts));
     checks.extend(cluster::controller(facts));
+    checks.extend(quorum::quorum(facts));
     checks.extend(port_forward(facts));
     checks.extend(
         facts
@@ -25,6 +27,7 @@ pub(super) fn judge(facts: &Facts) -> Vec<Check> {
             .map(|(b, door)| advertised(facts, b, door)),
     );
     checks.extend(duplicates(facts));
+    checks.extend(quorum::fenced(facts));
     checks.extend(cluster::discovery(facts));
     checks.extend(cluster::latency(facts));
     checks.extend(partitions::topics(facts));

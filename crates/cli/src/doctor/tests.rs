@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::facts::{Answer, BrokerAddress, Dial, Door, Facts, Failure, Identity, RoundTrip, Topic};
+use super::facts::{
+    Answer, BrokerAddress, Dial, Door, Facts, Failure, Fenced, Identity, Quorum, RoundTrip, Topic,
+    Voter,
+};
 use super::judge::judge;
 use super::knock::{Speaks, understand};
 use super::report::{Check, Report, Status};
@@ -54,7 +57,7 @@ fn cluster(at: (&str, u16, &str), list: &[(i32, &str, u16)], doors: Vec<Door>) -
         bootstrap: vec![door(at.0, at.1, at.2, Ok(said))],
         brokers: brokers(list).into_iter().zip(doors).collect(),
         topics: Some(Ok(Vec::new())),
-        round_trip: None,
+        ..Facts::default()
     }
 }
 
@@ -337,7 +340,7 @@ fn partitions_are_judged_by_what_clients_can_still_do() {
             under_replicated: (0..7).collect(),
             under_min_isr: vec![1, 2],
             replication_factor: 3,
-            error: None,
+            ..Topic::default()
         },
         Topic {
             name: "__consumer_offsets".to_owned(),
@@ -399,4 +402,84 @@ fn a_clock_is_wrong_only_beyond_what_the_request_itself_took() {
     assert_eq!(skewed(1500, Duration::from_secs(2)), 0);
     facts.round_trip = Some(("t".to_owned(), Err("refused".to_owned())));
     assert_eq!(only(&facts).status, Status::Problem);
+}
+
+fn quorum(leader: Option<i32>, lags: &[Option<i64>]) -> Quorum {
+    let voter = |(id, lag_ms): (i32, &Option<i64>)| Voter {
+        id,
+        lag_ms: *lag_ms,
+    };
+    Quorum {
+        leader,
+        voters: (1..).zip(lags).map(voter).collect(),
+    }
+}
+
+#[test]
+fn a_quorum_is_judged_by_how_many_voters_follow() {
+    let mut facts = healthy();
+    let mut judged = |quorum: Quorum| {
+        facts.quorum = Some(Ok(quorum));
+        let mut checks = judge(&facts).into_iter();
+        let check = checks.find(|check| check.check == "quorum").unwrap();
+        (check.status, check.found, check.means.unwrap_or_default())
+    };
+    let (status, found, _) = judged(quorum(Some(1), &[Some(0), Some(400), Some(9_000)]));
+    assert_eq!(
+        (status, found.as_str()),
+        (Status::Ok, "node 1 leads 3 voters")
+    );
+    let (status, found, means) = judged(quorum(Some(1), &[Some(0), Some(400), Some(11_000)]));
+    assert_eq!(status, Status::Warning);
+    assert_eq!(found, "node 1 leads 3 voters; 3 does not follow");
+    assert_eq!(means, "if one more fails, nothing can be changed any more");
+    let five = [Some(0), Some(0), Some(0), Some(0), None];
+    let (status, _, means) = judged(quorum(Some(1), &five));
+    assert_eq!(status, Status::Warning);
+    assert_eq!(means, "if 2 more fail, nothing can be changed any more");
+    let (status, ..) = judged(quorum(Some(1), &[Some(0), None, Some(11_000)]));
+    assert_eq!(status, Status::Problem);
+    let (status, ..) = judged(quorum(None, &[Some(0); 3]));
+    assert_eq!(status, Status::Problem);
+    let (status, ..) = judged(quorum(Some(1), &[Some(0)]));
+    assert_eq!(status, Status::Warning, "one voter for three brokers");
+    facts.quorum = Some(Err("no answer".to_owned()));
+    assert_eq!(only(&facts).status, Status::Problem);
+}
+
+#[test]
+fn a_fenced_broker_is_named_with_what_to_do() {
+    let mut facts = healthy();
+    facts.fenced = vec![Fenced {
+        id: 4,
+        address: "b4:9092".to_owned(),
+    }];
+    let check = only(&facts);
+    assert_eq!((check.check, check.status), ("fenced", Status::Warning));
+    assert!(
+        check
+            .remedy
+            .unwrap()
+            .contains("ottla broker decommission 4")
+    );
+}
+
+#[test]
+fn topics_without_any_margin_are_named() {
+    let mut facts = healthy();
+    let topic = |name: &str, replication_factor, min_isr| Topic {
+        name: name.to_owned(),
+        replication_factor,
+        min_isr,
+        ..Topic::default()
+    };
+    facts.topics = Some(Ok(vec![
+        topic("tight", 3, Some(3)),
+        topic("well", 3, Some(2)),
+        topic("single", 1, Some(1)),
+        topic("unknown", 3, None),
+    ]));
+    let check = only(&facts);
+    assert_eq!((check.check, check.status), ("min-isr", Status::Warning));
+    assert!(check.found.ends_with(": tight"), "{}", check.found);
 }

@@ -1,21 +1,28 @@
 //! `ottla topic describe`.
 
+use ottla_client::OngoingReassignment;
 use serde::Serialize;
 
 use crate::cluster::{Cluster, ConfigInfo, OffsetRange, TopicInfo};
+use crate::inspect::told;
 use crate::output::{self, OutputFormat, View};
+use crate::planned::ids;
 use crate::table::{properties, table};
 use crate::{Error, Streams};
+
+use super::troubles::{self, TroubleArgs};
 
 /// What `ottla topic describe` takes.
 #[derive(Debug, clap::Args)]
 pub struct DescribeArgs {
-    /// The topics
-    #[arg(required = true, value_name = "NAME")]
+    /// The topics; with one of the filters below all of them, if nothing is said
+    #[arg(required_unless_present = "trouble", value_name = "NAME")]
     pub names: Vec<String>,
     /// Every setting, also those at their default
     #[arg(long)]
     pub all_configs: bool,
+    #[command(flatten)]
+    pub troubles: TroubleArgs,
 }
 
 /// Described topics.
@@ -44,6 +51,13 @@ struct Row {
     replicas: Vec<i32>,
     isr: Vec<i32>,
     offline: Vec<i32>,
+    /// Replicas that are not in sync and may lead all the same (KIP-966); null before Kafka 3.8.
+    elr: Option<Vec<i32>>,
+    /// The last replicas that could have led, when none is left.
+    last_known_elr: Option<Vec<i32>>,
+    /// Replicas that are on their way here, and that go once these are in sync.
+    adding: Vec<i32>,
+    removing: Vec<i32>,
     /// The first offset that is there; null when nobody could tell.
     earliest_offset: Option<i64>,
     /// The offset of the next record; null when nobody could tell.
@@ -56,14 +70,21 @@ impl Description {
         topic: TopicInfo,
         offsets: &[Option<OffsetRange>],
         configs: Vec<ConfigInfo>,
+        ongoing: &[OngoingReassignment],
     ) -> Self {
+        let moving = |index: i32| {
+            let mut moving = ongoing.iter();
+            moving.find(|one| one.topic == topic.name && one.partition == index)
+        };
         let replication_factor = topic.replication_factor();
         let mut partitions: Vec<Row> = topic
             .partitions
-            .into_iter()
+            .iter()
+            .cloned()
             .enumerate()
             .map(|(index, partition)| {
                 let range = offsets.get(index).copied().flatten();
+                let moving = moving(partition.index);
                 Row {
                     partition: partition.index,
                     leader: partition.leader,
@@ -71,6 +92,10 @@ impl Description {
                     replicas: partition.replicas,
                     isr: partition.isr,
                     offline: partition.offline,
+                    elr: partition.elr,
+                    last_known_elr: partition.last_known_elr,
+                    adding: moving.map_or_else(Vec::new, |one| one.adding.clone()),
+                    removing: moving.map_or_else(Vec::new, |one| one.removing.clone()),
                     earliest_offset: range.map(|range| range.earliest),
                     latest_offset: range.map(|range| range.latest),
                 }
@@ -116,6 +141,25 @@ impl Description {
             "EARLIEST",
             "LATEST",
         ];
+        // Most of the time nobody is eligible but not in sync, and nothing moves.
+        let is_there = |list: &Option<Vec<i32>>| list.as_ref().is_some_and(|ids| !ids.is_empty());
+        let elr = self.partitions.iter().any(|row| is_there(&row.elr));
+        let last = self
+            .partitions
+            .iter()
+            .any(|row| is_there(&row.last_known_elr));
+        let moving = |row: &Row| !(row.adding.is_empty() && row.removing.is_empty());
+        let moving = self.partitions.iter().any(moving);
+        for (shown, heading) in [
+            (elr, "ELIGIBLE"),
+            (last, "LAST ELIGIBLE"),
+            (moving, "ADDING"),
+            (moving, "REMOVING"),
+        ] {
+            if shown {
+                headings.push(heading);
+            }
+        }
         if wide {
             headings.extend(["EPOCH", "OFFLINE"]);
         }
@@ -129,6 +173,15 @@ impl Description {
                 or_dash(row.earliest_offset),
                 or_dash(row.latest_offset),
             ];
+            if elr {
+                cells.push(ids(row.elr.as_deref().unwrap_or_default()));
+            }
+            if last {
+                cells.push(ids(row.last_known_elr.as_deref().unwrap_or_default()));
+            }
+            if moving {
+                cells.extend([ids(&row.adding), ids(&row.removing)]);
+            }
             if wide {
                 cells.push(or_dash(row.leader_epoch.map(i64::from)));
                 cells.push(ids(&row.offline));
@@ -146,14 +199,6 @@ fn config_text(config: &ConfigInfo) -> String {
         (None, false) => "(unset)",
     };
     format!("{}={value} ({})", config.name, config.source.words())
-}
-
-fn ids(ids: &[i32]) -> String {
-    if ids.is_empty() {
-        return "-".to_owned();
-    }
-    let texts: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    texts.join(",")
 }
 
 fn or_dash(number: Option<i64>) -> String {
@@ -177,11 +222,25 @@ pub(super) async fn run(
     output: OutputFormat,
     streams: &mut Streams,
 ) -> Result<(), Error> {
+    if args.troubles.is_any() {
+        return troubles::run(&args.troubles, &args.names, cluster, output, streams).await;
+    }
+    let ongoing = match cluster.client.list_reassignments().await {
+        // Before Kafka 2.4 nobody can tell.
+        Err(ottla_client::Error::Unsupported { .. }) => Vec::new(),
+        ongoing => {
+            let ongoing = cluster.checked("asking for reassignments", ongoing);
+            told(ongoing, streams)?.unwrap_or_default()
+        }
+    };
     let mut topics = Vec::new();
     let mut missing = Vec::new();
     for name in &args.names {
         match cluster.topic(name).await {
-            Ok(topic) => topics.push(describe(topic, args.all_configs, cluster, streams).await?),
+            Ok(topic) => {
+                let all = args.all_configs;
+                topics.push(describe(topic, all, &ongoing, cluster, streams).await?);
+            }
             Err(error @ Error::NoTopic { .. }) => missing.push(error),
             Err(error) => return Err(error),
         }
@@ -195,11 +254,14 @@ pub(super) async fn run(
 /// Gathers offsets and settings. Neither being told is no reason to hide the partitions: a
 /// partition without a leader is when one looks here.
 async fn describe(
-    topic: TopicInfo,
+    mut topic: TopicInfo,
     all_configs: bool,
+    ongoing: &[OngoingReassignment],
     cluster: &Cluster,
     streams: &mut Streams,
 ) -> Result<Description, Error> {
+    let asked = cluster.add_eligible_leaders(std::slice::from_mut(&mut topic));
+    told(asked.await, streams)?;
     let offsets = match cluster.offset_ranges(&topic).await {
         Ok(offsets) => offsets,
         Err(error @ Error::Refused { .. }) => {
@@ -218,5 +280,5 @@ async fn describe(
     };
     configs.retain(|config| all_configs || !config.source.is_default());
     configs.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(Description::new(topic, &offsets, configs))
+    Ok(Description::new(topic, &offsets, configs, ongoing))
 }

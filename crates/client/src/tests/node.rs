@@ -5,6 +5,8 @@
     reason = "answers are built step by step, as their request is gone through"
 )]
 
+mod clusters;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
@@ -69,6 +71,7 @@ pub(crate) struct State {
     pub(crate) topics: BTreeMap<String, Vec<Log>>,
     pub(crate) faults: HashMap<ApiKey, VecDeque<Fault>>,
     pub(crate) seen: HashMap<ApiKey, usize>,
+    pub(crate) cluster: clusters::ClusterState,
     committed: BTreeMap<(String, i32), i64>,
     producer_ids: i64,
 }
@@ -87,7 +90,7 @@ impl Drop for Node {
     }
 }
 
-const SERVED: [ApiKey; 12] = [
+const SERVED: [ApiKey; 19] = [
     ApiKey::Produce,
     ApiKey::Fetch,
     ApiKey::ListOffsets,
@@ -100,6 +103,13 @@ const SERVED: [ApiKey; 12] = [
     ApiKey::DeleteTopics,
     ApiKey::InitProducerId,
     ApiKey::DescribeCluster,
+    ApiKey::DescribeQuorum,
+    ApiKey::AddRaftVoter,
+    ApiKey::RemoveRaftVoter,
+    ApiKey::AlterPartitionReassignments,
+    ApiKey::ListPartitionReassignments,
+    ApiKey::ElectLeaders,
+    ApiKey::DescribeTopicPartitions,
 ];
 
 impl Node {
@@ -265,7 +275,7 @@ impl Node {
                 body.cluster_id = "test-cluster".into();
                 body.into()
             }
-            other => panic!("{other:?}"),
+            other => clusters::answer(&mut state, other, code),
         }
     }
 

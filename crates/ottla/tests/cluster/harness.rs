@@ -60,6 +60,11 @@ impl Cluster {
             brokers: BTreeMap::new(),
             _dir: dir,
         };
+        cluster
+            .until("the cluster has a name", |c| {
+                c.image().cluster_id().is_some()
+            })
+            .await;
         for id in 1..=count {
             cluster.start_broker(id).await;
         }

@@ -169,3 +169,27 @@ fn changes_that_make_no_sense_are_refused() {
     }
     world.settle();
 }
+
+#[test]
+fn a_member_that_has_moved_is_reached_at_its_new_endpoint() {
+    let mut world = World::new(Plan::new(8, 3));
+    let leader = world.await_leader();
+    world.add_host(4);
+    let (handle, right) = (world.handle(leader).unwrap(), world.member(4));
+    let mut wrong = right.clone();
+    wrong.endpoints[0].port = 9_999;
+    world
+        .run({
+            let handle = handle.clone();
+            async move { handle.add_learner(4, wrong).await }
+        })
+        .unwrap();
+    world.pass(2_000);
+    assert_eq!(world.published(4), None);
+    world
+        .run(async move { handle.update_member(4, right).await })
+        .unwrap();
+    let goal = world.state(leader).unwrap().applied;
+    assert!(world.until(2_000, |world| world.published(4) >= goal));
+    world.settle();
+}

@@ -75,6 +75,15 @@ async fn create(desk: &Desk, client: &Client, topic: NewTopic) -> bool {
             desk.note(Event::TopicAcknowledged { name });
             true
         }
+        // Not all brokers are there yet.
+        Err(error) if error.code() == Some(ErrorCode::InvalidReplicationFactor) => {
+            desk.note(Event::Missed {
+                who: "creator",
+                error: error.to_string(),
+            });
+            desk.pause(200).await;
+            false
+        }
         Err(error) => {
             desk.failed("creator", &error);
             false

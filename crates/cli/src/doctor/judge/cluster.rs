@@ -46,7 +46,12 @@ pub(super) fn identity(facts: &Facts) -> Option<Check> {
 /// Somebody can change topics.
 pub(super) fn controller(facts: &Facts) -> Option<Check> {
     let answer = facts.answer()?;
-    Some(match answer.controller {
+    // A broker of Kafka names any broker as the controller, since any passes changes on.
+    let leader = match &facts.quorum {
+        Some(Ok(quorum)) => quorum.leader,
+        _ => None,
+    };
+    Some(match leader.or(answer.controller) {
         Some(id) => Check::ok(
             "controller",
             "cluster",

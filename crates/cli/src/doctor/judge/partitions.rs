@@ -60,6 +60,7 @@ pub(super) fn topics(facts: &Facts) -> Vec<Check> {
             checks.push(Check::ok(check, "topics", found).but(status, means, remedy));
         }
     }
+    checks.extend(no_margin(topics));
     for topic in topics {
         if let Some(error) = &topic.error {
             let found = format!("the cluster cannot describe it: {error}");
@@ -83,6 +84,34 @@ pub(super) fn topics(facts: &Facts) -> Vec<Check> {
     }
     checks.extend(internal(facts, topics));
     checks
+}
+
+/// Topics that can be written to only while all their replicas are in sync.
+fn no_margin(topics: &[Topic]) -> Option<Check> {
+    let factor = |topic: &&Topic| topic.replication_factor;
+    let tight: Vec<&str> = topics
+        .iter()
+        .filter(|topic| factor(topic) > 1 && topic.min_isr.is_some_and(|min| min >= factor(topic)))
+        .map(|topic| topic.name.as_str())
+        .collect();
+    if tight.is_empty() {
+        return None;
+    }
+    let shown = tight.get(..NAMED).unwrap_or(&tight).join(", ");
+    let more = match tight.len().saturating_sub(NAMED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let found = format!(
+        "{} with min.insync.replicas as high as the replication factor: {shown}{more}",
+        counted(tight.len(), "topic")
+    );
+    Some(Check::ok("min-isr", "topics", found).but(
+        Status::Warning,
+        "as soon as one broker is down or restarts, producers with acks=all are refused",
+        "lower min.insync.replicas by one (`ottla config set topic/NAME min.insync.replicas=N`), or \
+         give the topic one replica more (`ottla topic reassign NAME --replication-factor N`)",
+    ))
 }
 
 /// How many, and the names of the first.
@@ -134,7 +163,8 @@ fn internal(facts: &Facts, topics: &[Topic]) -> Vec<Check> {
             Status::Warning,
             "while one broker is down, some clients that need it cannot work",
             format!(
-                "give its partitions more replicas (kafka-reassign-partitions), and set {property} \
+                "give its partitions more replicas (`ottla topic reassign {name} \
+                 --replication-factor 3`), and set {property} \
                  before a cluster is first used"
             ),
         )

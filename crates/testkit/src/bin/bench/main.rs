@@ -5,6 +5,7 @@
 //! Run it through `cargo xtask bench`, which gets and builds what it needs.
 
 mod clients;
+mod cluster;
 mod connections;
 mod java;
 mod latency;
@@ -43,6 +44,16 @@ enum Figure {
     Many,
     /// Memory for each connection
     Connections,
+    /// Three nodes: leader killed until producing again
+    Failover,
+    /// Three nodes: stop of a node with many leaders
+    HandOver,
+    /// Three nodes: throughput, CPU for each GiB
+    ClusterVolume,
+    /// Three nodes: produce latency
+    ClusterLatency,
+    /// Three nodes: many topics are created
+    Topics,
 }
 
 const ALL: [Figure; 7] = [
@@ -53,6 +64,14 @@ const ALL: [Figure; 7] = [
     Figure::Connections,
     Figure::Stored,
     Figure::Many,
+];
+
+const OF_CLUSTERS: [Figure; 5] = [
+    Figure::Failover,
+    Figure::HandOver,
+    Figure::ClusterVolume,
+    Figure::ClusterLatency,
+    Figure::Topics,
 ];
 
 #[derive(Parser)]
@@ -69,6 +88,15 @@ struct Arguments {
     /// Measure only these
     #[arg(long, value_enum)]
     only: Vec<Figure>,
+    /// Measure three nodes instead of one
+    #[arg(long)]
+    cluster: bool,
+    /// How often a leader is killed
+    #[arg(long, default_value_t = 20)]
+    kills: usize,
+    /// Measure Apache Kafka alone
+    #[arg(long, conflicts_with = "alone")]
+    kafka_alone: bool,
     /// Measure our node alone
     #[arg(long)]
     alone: bool,
@@ -94,20 +122,25 @@ struct Arguments {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    let figures = if arguments.only.is_empty() {
-        ALL.to_vec()
-    } else {
-        arguments.only.clone()
+    let figures = match (arguments.only.as_slice(), arguments.cluster) {
+        ([], false) => ALL.to_vec(),
+        ([], true) => OF_CLUSTERS.to_vec(),
+        (only, _) => only.to_vec(),
     };
     let sides: &[Side] = if arguments.alone {
         &[Side::Ottla]
+    } else if arguments.kafka_alone {
+        &[Side::Kafka]
     } else {
         &[Side::Ottla, Side::Kafka]
     };
     let mut report = Report::default();
     for figure in figures {
         // These take minutes, and differ little between rounds.
-        let once = matches!(figure, Figure::Stored | Figure::Many);
+        let once = matches!(
+            figure,
+            Figure::Stored | Figure::Many | Figure::Failover | Figure::Topics
+        );
         for round in 0..if once { 1 } else { arguments.rounds } {
             for &side in sides {
                 println!("{figure:?}, round {}, {}", round + 1, side.name());
@@ -140,6 +173,15 @@ fn measure(report: &mut Report, arguments: &Arguments, figure: Figure, side: Sid
         Figure::Stored => stored::measure(report, &programs, &java, side, arguments.gib_stored),
         Figure::Many => stored::measure_many(report, &programs, side),
         Figure::Connections => connections::measure(report, &programs, side),
+        Figure::Failover => cluster::measure_failover(report, &programs, side, arguments.kills),
+        Figure::HandOver => cluster::measure_hand_over(report, &programs, side),
+        Figure::ClusterVolume => {
+            cluster::measure_volume(report, &programs, &java, side, arguments.mib)
+        }
+        Figure::ClusterLatency => {
+            cluster::measure_latency(report, &programs, side, arguments.seconds)
+        }
+        Figure::Topics => cluster::measure_topics(report, &programs, side),
     }
 }
 

@@ -18,12 +18,20 @@ pub(crate) struct Cost {
 
 /// Runs `work` and measures it.
 pub(crate) fn measured<T>(broker: &Broker, work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
-    let broker_cpu = broker.process()?.cpu_seconds()?;
+    measured_by(|| broker.process()?.cpu_seconds(), work)
+}
+
+/// The same, with the broker's CPU time, or that of several, as the caller reads it.
+pub(crate) fn measured_by<T>(
+    broker_cpu_seconds: impl Fn() -> Result<f64>,
+    work: impl FnOnce() -> Result<T>,
+) -> Result<(T, Cost)> {
+    let broker_cpu = broker_cpu_seconds()?;
     let (client_cpu, began) = (own_cpu_seconds()?, Instant::now());
     let result = work()?;
     let cost = Cost {
         wall_s: began.elapsed().as_secs_f64(),
-        broker_cpu_s: broker.process()?.cpu_seconds()? - broker_cpu,
+        broker_cpu_s: broker_cpu_seconds()? - broker_cpu,
         client_cpu_s: own_cpu_seconds()? - client_cpu,
     };
     Ok((result, cost))

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
+use ottla_testkit::cluster::{Cluster, ClusterOptions, Flavour};
 use ottla_testkit::{Broker, Launch};
+
+/// What its own start script gives to each node.
+const KAFKA_HEAP_MIB: u32 = 1024;
 
 /// Who is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +66,20 @@ impl Programs {
                 settings: set("log.flush.interval.messages", "1"),
             },
         }
+    }
+
+    /// Starts several nodes of one side on empty data, on loopback addresses, with the settings that
+    /// each comes with.
+    pub(crate) fn cluster(&self, side: Side, flushing: Flushing, nodes: usize) -> Result<Cluster> {
+        let (flavour, settings) = match self.launch(side, flushing) {
+            Launch::Ottla { binary, settings } => (Flavour::Ottla { binary }, settings),
+            Launch::Kafka { lib, settings } => (Flavour::kafka(lib, KAFKA_HEAP_MIB), settings),
+        };
+        Cluster::start(ClusterOptions {
+            settings,
+            loopback: true,
+            ..ClusterOptions::plain(flavour, nodes)
+        })
     }
 
     /// Starts one side on empty data.

@@ -1,8 +1,6 @@
 package ottla.clients;
 
-import java.io.FileOutputStream;
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,7 +34,7 @@ public final class TransactionWorker {
     private final int partition;
     private final int partitions;
     private final Random random;
-    private final FileOutputStream journal;
+    private final Journal journal;
     private final String topic;
     private final String out;
     private final TopicPartition source;
@@ -50,7 +48,7 @@ public final class TransactionWorker {
         incarnation = arguments[2];
         partition = Integer.parseInt(arguments[3]);
         random = new Random((arguments[4] + name + incarnation).hashCode());
-        journal = new FileOutputStream(arguments[5], true);
+        journal = new Journal(arguments[5]);
         topic = arguments[6];
         source = new TopicPartition(arguments[7], partition);
         out = arguments[8];
@@ -79,16 +77,8 @@ public final class TransactionWorker {
         }
     }
 
-    private synchronized void say(Object... words) {
-        StringBuilder line = new StringBuilder();
-        for (Object word : words) {
-            line.append(line.isEmpty() ? "" : " ").append(word);
-        }
-        try {
-            journal.write(line.append('\n').toString().getBytes(StandardCharsets.UTF_8));
-        } catch (IOException error) {
-            Runtime.getRuntime().halt(4);
-        }
+    private void say(Object... words) {
+        journal.say(words);
     }
 
     private void attempt(int number) {

@@ -1,0 +1,128 @@
+//! `cargo xtask cluster-test`: real clusters under faults, with real clients, judged.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+use ottla_testkit::{Profile, node_binary};
+
+use crate::setup;
+use crate::suites::each_line;
+use crate::workspace::{cargo, root, target};
+
+/// Beyond the time for faults: building, starts, catching up, reading everything.
+const AROUND: Duration = Duration::from_secs(900);
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Against Apache Kafka from Maven Central: this proves the checks themselves
+    #[arg(long)]
+    kafka: bool,
+    /// Only clients on librdkafka in the test's own process
+    #[arg(long)]
+    few_clients: bool,
+    /// How long faults go on
+    #[arg(long, default_value_t = 2.0)]
+    minutes: f64,
+    /// How many runs, each with the next seed
+    #[arg(long, default_value_t = 1)]
+    runs: u64,
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many nodes
+    #[arg(long, default_value_t = 3)]
+    nodes: usize,
+    /// Only these faults, separated by commas; "none" is none
+    #[arg(long, value_delimiter = ',')]
+    faults: Vec<String>,
+    /// All but these faults
+    #[arg(long, value_delimiter = ',')]
+    without: Vec<String>,
+    /// What producers wait for; anything but "all" shows how a loss is found
+    #[arg(long)]
+    acks: Option<String>,
+    /// Milliseconds between two records of a producer
+    #[arg(long)]
+    pause_ms: Option<u64>,
+    /// Loopback addresses even for root: links cannot be cut then
+    #[arg(long)]
+    loopback: bool,
+    /// Keep what nodes and clients wrote even when nothing was found
+    #[arg(long)]
+    keep: bool,
+    /// Properties of every node, as NAME=VALUE
+    #[arg(long = "set")]
+    settings: Vec<String>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+    let limit = AROUND + Duration::from_secs_f64(arguments.minutes * 120.0);
+    let mut bad = Vec::new();
+    for seed in arguments.seed..arguments.seed + arguments.runs {
+        let mut command = program(arguments.kafka, !arguments.few_clients)?;
+        command.args(["--seed", &seed.to_string()]);
+        arguments.pass_on(&mut command);
+        if !each_line(&mut command, limit, |_| {})? {
+            bad.push(seed);
+        }
+    }
+    println!("{} runs, seeds with findings: {bad:?}", arguments.runs);
+    Ok(bad.is_empty())
+}
+
+impl Arguments {
+    fn pass_on(&self, command: &mut Command) {
+        command
+            .args(["--minutes", &self.minutes.to_string()])
+            .args(["--nodes", &self.nodes.to_string()]);
+        for (name, values) in [("--faults", &self.faults), ("--without", &self.without)] {
+            if !values.is_empty() {
+                command.args([name, &values.join(",")]);
+            }
+        }
+        if let Some(acks) = &self.acks {
+            command.args(["--acks", acks]);
+        }
+        if let Some(pause_ms) = self.pause_ms {
+            command.args(["--pause-ms", &pause_ms.to_string()]);
+        }
+        for (name, wanted) in [("--loopback", self.loopback), ("--keep", self.keep)] {
+            if wanted {
+                command.arg(name);
+            }
+        }
+        for setting in &self.settings {
+            command.args(["--set", setting]);
+        }
+    }
+}
+
+/// The program with what it needs, built and fetched.
+fn program(kafka: bool, all_clients: bool) -> Result<Command> {
+    for missing in setup::for_faults() {
+        println!("not all faults can be made: {missing}");
+    }
+    let mut command = cargo(&[
+        "run",
+        "--quiet",
+        "-p",
+        "ottla-testkit",
+        "--bin",
+        "cluster",
+        "--",
+    ]);
+    if kafka {
+        command.arg("--kafka").arg(setup::jars("kafka")?);
+    } else {
+        command.arg("--ottla").arg(node_binary(Profile::Release)?);
+    }
+    if all_clients {
+        let worker: PathBuf = root().join("clients/checker/worker.py");
+        command.arg("--python").arg(setup::python()?);
+        command.arg("--worker").arg(worker);
+        command.args(["--class-path", &setup::java_program("java")?]);
+    }
+    command.arg("--out").arg(target()?.join("cluster-test"));
+    Ok(command)
+}
