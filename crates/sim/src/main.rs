@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use ottla_sim::{Outcome, Scenario, Shape, run};
+use ottla_sim::{Outcome, Sabotage, Scenario, Shape, run};
 use tracing_subscriber::EnvFilter;
 
 #[derive(Parser)]
@@ -23,6 +23,9 @@ struct Arguments {
     /// What is played
     #[arg(long, value_enum, default_value_t = Kind::Any)]
     kind: Kind,
+    /// What the nodes do wrong on purpose, by the name in `ottla_model::Sabotage`
+    #[arg(long, value_parser = sabotage)]
+    sabotage: Option<Sabotage>,
     /// Seconds of virtual time with faults
     #[arg(long, default_value_t = 12)]
     chaos_seconds: u64,
@@ -35,6 +38,13 @@ struct Arguments {
     /// What is logged on standard error, for example `debug` or `ottla_log=trace`
     #[arg(long)]
     log: Option<String>,
+}
+
+fn sabotage(name: &str) -> Result<Sabotage, String> {
+    let known = Sabotage::ALL.into_iter();
+    let found = known.clone().find(|fault| format!("{fault:?}") == name);
+    let names: Vec<_> = known.map(|fault| format!("{fault:?}")).collect();
+    found.ok_or_else(|| format!("there are {}", names.join(", ")))
 }
 
 /// What is played.
@@ -71,6 +81,7 @@ fn main() -> anyhow::Result<ExitCode> {
     for seed in arguments.first_seed..arguments.first_seed + arguments.seeds {
         let scenario = Scenario {
             chaos: Duration::from_secs(arguments.chaos_seconds),
+            sabotage: arguments.sabotage,
             ..arguments.kind.scenario(seed)
         };
         let mut outcome = run(&scenario);

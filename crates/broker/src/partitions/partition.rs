@@ -20,8 +20,8 @@ use ottla_model::{
 };
 use ottla_replica::{InSync, LeaderState, Membership, Proposal, ProposalOutcome};
 use ottla_runtime::Clock;
+use ottla_runtime::watch;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
 
 use crate::errors;
 
@@ -95,7 +95,7 @@ impl Partition {
         image: Arc<PartitionImage>,
         config: Arc<TopicConfig>,
     ) -> Self {
-        let (term, _) = watch::channel(Term {
+        let term = watch::Sender::new(Term {
             leader_epoch: image.leader_epoch,
             leader: image.leader,
             leads_here: false,
