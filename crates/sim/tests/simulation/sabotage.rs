@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use ottla_sim::{Faults, Sabotage, Scenario, Shape, run};
+use ottla_sim::{Sabotage, Scenario, Shape, run};
 
 /// A cluster of three under all faults, in which one thing is wrong.
-fn scenario(seed: u64, sabotage: Sabotage) -> Scenario {
+fn scenario(number: u64, sabotage: Sabotage) -> Scenario {
+    let seed = 101 + number;
     Scenario {
         sabotage: Some(sabotage),
         shape: Shape::Combined { nodes: 3 },
@@ -15,11 +16,7 @@ fn scenario(seed: u64, sabotage: Sabotage) -> Scenario {
 }
 
 /// Plays seeds until one of these checkers complains.
-fn is_noticed_by(
-    checkers: &[&str],
-    seeds_max: u64,
-    scenario: impl Fn(u64) -> Scenario,
-) {
+fn is_noticed_by(checkers: &[&str], seeds_max: u64, scenario: impl Fn(u64) -> Scenario) {
     for seed in 0..seeds_max {
         let outcome = run(&scenario(seed));
         let mut names = outcome.violations.iter().map(|v| v.checker);
@@ -28,4 +25,29 @@ fn is_noticed_by(
         }
     }
     panic!("within {seeds_max} seeds, none of {checkers:?} has complained");
+}
+
+#[test]
+fn a_broker_epoch_of_an_earlier_life_is_noticed() {
+    // The metadata itself refuses to apply it.
+    let reuses = |seed| scenario(seed, Sabotage::ReusesBrokerEpoch);
+    is_noticed_by(&["node", "one-life"], 4, reuses);
+}
+
+#[test]
+fn two_leaders_of_one_term_are_noticed() {
+    let keeps = |seed| scenario(seed, Sabotage::KeepsLeaderEpoch);
+    is_noticed_by(&["one-leader"], 4, keeps);
+}
+
+#[test]
+fn a_leader_from_outside_the_replicas_in_sync_is_noticed() {
+    let elects = |seed| scenario(seed, Sabotage::ElectsOutsideIsr);
+    is_noticed_by(&["acknowledged", "stable-offsets", "offsets"], 6, elects);
+}
+
+#[test]
+fn records_that_are_served_before_they_are_committed_are_noticed() {
+    let serves = |seed| scenario(seed, Sabotage::ServesUncommitted);
+    is_noticed_by(&["offsets", "stable-offsets"], 8, serves);
 }
