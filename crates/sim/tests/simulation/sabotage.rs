@@ -51,3 +51,16 @@ fn records_that_are_served_before_they_are_committed_are_noticed() {
     let serves = |seed| scenario(seed, Sabotage::ServesUncommitted);
     is_noticed_by(&["offsets", "stable-offsets"], 8, serves);
 }
+
+#[test]
+fn a_follower_that_counts_before_it_has_the_records_is_noticed() {
+    let counts = |seed| scenario(seed, Sabotage::CountsSent);
+    is_noticed_by(&["acknowledged"], 8, counts);
+}
+
+#[test]
+fn metadata_that_is_not_flushed_is_noticed() {
+    // Mostly by the log of the quorum itself: it finds less than was promised.
+    let forgets = |seed| scenario(seed, Sabotage::ForgetsMetadata);
+    is_noticed_by(&["node", "one-image", "one-leader", "topics"], 4, forgets);
+}
