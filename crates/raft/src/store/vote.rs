@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
+use ottla_model::Sabotage;
 use ottla_runtime::Disk;
 use ottla_runtime::disk::{File, OpenMode};
 
@@ -96,6 +97,9 @@ impl VoteFile {
     fn write_slot(&mut self, at: u64, vote: Option<&Vote>) -> io::Result<()> {
         let bytes = encode(self.number, vote);
         self.file.write_at(&[IoSlice::new(&bytes)], at)?;
+        if Sabotage::ForgetsVotes.is_on() {
+            return Ok(());
+        }
         self.file.sync_data()
     }
 }
