@@ -93,6 +93,14 @@ impl Handle {
         self.scoped(initialized).await.map_err(|_| Error::Stopped)
     }
 
+    /// Stands for election at once, instead of after a silence: for the only voter of a group, which
+    /// has nobody to wait for. Elsewhere it disturbs the leader.
+    pub async fn elect(&self) -> Result<(), Error> {
+        let trigger = self.shared.raft.trigger();
+        let elected = self.scoped(trigger.elect(false));
+        elected.await.map_err(|_stopped| Error::Stopped)
+    }
+
     /// Founds the group with these voters. Each of them may be told so, with the same voters, and
     /// then they elect a leader; telling one of them is enough. A member that has a log already
     /// refuses.
