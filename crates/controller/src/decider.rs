@@ -200,26 +200,28 @@ impl Decider {
         self.begin(&image).await
     }
 
-    /// The first words of an office: a new cluster gets its name, or what the node had before.
+    /// The first words of an office: a new cluster gets its name, or what the node had before. What
+    /// an older build has written gets the levels of features with the name.
     async fn begin(&mut self, image: &Image) -> Result<(), String> {
         let (disk, dir) = (Arc::clone(&self.runtime.disk), self.options.old.clone());
         if image.metadata_offset() >= 0 {
             let clean = move || old::remove(&*disk, &dir);
             let cleaned = self.runtime.tasks.blocking(clean).await;
-            return cleaned.map_err(|error| error.to_string());
-        }
-        let load = move || old::load(&*disk, &dir);
-        let old = self.runtime.tasks.blocking(load).await;
-        if let Some(old) = old.map_err(|error| error.to_string())? {
-            tracing::info!(
-                offset = old.metadata_offset(),
-                topics = old.topic_count(),
-                "taking over the metadata that this node had before"
-            );
-            let records: Vec<Record> = old.to_records().collect();
-            let ends_at = old.metadata_offset();
-            let answer = Decided::Answer(ends_at, Ok(Reply::Done));
-            return self.propose(&records, ends_at, old, answer, None).await;
+            cleaned.map_err(|error| error.to_string())?;
+        } else {
+            let load = move || old::load(&*disk, &dir);
+            let old = self.runtime.tasks.blocking(load).await;
+            if let Some(old) = old.map_err(|error| error.to_string())? {
+                tracing::info!(
+                    offset = old.metadata_offset(),
+                    topics = old.topic_count(),
+                    "taking over the metadata that this node had before"
+                );
+                let records: Vec<Record> = old.to_records().collect();
+                let ends_at = old.metadata_offset();
+                let answer = Decided::Answer(ends_at, Ok(Reply::Done));
+                self.propose(&records, ends_at, old, answer, None).await?;
+            }
         }
         let name = Command::NameCluster(self.options.cluster_id.clone());
         self.decide(name, None).await

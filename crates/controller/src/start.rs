@@ -139,6 +139,7 @@ impl Options {
                     .unwrap_or(i16::MAX),
                 delete_topic_enable: broker.delete_topic_enable,
                 min_insync_replicas: broker.min_insync_replicas,
+                unclean_leader_election_enable: broker.unclean_leader_election_enable,
                 ..Defaults::default()
             },
             snapshot_after_bytes: u64::try_from(broker.metadata_snapshot_bytes).unwrap_or(1),
@@ -230,6 +231,9 @@ pub async fn start(runtime: &Runtime, options: Options, stop: &Shutdown) -> Resu
         if let Some(voters) = voters {
             starting.found(voters).await?;
         }
+    } else if let (true, Some(joined)) = (options.is_alone(), host.joined.get()) {
+        // Nobody else could lead, so that there is nobody to wait for.
+        joined.raft.elect().await?;
     }
     let Some(handle) = starting.handle else {
         ottla_runtime::fail_stop("a node has joined its cluster and has no handle");

@@ -191,12 +191,18 @@ impl Image {
         }
         let partition = Arc::new(PartitionImage::from(record));
         let count = topic.partitions.len();
+        let is_leaderless =
+            |partition: &Arc<PartitionImage>| usize::from(partition.leader.is_none());
+        let (now, mut before) = (is_leaderless(&partition), 0);
         match usize::try_from(record.partition) {
             Ok(index) if index == count => {
                 topic.partitions.push(partition);
                 self.partition_count += 1;
             }
-            Ok(index) if index < count => topic.partitions[index] = partition,
+            Ok(index) if index < count => {
+                before = is_leaderless(&topic.partitions[index]);
+                topic.partitions[index] = partition;
+            }
             _ => {
                 return Err(format!(
                     "partition {name}-{} comes after {count} partition(s)",
@@ -204,6 +210,7 @@ impl Image {
                 ));
             }
         }
+        self.leaderless_count = self.leaderless_count + now - before;
         Ok(())
     }
 
@@ -215,6 +222,8 @@ impl Image {
             .ok_or_else(unknown)?;
         let topic = self.topics.remove(name.as_str()).ok_or_else(unknown)?;
         self.partition_count -= topic.partitions.len();
+        let leaderless = topic.partitions.iter().filter(|p| p.leader.is_none());
+        self.leaderless_count -= leaderless.count();
         if let Some(folded) = fold(name.as_str()) {
             self.names_by_folded.remove(folded.as_str());
         }

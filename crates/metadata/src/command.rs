@@ -32,8 +32,9 @@ pub enum Command {
     RegisterBroker(RegisterBroker),
     /// A broker says that it is there. Answer: [`Reply::BrokerHeartbeat`].
     BrokerHeartbeat(BrokerHeartbeat),
-    /// A broker is silent: it leads nothing from now on. Only the controller itself says so.
-    /// Answer: [`Reply::Done`].
+    /// A broker is silent: it leads nothing from now on. Only the controller itself says so, until
+    /// the broker is fenced: with very many partitions that takes more than one decision. Answer:
+    /// [`Reply::Done`].
     FenceBroker(FenceBroker),
     /// Forgets a broker (KIP-746). Answer: [`Reply::Done`].
     UnregisterBroker(BrokerId),

@@ -55,7 +55,8 @@ pub struct Defaults {
     pub min_insync_replicas: i32,
     /// `unclean.leader.election.enable`
     pub unclean_leader_election_enable: bool,
-    /// `leader.imbalance.per.broker.percentage`
+    /// How many percent of what a broker should lead others may lead for good. Kafka 4 has no
+    /// property for it any more: with 0, each partition goes back to its preferred leader.
     pub leader_imbalance_per_broker_percentage: i32,
 }
 
@@ -68,7 +69,7 @@ impl Default for Defaults {
             delete_topic_enable: true,
             min_insync_replicas: 1,
             unclean_leader_election_enable: false,
-            leader_imbalance_per_broker_percentage: 10,
+            leader_imbalance_per_broker_percentage: 0,
         }
     }
 }

@@ -28,6 +28,7 @@ pub struct Image {
     /// Names with `.` or `_`, by their form in which both are `_`: two of these may not collide.
     pub(crate) names_by_folded: CowMap<String, TopicName>,
     pub(crate) partition_count: usize,
+    pub(crate) leaderless_count: usize,
     /// Overrides of everything but topics, which have their own with them. No entry is empty.
     pub(crate) configs: CowMap<ConfigResource, Arc<Overrides>>,
     pub(crate) client_quotas: Arc<ClientQuotas>,
@@ -185,6 +186,7 @@ impl Image {
             names_by_id: CowMap::default(),
             names_by_folded: CowMap::default(),
             partition_count: 0,
+            leaderless_count: 0,
             configs: CowMap::default(),
             client_quotas: Arc::default(),
             next_producer_id: 0,
@@ -279,6 +281,12 @@ impl Image {
     #[must_use]
     pub fn partition_count(&self) -> usize {
         self.partition_count
+    }
+
+    /// The number of partitions that nobody leads.
+    #[must_use]
+    pub fn leaderless_count(&self) -> usize {
+        self.leaderless_count
     }
 
     /// A broker's own dynamic overrides, without the cluster-wide ones.

@@ -20,13 +20,13 @@ use ottla_runtime::Runtime;
 
 use crate::async_runtime::SeededRuntime;
 use crate::member::{Member, NodeId, Position};
+use crate::openraft_config::{Types, Vote};
 use crate::peers::{Peer, Peers};
 use crate::rpc::{
     Answer, Envelope, Request, SnapshotAnswer, SnapshotPart, TransferAnswer, decode_response,
 };
 use crate::snapshot::SnapshotFile;
 use crate::transport::Transport;
-use crate::types::{Types, Vote};
 
 /// The bytes of a snapshot that go into one request.
 const SNAPSHOT_PART: usize = 256 << 10;

@@ -17,6 +17,7 @@ use crate::handle::Handle;
 use crate::machine::Machine;
 use crate::member::{Member, NodeId, Position};
 use crate::network::Factory;
+use crate::openraft_config::Types;
 use crate::options::Options;
 use crate::peers::Peers;
 use crate::receive::Incoming;
@@ -26,7 +27,6 @@ use crate::state::{Peer, State};
 use crate::state_machine::StateMachine;
 use crate::store::Store;
 use crate::transport::Transport;
-use crate::types::Types;
 
 /// How often the loop looks around although nothing has happened.
 const TICK: Duration = Duration::from_millis(100);

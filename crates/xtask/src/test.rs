@@ -12,7 +12,7 @@ use crate::suites::{Suite, each_line};
 use crate::workspace::cargo;
 
 /// Building included, on two slow cores.
-const RUST_LIMIT: Duration = Duration::from_secs(2400);
+const RUST_LIMIT: Duration = Duration::from_secs(3300);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {

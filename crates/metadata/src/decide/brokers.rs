@@ -1,9 +1,9 @@
 //! Registration of brokers, their heartbeats and their end, and what only a registered broker may
 //! ask for.
 
-use ottla_model::{BrokerId, ErrorCode, Uuid};
+use ottla_model::{BrokerId, ErrorCode, Sabotage, Uuid};
 
-use super::draft::Draft;
+use super::draft::{Draft, Room};
 use super::{Context, inconsistent_cluster_id};
 use crate::command::{AllocateProducerIds, ProducerIdBlock, Refusal, RegisterBroker};
 use crate::command::{BrokerHeartbeat, BrokerHeartbeatReply, FenceBroker, RegisteredBroker, Reply};
@@ -34,9 +34,23 @@ pub(super) fn register(
     // Kafka takes the record's offset. It only has to grow; the maximum keeps that true when the
     // record does not land on the very next offset.
     let earlier_epoch = earlier.map_or(-1, |broker| broker.epoch);
-    let broker_epoch = (image.metadata_offset() + 1).max(earlier_epoch + 1);
+    let next_epoch = (image.metadata_offset() + 1).max(earlier_epoch + 1);
+    let broker_epoch = match earlier_epoch {
+        earlier if earlier >= 0 && Sabotage::ReusesBrokerEpoch.is_on() => earlier,
+        _ => next_epoch,
+    };
     let mut draft = Draft::new(image, context.defaults);
-    end_earlier_run(&mut draft, command)?;
+    if !end_earlier_run(&mut draft, command)? {
+        // It was killed and is back before anybody noticed, with more than one entry can change.
+        let message = format!(
+            "Broker {id} leads too much to take its place at once. This ends by itself once the \
+             session of its earlier process is over."
+        );
+        return Err(Refusal::new(
+            ErrorCode::DuplicateBrokerRegistration,
+            message,
+        ));
+    }
     draft.push(Record::RegisterBroker(RegisterBrokerRecord {
         broker_id: id,
         broker_epoch,
@@ -50,7 +64,7 @@ pub(super) fn register(
         changed_at: None,
     }))?;
     if !command.fenced {
-        draft.elect_for_leaderless()?;
+        draft.elect_for_leaderless(id)?;
     }
     let reply = Reply::RegisterBroker(RegisteredBroker { broker_epoch });
     Ok((draft.into_records(), reply))
@@ -146,8 +160,9 @@ fn is_repeated(known: &BrokerImage, command: &RegisterBroker) -> bool {
 }
 
 /// What an earlier run of the broker led or had in sync is over: the new run has to catch up
-/// first, and begins a new leader epoch. What it may have lost makes it ineligible.
-fn end_earlier_run(draft: &mut Draft, command: &RegisterBroker) -> Result<(), Refusal> {
+/// first, and begins a new leader epoch. What it may have lost makes it ineligible. Answers
+/// whether there was room for all of it.
+fn end_earlier_run(draft: &mut Draft, command: &RegisterBroker) -> Result<bool, Refusal> {
     let id = command.broker_id;
     let earlier = draft.image().broker(id);
     let other_volume = earlier.is_some_and(|earlier| {
@@ -160,6 +175,7 @@ fn end_earlier_run(draft: &mut Draft, command: &RegisterBroker) -> Result<(), Re
     // Nobody follows the only replica, so that nobody could notice that its run is another one.
     let goes_on = !command.fenced && !other_volume;
     draft.change_all(
+        Room::Bounded,
         |partition| {
             let eligible = partition.elr.contains(&id) && lossy.is_some();
             (partition.isr.contains(&id) || eligible) && !(goes_on && partition.replicas == [id])
@@ -186,25 +202,27 @@ pub(super) fn heartbeat(
         should_shut_down = command.want_shut_down;
         if !command.want_fence && !command.want_shut_down && is_caught_up {
             draft.push(changed(broker, false, false))?;
-            draft.elect_for_leaderless()?;
+            draft.elect_for_leaderless(id)?;
         }
     } else if command.want_fence {
-        should_shut_down = command.want_shut_down;
-        fence_in(&mut draft, broker)?;
+        should_shut_down = fence_in(&mut draft, broker)? && command.want_shut_down;
     } else if broker.in_controlled_shutdown {
-        // The others know by now who leads what it has led.
-        should_shut_down = !leads(image, id) && context.active_offset >= broker.changed_at;
-        if should_shut_down {
-            fence_in(&mut draft, broker)?;
-        }
-    } else if command.want_shut_down {
         if leads(image, id) {
-            draft.push(changed(broker, false, true))?;
-            leave_isrs(&mut draft, id)?;
-        } else {
-            should_shut_down = true;
-            fence_in(&mut draft, broker)?;
+            // From here on the others have to know.
+            if leave_isrs(&mut draft, id)? {
+                draft.push(changed(broker, false, true))?;
+            }
+        } else if context.active_offset >= broker.changed_at {
+            // The others know by now who leads what it has led.
+            should_shut_down = fence_in(&mut draft, broker)?;
         }
+    } else if !command.want_shut_down {
+        draft.elect_for_leaderless(id)?;
+    } else if leads(image, id) {
+        draft.push(changed(broker, false, true))?;
+        leave_isrs(&mut draft, id)?;
+    } else {
+        should_shut_down = fence_in(&mut draft, broker)?;
     }
     let reply = BrokerHeartbeatReply {
         is_caught_up,
@@ -230,20 +248,28 @@ fn changed(broker: &BrokerImage, fenced: bool, in_controlled_shutdown: bool) -> 
     })
 }
 
-fn fence_in(draft: &mut Draft, broker: &BrokerImage) -> Result<(), Refusal> {
-    draft.push(changed(broker, true, false))?;
-    leave_isrs(draft, broker.id)
+/// Fences a broker once it is in no ISR any more. Answers whether it is: with very many
+/// partitions it takes more than one decision.
+fn fence_in(draft: &mut Draft, broker: &BrokerImage) -> Result<bool, Refusal> {
+    let done = leave_isrs(draft, broker.id)?;
+    if done {
+        draft.push(changed(broker, true, false))?;
+    }
+    Ok(done)
 }
 
-/// Takes a broker that is no longer active out of the ISRs; others lead what it has led.
-fn leave_isrs(draft: &mut Draft, id: BrokerId) -> Result<(), Refusal> {
+/// Takes a broker that is about to be fenced, or to stop, out of the ISRs; others lead what it has
+/// led. Answers whether there was room for all of it.
+fn leave_isrs(draft: &mut Draft, id: BrokerId) -> Result<bool, Refusal> {
     draft.change_all(
+        Room::Bounded,
         |partition| partition.isr.contains(&id) || partition.leader == Some(id),
-        |change| change.without(id),
+        |change| change.unacceptable(id).without(id),
     )
 }
 
-/// Fences a silent broker. One that has registered anew in the meantime is left alone.
+/// Fences a silent broker. One that has registered anew in the meantime is left alone. With very
+/// many partitions the broker is not fenced yet after that, and the command is to be said again.
 pub(super) fn fence(
     image: &Image,
     command: &FenceBroker,
@@ -286,6 +312,7 @@ pub(super) fn unregister(
         all_gone: false,
     };
     draft.change_all(
+        Room::Unbounded,
         |partition| partition.isr.contains(&id) || partition.elr.contains(&id),
         |change| change.lossy(gone),
     )?;

@@ -14,6 +14,19 @@ use crate::record::Record;
 pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 pub(super) const UNCLEAN_LEADER_ELECTION: &str = "unclean.leader.election.enable";
 
+/// The most partitions that a bounded decision changes: what they take must fit into one entry of
+/// the metadata log, with replicas as many as anybody has.
+const CHANGES_MAX: usize = 50_000;
+
+/// Whether a decision about many partitions may be cut into several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Whoever asked will ask again.
+    Bounded,
+    /// It is all or nothing.
+    Unbounded,
+}
+
 /// A decision of several steps, each of which sees what the ones before it have changed.
 pub(super) struct Draft {
     image: Image,
@@ -112,34 +125,50 @@ impl Draft {
         Ok(Some(Arc::new(new)))
     }
 
-    /// Changes each partition for which `concerned` says so.
+    /// Changes each partition for which `concerned` says so, as long as there is room for it.
+    /// Answers whether there was.
     pub(super) fn change_all(
         &mut self,
+        room: Room,
         concerned: impl Fn(&PartitionImage) -> bool,
         change: impl for<'a> Fn(PartitionChange<'a>) -> PartitionChange<'a>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<bool, Refusal> {
         for topic in self.topics() {
             let election = self.usual_election(&topic);
             for (index, partition) in (0..).zip(&topic.partitions) {
-                if concerned(partition) {
-                    self.change(&topic, index, |c| change(c).election(election))?;
+                if !concerned(partition) {
+                    continue;
                 }
+                if room == Room::Bounded && self.records.len() >= CHANGES_MAX {
+                    return Ok(false);
+                }
+                self.change(&topic, index, |c| change(c).election(election))?;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Looks again at the partitions without a leader, and at those with eligible replicas, for
     /// what holds for all of them has changed.
     pub(super) fn settle(&mut self) -> Result<(), Refusal> {
         self.change_all(
+            Room::Unbounded,
             |partition| partition.leader.is_none() || !partition.elr.is_empty(),
             |change| change,
-        )
+        )?;
+        Ok(())
     }
 
-    /// Looks for leaders of the partitions that have none.
-    pub(super) fn elect_for_leaderless(&mut self) -> Result<(), Refusal> {
-        self.change_all(|partition| partition.leader.is_none(), |change| change)
+    /// Looks for leaders of the partitions that have none and that this broker holds. What there
+    /// is no room for, its next heartbeat finds.
+    pub(super) fn elect_for_leaderless(&mut self, holder: BrokerId) -> Result<(), Refusal> {
+        if self.image.leaderless_count() > 0 {
+            self.change_all(
+                Room::Bounded,
+                |partition| partition.leader.is_none() && partition.replicas.contains(&holder),
+                |change| change,
+            )?;
+        }
+        Ok(())
     }
 }

@@ -95,8 +95,7 @@ fn has_preferred_leader(partition: &PartitionImage) -> bool {
 }
 
 /// Gives leadership back to the preferred leaders of brokers that lead too little of what they
-/// should, and looks for leaders where there is none. The balance is
-/// `leader.imbalance.per.broker.percentage`: how much of it may be led by others.
+/// should, and looks for leaders where there is none.
 pub(super) fn balance(
     image: &Image,
     context: &Context<'_>,
