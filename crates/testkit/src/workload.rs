@@ -17,6 +17,7 @@ mod producer;
 mod reader;
 mod topics;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ use anyhow::{Context, Result, anyhow};
 use rdkafka::config::ClientConfig;
 
 use crate::dice::Dice;
-use crate::history::{Client, History, Journal, Moves, Place, Role};
+use crate::history::{Client, Event, History, Journal, Moves, Place, Role};
 
 pub use disk::{Audit, audit};
 pub use ending::Ending;
@@ -40,6 +41,8 @@ const PARTITIONS: i32 = 3;
 /// Transactional clients; each moves a partition of its own.
 const TRANSACTORS: usize = 2;
 const GROUP: &str = "group-of-members";
+/// How the names of transactional clients begin.
+const TRANSACTOR: &str = "transactor";
 const MOVERS: &str = "group-of-movers";
 
 /// How the clients behave.
@@ -107,6 +110,29 @@ impl Workload {
             workload.outside = Some(outside::Outside::start(&workload.options, programs)?);
         }
         Ok(workload)
+    }
+
+    /// Whether each producer without transactions has been heard in each partition. A leader that has
+    /// never heard of a producer takes any sequence from it, as Apache Kafka's do; so no leader should
+    /// be lost before that.
+    pub fn is_under_way(&self) -> Result<bool> {
+        for client in self.read_journals()? {
+            if client.role != Role::Producer || client.name.starts_with(TRANSACTOR) {
+                continue;
+            }
+            let acked = client
+                .entries
+                .iter()
+                .filter_map(|entry| match &entry.event {
+                    Event::Acked { at, .. } => Some(at),
+                    _ => None,
+                });
+            let heard: BTreeSet<&Place> = acked.collect();
+            if heard.len() < PARTITIONS as usize {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Kills one of the transactional clients, and starts it again under the same name.

@@ -35,6 +35,8 @@ const DISK_MIB: u32 = 512;
 /// How long after a fault a node may still believe what was true before: connections that were cut
 /// come to life again when their next packet is due.
 const OLD_NEWS_US: u64 = 5_000_000;
+/// How long clients may take to begin.
+const UNDER_WAY_LIMIT: Duration = Duration::from_secs(60);
 const TICK: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
@@ -132,7 +134,6 @@ fn go_through(
     println!("clients are at work");
     let schedule = Schedule::draw(arguments.seed, kinds, cluster.len());
     let mut dice = Dice::named(arguments.seed, "clients");
-    let until = Instant::now() + Duration::from_secs_f64(arguments.minutes * 60.0);
     let mut next_kill = Instant::now() + dice.between_ms(8000, 20_000);
     let mut pass = |workload: &mut Workload, time: Duration| -> Result<()> {
         let end = Instant::now() + time;
@@ -147,7 +148,12 @@ fn go_through(
         Ok(())
     };
     pass(&mut workload, Duration::from_secs(3))?;
+    let deadline = Instant::now() + UNDER_WAY_LIMIT;
+    while !workload.is_under_way()? && Instant::now() < deadline {
+        pass(&mut workload, TICK)?;
+    }
     let began = Instant::now();
+    let until = began + Duration::from_secs_f64(arguments.minutes * 60.0);
     let mut unaware = Vec::new();
     for step in schedule {
         if Instant::now() > until {
