@@ -16,6 +16,7 @@ pub mod check;
 pub mod cluster;
 mod control;
 pub mod dice;
+#[cfg(feature = "clients")]
 pub mod faults;
 pub mod history;
 mod process;
