@@ -90,6 +90,18 @@ impl ProducerEntry {
         self.transaction_start.is_some() && self.epoch == epoch
     }
 
+    /// Remembers the newest batch of this epoch, instead of the oldest one.
+    pub(crate) fn remember(&mut self, batch: RememberedBatch) {
+        if !follows(self.last_sequence(), batch.first_sequence()) {
+            self.in_a_row = 0;
+        }
+        self.in_a_row += i64::from(batch.offset_delta) + 1;
+        if self.batches.len() == BATCHES_KEPT {
+            self.batches.pop_front();
+        }
+        self.batches.push_back(batch);
+    }
+
     /// Takes note of a batch that is in the log; `marker` is what a control batch says.
     fn note(&mut self, header: &BatchHeader, marker: Option<EndTxnMarker>) -> Option<Change> {
         if header.attributes.is_control() && marker.is_none() {
@@ -115,14 +127,7 @@ impl ProducerEntry {
                 });
         }
         if header.base_sequence != NO_SEQUENCE {
-            if !follows(self.last_sequence(), header.base_sequence) {
-                self.in_a_row = 0;
-            }
-            self.in_a_row += i64::from(header.last_offset_delta) + 1;
-            if self.batches.len() == BATCHES_KEPT {
-                self.batches.pop_front();
-            }
-            self.batches.push_back(RememberedBatch {
+            self.remember(RememberedBatch {
                 last_sequence: header.last_sequence(),
                 last_offset: header.last_offset(),
                 offset_delta: header.last_offset_delta,
