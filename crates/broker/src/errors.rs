@@ -34,6 +34,9 @@ pub(crate) fn refusal(code: ErrorCode) -> Invalid {
         ErrorCode::NotEnoughReplicas => {
             "Fewer replicas are in sync than the topic's min.insync.replicas asks for."
         }
+        ErrorCode::DuplicateSequenceNumber => {
+            "The records were written long ago; where is no longer known."
+        }
         other => other.name(),
     };
     Invalid {

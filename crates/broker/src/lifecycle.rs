@@ -283,11 +283,10 @@ impl LifecycleHandle {
             }
         };
         let clock = &broker.runtime.clock;
-        match clock.timeout(HAND_OVER_LIMIT, waiting).await {
-            Some(()) => tracing::info!("others lead what this broker led"),
-            None => {
-                tracing::warn!("others did not take over everything in time; stopping all the same")
-            }
+        if clock.timeout(HAND_OVER_LIMIT, waiting).await.is_some() {
+            tracing::info!("others lead what this broker led");
+        } else {
+            tracing::warn!("others did not take over everything in time; stopping all the same");
         }
     }
 }

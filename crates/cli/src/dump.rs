@@ -83,6 +83,9 @@ pub(crate) fn run(
     sink.finish()
 }
 
+/// Where the metadata quorum keeps its log, below `__cluster_metadata-0`.
+const RAFT_FOLDER: &str = "raft";
+
 /// Everything in a folder, folders within it last.
 fn folder(path: &Path, disk: &dyn Disk, args: &DumpArgs, sink: &mut Sink<'_>) -> Result<(), Error> {
     let mut entries = disk.list(path).map_err(|source| unreadable(path, source))?;
@@ -112,6 +115,11 @@ enum Kind {
 }
 
 fn kind(path: &Path) -> Kind {
+    // The quorum's own log is in Raft's format; the node itself checks it when it starts.
+    let folder = path.parent().and_then(Path::file_name);
+    if folder.is_some_and(|folder| folder == RAFT_FOLDER) {
+        return Kind::Unknown;
+    }
     let name = path
         .file_name()
         .and_then(|name| name.to_str())

@@ -243,10 +243,12 @@ fn exit_of(code: ErrorCode) -> Exit {
         ErrorCode::UnknownTopicOrPartition
         | ErrorCode::UnknownTopicId
         | ErrorCode::BrokerNotAvailable
+        | ErrorCode::BrokerIdNotRegistered
         | ErrorCode::GroupIdNotFound
-        | ErrorCode::TransactionalIdNotFound => Exit::NotFound,
+        | ErrorCode::TransactionalIdNotFound
+        | ErrorCode::VoterNotFound => Exit::NotFound,
         ErrorCode::UnsupportedVersion => Exit::TooOld,
-        ErrorCode::TopicAlreadyExists => Exit::AlreadyExists,
+        ErrorCode::TopicAlreadyExists | ErrorCode::DuplicateVoter => Exit::AlreadyExists,
         ErrorCode::RequestTimedOut => Exit::TimedOut,
         ErrorCode::TopicAuthorizationFailed
         | ErrorCode::GroupAuthorizationFailed
@@ -345,6 +347,31 @@ fn explained(code: ErrorCode) -> (&'static str, &'static str) {
         ErrorCode::BrokerNotAvailable => (
             "there is no such broker, or it does not run",
             "`ottla cluster describe` lists those that there are",
+        ),
+        ErrorCode::PreferredLeaderNotAvailable => (
+            "the preferred leader is not in sync, or does not run",
+            "`ottla topic describe` shows the first of the replicas, and who is in sync",
+        ),
+        ErrorCode::EligibleLeadersNotAvailable => (
+            "no replica that could lead runs",
+            "start one of its brokers; with --unclean one leads that lacks records",
+        ),
+        ErrorCode::InvalidReplicaAssignment => (
+            "these brokers cannot hold the partition",
+            "`ottla broker list` shows those that there are",
+        ),
+        ErrorCode::ReassignmentInProgress => (
+            "the partition is being moved already",
+            "`ottla topic reassignments` shows how far it is",
+        ),
+        ErrorCode::BrokerIdNotRegistered => (
+            "there is no such broker",
+            "`ottla broker list` shows those that there are",
+        ),
+        ErrorCode::DuplicateVoter => ("it is a voter already", ""),
+        ErrorCode::VoterNotFound => (
+            "there is no such voter",
+            "`ottla quorum describe` shows those that there are",
         ),
         ErrorCode::InvalidGroupId => ("this cannot be a group's id", ""),
         ErrorCode::TransactionCoordinatorFenced => (

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use ottla_client::{Election, OngoingReassignment, Reassignment};
+use indicatif::ProgressBar;
+use ottla_client::{Election, Reassignment};
 use ottla_model::ErrorCode;
 use ottla_runtime::Shutdown;
 use serde::Serialize;
@@ -66,6 +67,34 @@ pub(crate) struct Mover<'a> {
 /// A partition's name.
 type Name = (String, i32);
 
+/// Where the copying is.
+struct Copying<'a> {
+    waiting: VecDeque<&'a Move>,
+    under_way: BTreeMap<Name, &'a Move>,
+    left_bytes: u64,
+    bar: ProgressBar,
+}
+
+impl Copying<'_> {
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
+    /// Forgets those that are not in `moving` any more; how many they were.
+    fn take_ended(&mut self, moving: &BTreeSet<Name>) -> usize {
+        let (under_way, ended) = std::mem::take(&mut self.under_way)
+            .into_iter()
+            .partition(|(name, _)| moving.contains(name));
+        self.under_way = under_way;
+        let ended: BTreeMap<Name, &Move> = ended;
+        for one in ended.values() {
+            self.left_bytes = self.left_bytes.saturating_sub(one.bytes);
+            self.bar.inc(1);
+        }
+        ended.len()
+    }
+}
+
 impl Mover<'_> {
     /// Moves everything, waits for it, and lets the preferred replicas lead. `also` are partitions
     /// that need an election besides those of the plan.
@@ -110,74 +139,64 @@ impl Mover<'_> {
         moved: &mut Moved,
         streams: &mut Streams,
     ) -> Result<(), Error> {
-        let mut waiting: VecDeque<&Move> = copies.iter().copied().collect();
-        let mut under_way: BTreeMap<Name, &Move> = BTreeMap::new();
         let total = u64::try_from(copies.len()).unwrap_or(u64::MAX);
-        let bar = progress::bar(Counted::Partitions, Some(total), streams);
-        let mut left: u64 = copies.iter().map(|one| one.bytes).sum();
-        loop {
-            let looking = self.ongoing();
-            let ongoing = match until_interrupted(self.interrupt, looking).await {
-                Ok(ongoing) => ongoing,
-                Err(error) => {
-                    bar.finish_and_clear();
-                    self.explain(&error, waiting.len(), under_way.len(), streams);
-                    return Err(error);
-                }
-            };
-            let moving: BTreeSet<Name> = ongoing
-                .iter()
-                .map(|one| (one.topic.clone(), one.partition))
-                .collect();
-            let ended: Vec<Name> = under_way
-                .keys()
-                .filter(|name| !moving.contains(*name))
-                .cloned()
-                .collect();
-            for name in ended {
-                if let Some(one) = under_way.remove(&name) {
-                    moved.moved += 1;
-                    left = left.saturating_sub(one.bytes);
-                    bar.inc(1);
-                }
+        let mut copying = Copying {
+            waiting: copies.iter().copied().collect(),
+            under_way: BTreeMap::new(),
+            left_bytes: copies.iter().map(|one| one.bytes).sum(),
+            bar: progress::bar(Counted::Partitions, Some(total), streams),
+        };
+        let done = loop {
+            match until_interrupted(self.interrupt, self.step(&mut copying, moved)).await {
+                Ok(false) => {}
+                Ok(true) => break Ok(()),
+                Err(error) => break Err(error),
             }
-            // Those that somebody else has asked for, or an earlier call, take room as well.
-            let room = self.args.max_moves_in_flight.saturating_sub(moving.len());
-            let next: Vec<&Move> = waiting.drain(..room.min(waiting.len())).collect();
-            if !next.is_empty() {
-                let failures = self.ask_for(&next).await?;
-                for one in &next {
-                    let name = (one.topic.clone(), one.partition);
-                    match failures.get(&name) {
-                        Some(failure) => {
-                            bar.inc(1);
-                            moved.failures.push(failure.clone());
-                        }
-                        None => drop(under_way.insert(name, one)),
-                    }
-                }
-            } else if waiting.is_empty() && under_way.is_empty() && moving.is_empty() {
-                break;
-            }
-            let copying = moving.len().max(under_way.len());
-            bar.set_message(format!("{copying} moving, {} to copy", bytes_text(left)));
-            let resting = async {
-                self.cluster.runtime().clock.sleep(POLL).await;
-                Ok(())
-            };
-            if let Err(error) = until_interrupted(self.interrupt, resting).await {
-                bar.finish_and_clear();
-                self.explain(&error, waiting.len(), under_way.len(), streams);
-                return Err(error);
-            }
+        };
+        copying.bar.finish_and_clear();
+        if let Err(error) = done {
+            self.explain(&error, &copying, streams);
+            return Err(error);
         }
-        bar.finish_and_clear();
         self.compare(copies, moved).await
     }
 
-    async fn ongoing(&self) -> Result<Vec<OngoingReassignment>, Error> {
+    /// Looks how far the cluster is, and asks for the next when there is room; whether all is done.
+    async fn step(&self, copying: &mut Copying<'_>, moved: &mut Moved) -> Result<bool, Error> {
         let ongoing = self.cluster.client.list_reassignments().await;
-        self.cluster.checked("asking for reassignments", ongoing)
+        let ongoing = self.cluster.checked("asking for reassignments", ongoing)?;
+        let moving: BTreeSet<Name> = ongoing
+            .into_iter()
+            .map(|one| (one.topic, one.partition))
+            .collect();
+        moved.moved += copying.take_ended(&moving);
+        // Those that somebody else has asked for, or an earlier call, take room as well.
+        let room = self.args.max_moves_in_flight.saturating_sub(moving.len());
+        let next = room.min(copying.waiting.len());
+        if next == 0 && copying.is_empty() && moving.is_empty() {
+            return Ok(true);
+        }
+        if next > 0 {
+            // They count as under way before they are asked for: whether they were, nobody knows
+            // when this ends in between.
+            let next: Vec<&Move> = copying.waiting.drain(..next).collect();
+            for one in &next {
+                let name = (one.topic.clone(), one.partition);
+                copying.under_way.insert(name, one);
+            }
+            for (name, failure) in self.ask_for(&next).await? {
+                copying.under_way.remove(&name);
+                copying.bar.inc(1);
+                moved.failures.push(failure);
+            }
+        }
+        let count = moving.len().max(copying.under_way.len());
+        let left = bytes_text(copying.left_bytes);
+        copying
+            .bar
+            .set_message(format!("{count} moving, {left} to copy"));
+        self.cluster.runtime().clock.sleep(POLL).await;
+        Ok(false)
     }
 
     /// What of it was refused, and why.
@@ -258,7 +277,8 @@ impl Mover<'_> {
     }
 
     /// What is left behind when this ends early.
-    fn explain(&self, error: &Error, waiting: usize, under_way: usize, streams: &mut Streams) {
+    fn explain(&self, error: &Error, copying: &Copying<'_>, streams: &mut Streams) {
+        let (waiting, under_way) = (copying.waiting.len(), copying.under_way.len());
         let why = match error {
             Error::Interrupted => "interrupted",
             _ => "stopped",

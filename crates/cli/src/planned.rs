@@ -163,3 +163,6 @@ impl View for Planned {
         self.moves.iter().map(Move::name).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,3 +183,48 @@ impl Survey {
             .count()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_moves_counts_as_where_it_is_going_to_be() {
+        let mut survey = Survey::default();
+        for id in 1..=3 {
+            let broker = BrokerInfo {
+                host: format!("b{id}"),
+                port: 9092,
+                rack: None,
+                fenced: id == 2,
+            };
+            survey.brokers.insert(id, broker);
+        }
+        let partition = |replicas: &[i32]| PartitionInfo {
+            leader: Some(1),
+            replicas: replicas.to_vec(),
+            isr: vec![1],
+            ..PartitionInfo::default()
+        };
+        let name = |index| ("t".to_owned(), index);
+        survey.partitions.insert(name(0), partition(&[3, 1]));
+        survey.partitions.insert(name(1), partition(&[1]));
+        survey.bytes.insert(name(1), 7);
+        survey.ongoing = vec![OngoingReassignment {
+            topic: "t".to_owned(),
+            partition: 0,
+            replicas: vec![3, 1],
+            adding: vec![3],
+            removing: vec![1],
+        }];
+        let layout = survey.layout(Some(1));
+        assert_eq!(layout.partitions[0].replicas, [3]);
+        assert_eq!(layout.partitions[1].replicas, [1]);
+        assert_eq!(layout.partitions[1].bytes, 7);
+        // One leaves, one is fenced.
+        assert_eq!(layout.receivers().collect::<Vec<_>>(), [3]);
+        assert_eq!(survey.held_by(1), 2);
+        assert_eq!(survey.led_by(1).len(), 2);
+        assert!(survey.broker(9).is_err());
+    }
+}

@@ -132,7 +132,8 @@ impl QuorumConfig {
             (false, true) => "controller",
             _ => "broker,controller",
         };
-        if !(roles.broker && roles.controller) && !self.is_configured() {
+        let both = roles.broker && roles.controller;
+        if !both && !self.is_configured() {
             let reason = format!(
                 "with one role alone the node has to find the controllers: set {SERVERS} to their \
                  host:port"

@@ -9,6 +9,7 @@
 //! lead to. If one of them fails, all that were made on it are void; their entries are skipped by
 //! every member (see [`entry`](crate::entry)), and the callers learn that nothing happened.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,11 +30,14 @@ use tokio::sync::mpsc;
 
 use crate::entry::{self, Header};
 use crate::machine::APPLIED;
+use crate::members::broker_id;
 use crate::old;
 use crate::suspects::Suspects;
 
 /// How many decisions may be under way.
 const UNDER_WAY_MAX: usize = 512;
+/// What happened so shortly before an office still counts.
+const RECENT_MS: u64 = 1000;
 /// The least time between two looks at who is silent.
 const LOOK_MS: u64 = 50;
 
@@ -79,6 +83,8 @@ pub(crate) struct Decider {
     liveness: Liveness,
     lead: Option<Lead>,
     under_way: FuturesOrdered<BoxFuture<'static, Settled>>,
+    /// Who has refused a connection before this office, and when last.
+    early_refusals: BTreeMap<BrokerId, u64>,
     /// Counts the failures: decisions that were made before the last one are void.
     generation: u64,
     balance_at_ms: i64,
@@ -90,6 +96,8 @@ struct Lead {
     term: u64,
     /// The image that all entries under way lead to; none after a failure, until they have settled.
     image: Option<Image>,
+    /// Whether the quorum answers, so that anything can be decided.
+    in_touch: bool,
 }
 
 /// A decision that is committed, or is not.
@@ -129,6 +137,7 @@ impl Decider {
             liveness: Liveness::new(timeout_ms),
             lead: None,
             under_way: FuturesOrdered::new(),
+            early_refusals: BTreeMap::new(),
             generation: 0,
             balance_at_ms: 0,
             full_told_ms: None,
@@ -156,18 +165,32 @@ impl Decider {
             self.lead = None;
             self.generation += 1;
         }
-        if self.lead.is_some() || !state.ready {
+        if let Some(lead) = &mut self.lead {
+            let was_in_touch = std::mem::replace(&mut lead.in_touch, state.ready);
+            if state.ready && !was_in_touch {
+                // Nobody's heartbeats were taken meanwhile: whoever is silent is so from now on.
+                self.liveness.reset(self.now_ms(), &self.image.get());
+            }
+            return Ok(());
+        }
+        if !state.ready {
             return Ok(());
         }
         let image = self.image.get();
         self.lead = Some(Lead {
             term: state.term,
             image: Some((*image).clone()),
+            in_touch: true,
         });
         self.generation += 1;
         let now_ms = self.now_ms();
         self.liveness.reset(now_ms, &image);
         self.suspects.begin(&image, now_ms);
+        for (broker, at_ms) in std::mem::take(&mut self.early_refusals) {
+            if now_ms.saturating_sub(at_ms) <= RECENT_MS {
+                self.liveness.refused(broker, at_ms);
+            }
+        }
         self.balance_at_ms = self.runtime.clock.monotonic_ms();
         tracing::info!(
             term = state.term,
@@ -326,9 +349,15 @@ impl Decider {
         if proposed.is_ok() {
             lead.image = Some(after);
         }
+        let state = self.state.clone();
         let settling = async move {
             let outcome = match proposed {
-                Ok(proposal) => proposal.wait().await.map(|(_, reply)| *reply == *APPLIED),
+                Ok(proposal) => tokio::select! {
+                    biased;
+                    done = proposal.wait() => done.map(|(_, reply)| *reply == *APPLIED),
+                    // The entry that found the disk full waits for room; its caller does not.
+                    () = disk_is_full(state) => Err(ProposeError::DiskFull),
+                },
                 Err(error) => Err(error),
             };
             Settled {
@@ -408,7 +437,8 @@ impl Decider {
     /// Fences who is silent, looks after those who may be gone, and balances leadership.
     async fn look(&mut self) -> Result<(), String> {
         let now_ms = self.now_ms();
-        let Some(image) = self.lead.as_ref().and_then(|lead| lead.image.clone()) else {
+        let office = self.lead.as_ref().filter(|lead| lead.in_touch);
+        let Some(image) = office.and_then(|lead| lead.image.clone()) else {
             return Ok(());
         };
         if self.options.session_timeout_ms.is_some() {
@@ -483,10 +513,14 @@ impl Service for Decider {
                     self.settle(settled);
                 }
                 Some(node) = self.refusals.recv() => {
-                    if let Ok(id) = i32::try_from(node) {
-                        let now_ms = self.now_ms();
-                        self.liveness.refused(BrokerId(id), now_ms);
-                        self.suspects.refused(BrokerId(id), now_ms);
+                    let now_ms = self.now_ms();
+                    let broker = broker_id(node);
+                    if self.lead.is_none() {
+                        self.early_refusals.insert(broker, now_ms);
+                    } else if self.liveness.refused(broker, now_ms) {
+                        self.look().await?;
+                    } else {
+                        self.suspects.refused(broker, now_ms);
                     }
                 }
                 _ = self.image.changed() => {
@@ -512,7 +546,17 @@ impl Service for Decider {
     }
 }
 
+/// Waits until the disk is known to have no room.
+async fn disk_is_full(mut state: Published<State>) {
+    while !state.get().disk_full {
+        if !state.changed().await {
+            return std::future::pending().await;
+        }
+    }
+}
+
 fn disk_full() -> Refusal {
-    let message = "The controller's disk is full; free some space and try again.";
+    let message = "The controller's disk is full; free some space and try again. A change that \
+                   found it full may still be made then.";
     Refusal::new(ErrorCode::KafkaStorageError, message)
 }

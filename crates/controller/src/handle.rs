@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use ottla_metadata::{Command, Image, Quorum, Refusal, Reply};
 use ottla_model::ErrorCode;
+use ottla_runtime::Shutdown;
 use ottla_runtime::mailbox::Caller;
 use ottla_runtime::published::Published;
-use ottla_runtime::{Runtime, Shutdown};
 use ottla_wire::Request;
 
 use crate::error::Error;
@@ -31,7 +31,6 @@ pub struct Handle(Parts);
 /// What a handle is made of.
 #[derive(Clone)]
 pub(crate) struct Parts {
-    pub(crate) runtime: Runtime,
     pub(crate) identity: Identity,
     pub(crate) caller: Commands,
     pub(crate) published: Published<Image>,

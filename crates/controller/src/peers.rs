@@ -14,6 +14,9 @@ use ottla_wire::{Request, Response};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+/// How long a command may wait for its answer.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// What a connection is for: a large message of one kind does not delay those of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Lane {
@@ -71,7 +74,10 @@ struct Slot {
 #[derive(Clone)]
 pub(crate) struct Peers {
     runtime: Runtime,
-    options: Arc<ClientOptions>,
+    /// For messages of the raft group, which are sent again soon.
+    raft: Arc<ClientOptions>,
+    /// For commands, which may have to wait until they are committed.
+    commands: Arc<ClientOptions>,
     slots: Arc<Mutex<BTreeMap<(NodeId, Lane), Slot>>>,
 }
 
@@ -84,9 +90,14 @@ impl Peers {
             max_in_flight: 1024,
             ..ClientOptions::default()
         };
+        let commands = ClientOptions {
+            request_timeout: request_timeout.max(COMMAND_TIMEOUT),
+            ..options.clone()
+        };
         Peers {
             runtime: runtime.clone(),
-            options: Arc::new(options),
+            raft: Arc::new(options),
+            commands: Arc::new(commands),
             slots: Arc::default(),
         }
     }
@@ -109,7 +120,7 @@ impl Peers {
         place: &Place,
         request: &Request,
     ) -> Result<Response, Failure> {
-        let link = open(&self.runtime, &self.options, place).await?;
+        let link = open(&self.runtime, &self.raft, place).await?;
         ask(&link, request).await
     }
 
@@ -128,7 +139,7 @@ impl Peers {
             match usable {
                 Some(slot) => slot.opening.clone(),
                 None => {
-                    let opening = self.open(place.clone());
+                    let opening = self.open(lane, place.clone());
                     let slot = Slot {
                         place: place.clone(),
                         opening: opening.clone(),
@@ -142,9 +153,13 @@ impl Peers {
     }
 
     /// A connection that comes about even if nobody waits for it any more.
-    fn open(&self, place: Place) -> Opening {
+    fn open(&self, lane: Lane, place: Place) -> Opening {
         let (tx, rx) = oneshot::channel();
-        let (runtime, options) = (self.runtime.clone(), Arc::clone(&self.options));
+        let options = match lane {
+            Lane::Raft => Arc::clone(&self.raft),
+            Lane::Commands => Arc::clone(&self.commands),
+        };
+        let runtime = self.runtime.clone();
         let opening = async move {
             let shutdown = runtime.shutdown().clone();
             let opened = tokio::select! {

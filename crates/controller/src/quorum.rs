@@ -80,7 +80,9 @@ pub(crate) fn describe(
         observers: replicas(&state.learners),
         ..PartitionData::default()
     };
-    let nodes = state.voters.iter().filter(|_| with_nodes);
+    // Observers, too: whoever makes one a voter has to say where it listens.
+    let members = state.voters.iter().chain(state.learners.iter());
+    let nodes = members.filter(|_| with_nodes);
     DescribeQuorumResponse {
         topics: vec![TopicData {
             topic_name: Text::from(CLUSTER_METADATA_TOPIC),

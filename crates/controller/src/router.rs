@@ -25,6 +25,8 @@ use crate::transport::place_of;
 const UNDER_WAY_MAX: usize = 1024;
 /// How long a command looks for somebody who takes it.
 const LOOKING: Duration = Duration::from_secs(10);
+/// The last attempt has so long at least.
+const PATIENCE_MIN: Duration = Duration::from_millis(500);
 const BACKOFF_MAX: Duration = Duration::from_millis(500);
 
 /// What every command of this node needs on its way.
@@ -76,7 +78,15 @@ impl Routes {
         let mut told: Option<NodeId> = None;
         loop {
             let known = state.get();
-            match self.try_once(&known, told.take(), &command).await {
+            let attempt = self.try_once(&known, told.take(), &command);
+            let left = deadline.saturating_duration_since(self.runtime.clock.instant());
+            let attempt = self
+                .runtime
+                .clock
+                .timeout(left.max(PATIENCE_MIN), attempt)
+                .await;
+            let late = || Attempt::Open("it was not committed in time".to_owned());
+            match attempt.unwrap_or_else(late) {
                 Attempt::Answer(offset, reply) => {
                     return self.shown(offset, reply, deadline).await;
                 }

@@ -231,6 +231,9 @@ pub async fn start(runtime: &Runtime, options: Options, stop: &Shutdown) -> Resu
         if let Some(voters) = voters {
             starting.found(voters).await?;
         }
+    } else if let (true, Some(joined)) = (options.is_alone(), host.joined.get()) {
+        // Nobody else could lead, so that there is nobody to wait for.
+        joined.raft.elect().await?;
     }
     let Some(handle) = starting.handle else {
         ottla_runtime::fail_stop("a node has joined its cluster and has no handle");
@@ -490,7 +493,6 @@ async fn run_member(
         ottla_runtime::fail_stop("a node has joined its cluster twice");
     }
     Ok(Handle::new(Parts {
-        runtime: runtime.clone(),
         identity,
         caller,
         published: image,

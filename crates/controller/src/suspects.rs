@@ -1,7 +1,7 @@
 //! Brokers that may be gone: a process that was killed leaves a port that refuses connections, and
 //! that is seen long before its session ends.
 //!
-//! A broker that misses a heartbeat, or whose controller port refuses a message, is dialled ten
+//! A broker that misses a heartbeat, or whose controller port refuses a message, is dialled many
 //! times a second for a while. What is refused, [`Liveness`](ottla_metadata::Liveness) counts. A
 //! port that is open proves nothing (the process may be paused): then its session has to end.
 
@@ -20,8 +20,8 @@ use tokio::sync::mpsc;
 /// How late a heartbeat may be before its broker is dialled.
 const LATE_MS: u64 = 250;
 /// How often a suspect is dialled, and how many times.
-const DIAL_EVERY: Duration = Duration::from_millis(100);
-const DIALS: usize = 20;
+const DIAL_EVERY: Duration = Duration::from_millis(70);
+const DIALS: usize = 30;
 const DIAL_LIMIT: Duration = Duration::from_millis(300);
 /// How long a broker that was dialled in vain is left alone.
 const PAUSE_MS: u64 = 1000;

@@ -15,12 +15,16 @@ use crate::producer_state::{Claim, RememberedBatch, Staged, Verdict};
 use crate::segment::Segment;
 use crate::{Append, AppendError, Error, LogConfig, Origin, Wait};
 
+/// The offset of records that were appended too long ago.
+pub const UNKNOWN_OFFSET: Offset = -1;
+
 /// Where records are now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Appended {
-    /// The offset of the first record.
+    /// The offset of the first record; [`UNKNOWN_OFFSET`] when the records were there before, and
+    /// where is no longer known.
     pub base_offset: Offset,
-    /// The offset of the last record.
+    /// The offset of the last record, or of one that certainly comes behind it.
     pub last_offset: Offset,
     /// The time that was stamped, or -1 when the records keep their own.
     pub log_append_time: TimestampMs,
@@ -28,6 +32,14 @@ pub struct Appended {
     pub log_start_offset: Offset,
     /// Whether the records were there before: a producer had sent them again.
     pub duplicate: bool,
+}
+
+/// What an append repeats.
+#[derive(Debug, Clone, Copy)]
+enum Earlier {
+    Batch(RememberedBatch),
+    /// A batch that is no longer remembered; it lies before this offset.
+    Before(Offset),
 }
 
 type Outcome = Result<Appended, AppendError>;
@@ -93,7 +105,7 @@ impl Owner {
             match self.judge(&run, &append, bytes, &config) {
                 Err(error) => run.answers.push((answer, Err(error))),
                 Ok(Some(earlier)) => {
-                    let outcome = self.duplicate(&earlier, append.log_append_time);
+                    let outcome = self.duplicate(earlier, append.log_append_time);
                     run.answers.push((answer, Ok(outcome)));
                 }
                 Ok(None) => {
@@ -113,14 +125,14 @@ impl Owner {
         written
     }
 
-    /// Whether the append may follow; the earlier batch when it repeats one.
+    /// Whether the append may follow; what it repeats, when it repeats something.
     fn judge(
         &self,
         run: &Run,
         append: &Append,
         bytes: u64,
         config: &LogConfig,
-    ) -> Result<Option<RememberedBatch>, AppendError> {
+    ) -> Result<Option<Earlier>, AppendError> {
         let invalid = |reason| Err(AppendError::Invalid { reason });
         if append.batches.is_empty() {
             return invalid("there is no batch");
@@ -161,7 +173,8 @@ impl Owner {
             }
             let staged = scratch.as_ref().unwrap_or(&run.staged);
             match producers.judge(staged, header, &claim)? {
-                Verdict::DuplicateOf(earlier) => return Ok(Some(earlier)),
+                Verdict::DuplicateOf(batch) => return Ok(Some(Earlier::Batch(batch))),
+                Verdict::DuplicateBefore(offset) => return Ok(Some(Earlier::Before(offset))),
                 Verdict::Append if append.batches.len() == 1 => {}
                 Verdict::Append => {
                     let scratch = scratch.get_or_insert_with(|| run.staged.clone());
@@ -172,11 +185,15 @@ impl Owner {
         Ok(None)
     }
 
-    fn duplicate(&self, earlier: &RememberedBatch, stamped: Option<TimestampMs>) -> Appended {
+    fn duplicate(&self, earlier: Earlier, stamped: Option<TimestampMs>) -> Appended {
+        let (base_offset, last_offset, timestamp) = match earlier {
+            Earlier::Batch(batch) => (batch.first_offset(), batch.last_offset, batch.timestamp),
+            Earlier::Before(offset) => (UNKNOWN_OFFSET, offset - 1, NO_TIMESTAMP),
+        };
         Appended {
-            base_offset: earlier.first_offset(),
-            last_offset: earlier.last_offset,
-            log_append_time: stamped.map_or(NO_TIMESTAMP, |_| earlier.timestamp),
+            base_offset,
+            last_offset,
+            log_append_time: stamped.map_or(NO_TIMESTAMP, |_| timestamp),
             log_start_offset: self.log_start_offset,
             duplicate: true,
         }

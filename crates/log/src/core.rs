@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use ottla_model::{Offset, TimestampMs, TopicId, TopicPartition};
+use ottla_runtime::watch;
 use ottla_runtime::{Clock, Disk, Random, Workers};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::checkpoints::Checkpoints;
 use crate::clean::CleanState;

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use ottla_model::{Offset, TimestampMs, TopicId, TopicPartition, Uuid};
 use ottla_runtime::disk::{Disk, Lock, OpenMode};
+use ottla_runtime::watch;
 use ottla_runtime::{Runtime, Tasks};
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
 
 use crate::checkpoint;
 use crate::checkpoints::{Checkpoints, load_offsets};

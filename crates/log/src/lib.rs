@@ -55,7 +55,7 @@ mod verification;
 mod walk;
 
 pub use crate::core::LogOffsets;
-pub use append::Appended;
+pub use append::{Appended, UNKNOWN_OFFSET};
 pub use clean::{Cleaned, Cleaner, CleanerHandle, CleanerOptions};
 pub use dir::{LogDir, RecoveryReport};
 pub use error::{AppendError, Error};

@@ -9,7 +9,8 @@ use std::task::{Context, Poll};
 use ottla_model::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 use ottla_model::{TopicId, TopicPartition};
 use ottla_record::{Batch, DecompressLimit};
-use tokio::sync::{oneshot, watch};
+use ottla_runtime::watch;
+use tokio::sync::oneshot;
 
 use crate::core::{Command, Core, LogOffsets, Queued};
 use crate::producer_state::ProducerEntry;

@@ -9,12 +9,14 @@
 //!                      | start of the open transaction i64, or -1
 //! ```
 //!
-//! Only the last batch of each producer is in the file; that is Kafka's format.
+//! That is Kafka's format, in which each producer has one entry with its last batch. Here each batch
+//! that is remembered has one, the last one last: Kafka reads that as the last one alone, and here a
+//! producer that sends again what it sent before a restart is still understood.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use bytes::{Buf, BufMut};
-use ottla_model::NO_SEQUENCE;
+use ottla_model::{NO_SEQUENCE, ProducerId};
 
 use crate::producer_state::{ProducerEntry, ProducerState, RememberedBatch};
 
@@ -24,22 +26,31 @@ const HEAD_LEN: usize = 10;
 const ENTRY_LEN: usize = 46;
 
 pub(crate) fn encode(state: &ProducerState) -> Vec<u8> {
-    let entries = state.iter();
-    let mut out = Vec::with_capacity(HEAD_LEN + entries.len() * ENTRY_LEN);
+    let mut out = Vec::with_capacity(HEAD_LEN + state.iter().len() * ENTRY_LEN);
     out.put_i16(VERSION);
     out.put_u32(0);
-    out.put_i32(i32::try_from(entries.len()).unwrap_or(i32::MAX));
-    for (id, entry) in entries {
-        let last = entry.batches.back();
-        out.put_i64(id);
-        out.put_i16(entry.epoch);
-        out.put_i32(entry.last_sequence());
-        out.put_i64(last.map_or(-1, |b| b.last_offset));
-        out.put_i32(last.map_or(0, |b| b.offset_delta));
-        out.put_i64(entry.last_timestamp);
-        out.put_i32(entry.coordinator_epoch);
-        out.put_i64(entry.transaction_start.unwrap_or(-1));
+    out.put_i32(0);
+    let mut count = 0i32;
+    for (id, entry) in state.iter() {
+        let last = entry.batches.len().saturating_sub(1);
+        for nth in 0..=last {
+            let batch = entry.batches.get(nth);
+            let timestamp = match batch {
+                Some(batch) if nth < last => batch.timestamp,
+                _ => entry.last_timestamp,
+            };
+            out.put_i64(id);
+            out.put_i16(entry.epoch);
+            out.put_i32(batch.map_or(NO_SEQUENCE, |b| b.last_sequence));
+            out.put_i64(batch.map_or(-1, |b| b.last_offset));
+            out.put_i32(batch.map_or(0, |b| b.offset_delta));
+            out.put_i64(timestamp);
+            out.put_i32(entry.coordinator_epoch);
+            out.put_i64(entry.transaction_start.unwrap_or(-1));
+            count = count.saturating_add(1);
+        }
     }
+    out[ENTRIES_AT..HEAD_LEN].copy_from_slice(&count.to_be_bytes());
     let crc = crc32c(&out[ENTRIES_AT..]);
     out[2..ENTRIES_AT].copy_from_slice(&crc.to_be_bytes());
     out
@@ -67,7 +78,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<ProducerState, String> {
     if expected != Some(rest.len()) {
         return Err(format!("{count} entries do not fit {} bytes", rest.len()));
     }
-    let mut state = ProducerState::default();
+    let mut entries: BTreeMap<ProducerId, ProducerEntry> = BTreeMap::new();
     while rest.has_remaining() {
         let id = rest.get_i64();
         let epoch = rest.get_i16();
@@ -88,17 +99,20 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<ProducerState, String> {
                 last.offset_delta
             ));
         }
-        let entry = ProducerEntry {
-            epoch,
-            coordinator_epoch,
-            last_timestamp: last.timestamp,
-            transaction_start: (transaction_start >= 0).then_some(transaction_start),
-            batches: if last.last_offset >= 0 && last.last_sequence != NO_SEQUENCE {
-                VecDeque::from([last])
-            } else {
-                VecDeque::new()
-            },
-        };
+        let entry = entries.entry(id).or_default();
+        if entry.epoch != epoch {
+            *entry = ProducerEntry::default();
+        }
+        entry.epoch = epoch;
+        entry.coordinator_epoch = coordinator_epoch;
+        entry.last_timestamp = last.timestamp;
+        entry.transaction_start = (transaction_start >= 0).then_some(transaction_start);
+        if last.last_offset >= 0 && last.last_sequence != NO_SEQUENCE {
+            entry.remember(last);
+        }
+    }
+    let mut state = ProducerState::default();
+    for (id, entry) in entries {
         state.insert(id, entry);
     }
     Ok(state)
@@ -154,6 +168,32 @@ mod tests {
         assert_eq!(bytes[20..24], 2i32.to_be_bytes(), "last sequence");
         assert_eq!(bytes[24..32], 2i64.to_be_bytes(), "last offset");
         assert_eq!(bytes[48..56], (-1i64).to_be_bytes()[..8], "no transaction");
+    }
+
+    #[test]
+    fn all_batches_that_are_remembered_are_read_again_and_the_last_one_comes_last() {
+        let mut state = ProducerState::default();
+        for n in 0..7 {
+            let batch = BatchHeader {
+                base_offset: i64::from(n) * 10,
+                last_offset_delta: 1,
+                max_timestamp: 100 + i64::from(n),
+                producer_id: 9,
+                base_sequence: n * 2,
+                record_count: 2,
+                producer_epoch: 0,
+                ..BatchHeader::default()
+            };
+            state.replay(&batch, None, i64::MAX);
+        }
+        let bytes = encode(&state);
+        assert_eq!(bytes.len(), HEAD_LEN + 5 * ENTRY_LEN);
+        let last = HEAD_LEN + 4 * ENTRY_LEN;
+        assert_eq!(bytes[last + 10..last + 14], 13i32.to_be_bytes());
+        let read = decode(&bytes).unwrap();
+        let batches = |state: &ProducerState| state.iter().next().unwrap().1.batches.clone();
+        assert_eq!(batches(&read), batches(&state));
+        assert_eq!(read.iter().next().unwrap().1.in_a_row, 10);
     }
 
     proptest! {

@@ -59,6 +59,9 @@ pub struct ProducerEntry {
     pub transaction_start: Option<Offset>,
     /// Its last batches of this epoch, oldest first, at most five.
     pub batches: VecDeque<RememberedBatch>,
+    /// How many of its sequences were taken without a gap, those of [`ProducerEntry::batches`]
+    /// included.
+    pub in_a_row: i64,
 }
 
 impl Default for ProducerEntry {
@@ -69,6 +72,7 @@ impl Default for ProducerEntry {
             last_timestamp: NO_TIMESTAMP,
             transaction_start: None,
             batches: VecDeque::new(),
+            in_a_row: 0,
         }
     }
 }
@@ -86,6 +90,18 @@ impl ProducerEntry {
         self.transaction_start.is_some() && self.epoch == epoch
     }
 
+    /// Remembers the newest batch of this epoch, instead of the oldest one.
+    pub(crate) fn remember(&mut self, batch: RememberedBatch) {
+        if !follows(self.last_sequence(), batch.first_sequence()) {
+            self.in_a_row = 0;
+        }
+        self.in_a_row += i64::from(batch.offset_delta) + 1;
+        if self.batches.len() == BATCHES_KEPT {
+            self.batches.pop_front();
+        }
+        self.batches.push_back(batch);
+    }
+
     /// Takes note of a batch that is in the log; `marker` is what a control batch says.
     fn note(&mut self, header: &BatchHeader, marker: Option<EndTxnMarker>) -> Option<Change> {
         if header.attributes.is_control() && marker.is_none() {
@@ -94,6 +110,7 @@ impl ProducerEntry {
         }
         if header.producer_epoch != self.epoch {
             self.batches.clear();
+            self.in_a_row = 0;
             self.epoch = header.producer_epoch;
         }
         self.last_timestamp = header.max_timestamp;
@@ -110,10 +127,7 @@ impl ProducerEntry {
                 });
         }
         if header.base_sequence != NO_SEQUENCE {
-            if self.batches.len() == BATCHES_KEPT {
-                self.batches.pop_front();
-            }
-            self.batches.push_back(RememberedBatch {
+            self.remember(RememberedBatch {
                 last_sequence: header.last_sequence(),
                 last_offset: header.last_offset(),
                 offset_delta: header.last_offset_delta,
@@ -131,11 +145,18 @@ impl ProducerEntry {
     }
 }
 
+/// Whether a sequence comes next; after `i32::MAX` that is 0.
+fn follows(last: i32, sequence: i32) -> bool {
+    i64::from(sequence) == i64::from(last) + 1 || (sequence == 0 && last == i32::MAX)
+}
+
 /// What to do with a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Append,
     DuplicateOf(RememberedBatch),
+    /// It repeats a batch that is no longer remembered, and whose records lie before this offset.
+    DuplicateBefore(Offset),
 }
 
 /// What a batch comes with, besides its bytes.

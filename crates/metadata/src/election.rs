@@ -14,7 +14,7 @@
 //! The leader epoch grows when the leader changes and when a replica is taken away; the partition
 //! epoch grows with every change.
 
-use ottla_model::BrokerId;
+use ottla_model::{BrokerId, Sabotage};
 
 use crate::image::PartitionImage;
 
@@ -126,7 +126,8 @@ impl<'a> PartitionChange<'a> {
         self.remember_last_leader();
         let keeps_replicas = contains_all(&self.new.replicas, &self.old.replicas);
         if self.new.leader != self.old.leader || !keeps_replicas {
-            self.new.leader_epoch = self.old.leader_epoch.saturating_add(1);
+            let grows = !Sabotage::KeepsLeaderEpoch.is_on();
+            self.new.leader_epoch = self.old.leader_epoch.saturating_add(i32::from(grows));
         }
         if self.new == *self.old {
             return None;
@@ -206,8 +207,8 @@ impl<'a> PartitionChange<'a> {
     fn elect(&self) -> (Option<BrokerId>, bool) {
         let new = &self.new;
         let has_everything = |id: BrokerId| {
-            (new.isr.contains(&id) || new.isr.is_empty() && new.elr.contains(&id))
-                && self.is_acceptable(id)
+            let had = new.isr.contains(&id) || new.isr.is_empty() && new.elr.contains(&id);
+            (had || Sabotage::ElectsOutsideIsr.is_on()) && self.is_acceptable(id)
         };
         let replicas = || new.replicas.iter().copied();
         let preferred = replicas().next().filter(|&id| has_everything(id));

@@ -11,7 +11,7 @@ use crate::image::Image;
 /// A broker is silent when it refuses connections twice that far apart, with no word from it in
 /// between: its process is gone, and there is no need to wait for the end of its session. One
 /// refusal alone may come from the moment between a registration and the first listener.
-pub const REFUSALS_APART_MS: u64 = 200;
+pub const REFUSALS_APART_MS: u64 = 100;
 
 /// When each registered broker was heard last.
 ///

@@ -7,6 +7,7 @@ mod client_quota;
 mod coordinator_partition;
 mod error_code;
 mod ids;
+mod sabotage;
 mod topic;
 mod uuid;
 
@@ -15,6 +16,7 @@ pub use coordinator_partition::coordinator_partition;
 pub use error_code::ErrorCode;
 pub use ids::{BrokerId, ClusterId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TimestampMs};
 pub use ids::{NO_LEADER_EPOCH, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP};
+pub use sabotage::Sabotage;
 pub use topic::{CONSUMER_OFFSETS_TOPIC, MAX_TOPIC_NAME_LEN, TRANSACTION_STATE_TOPIC};
 pub use topic::{
     InvalidTopicName, PartitionIndex, TopicId, TopicName, TopicPartition, is_internal_topic,

@@ -2,7 +2,8 @@
 //!
 //! Time and tasks are tokio's, which a simulation makes virtual. Randomness (election timeouts, the
 //! first tick) comes from [`Random`], so that a group in a simulation repeats itself from its seed:
-//! every task that openraft starts carries the source of the member that it works for.
+//! every task that openraft starts carries the source of the member that it works for. For the same
+//! reason its watches are our own.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -12,6 +13,8 @@ use openraft::OptionalSend;
 use openraft::async_runtime::AsyncRuntime;
 use openraft_rt_tokio::TokioRuntime;
 use ottla_runtime::Random;
+
+use crate::watch::FairWatch;
 
 tokio::task_local! {
     static RANDOM: Random;
@@ -59,7 +62,7 @@ impl AsyncRuntime for SeededRuntime {
         <TokioRuntime as AsyncRuntime>::Timeout<R, T>;
     type ThreadLocalRng = TaskRng;
     type Mpsc = <TokioRuntime as AsyncRuntime>::Mpsc;
-    type Watch = <TokioRuntime as AsyncRuntime>::Watch;
+    type Watch = FairWatch;
     type Oneshot = <TokioRuntime as AsyncRuntime>::Oneshot;
     type Mutex<T: OptionalSend + 'static> = <TokioRuntime as AsyncRuntime>::Mutex<T>;
 

@@ -11,7 +11,9 @@ use openraft::vote::RaftLeaderId;
 use ottla_model::Uuid;
 
 use crate::member::{Endpoint, Member, NodeId, Position};
-use crate::types::{Command, Entry, LeaderId, LogId, Membership, Payload, StoredMembership, Vote};
+use crate::openraft_config::{
+    Command, Entry, LeaderId, LogId, Membership, Payload, StoredMembership, Vote,
+};
 
 /// CRC-32C.
 pub(crate) fn crc32c(bytes: &[u8]) -> u32 {

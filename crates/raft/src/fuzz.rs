@@ -4,9 +4,9 @@ use bytes::Bytes;
 use openraft::raft::{AppendEntriesResponse, VoteResponse};
 
 use crate::codec::Reader;
+use crate::openraft_config::Types;
 use crate::rpc::{Answer, Request, SnapshotAnswer, TransferAnswer, decode_response};
 use crate::store::read_any;
-use crate::types::Types;
 
 /// Reads the bytes in every way in which a member reads bytes from other members and from its
 /// disk. Nothing may panic, and what is accepted is the encoding of what it means.

@@ -20,9 +20,9 @@ use tokio::sync::oneshot;
 use crate::async_runtime::with_random;
 use crate::error::{ChangeError, Error, ProposeError};
 use crate::member::{Member, NodeId, Position};
+use crate::openraft_config::{Command, LeaderId, Types};
 use crate::service::Shared;
 use crate::state::State;
-use crate::types::{Command, LeaderId, Types};
 
 /// An order to take over that was not followed for so long is given again.
 const RESIGN_AGAIN_MS: u64 = 200;
@@ -91,6 +91,14 @@ impl Handle {
     pub async fn is_initialized(&self) -> Result<bool, Error> {
         let initialized = self.shared.raft.is_initialized();
         self.scoped(initialized).await.map_err(|_| Error::Stopped)
+    }
+
+    /// Stands for election at once, instead of after a silence: for the only voter of a group, which
+    /// has nobody to wait for. Elsewhere it disturbs the leader.
+    pub async fn elect(&self) -> Result<(), Error> {
+        let trigger = self.shared.raft.trigger();
+        let elected = self.scoped(trigger.elect(false));
+        elected.await.map_err(|_stopped| Error::Stopped)
     }
 
     /// Founds the group with these voters. Each of them may be told so, with the same voters, and

@@ -15,6 +15,7 @@ mod handle;
 mod machine;
 mod member;
 mod network;
+mod openraft_config;
 mod options;
 mod peers;
 mod receive;
@@ -25,7 +26,7 @@ mod state;
 mod state_machine;
 mod store;
 mod transport;
-mod types;
+mod watch;
 
 pub use error::{ChangeError, Error, ProposeError};
 pub use handle::{Handle, Proposal};

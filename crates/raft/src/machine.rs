@@ -15,9 +15,9 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::member::Position;
+use crate::openraft_config::{LogId, SnapshotMeta, StoredMembership, Types};
 use crate::snapshot::{SnapshotFile, Snapshots};
 use crate::state_machine::{StateMachine, View};
-use crate::types::{LogId, SnapshotMeta, StoredMembership, Types};
 
 /// So many entries are applied before the result is published and the task gives way to others.
 const ENTRIES_AT_ONCE: usize = 256;
@@ -68,7 +68,7 @@ impl Machine {
         }
     }
 
-    fn apply_one(&mut self, log_id: LogId, payload: &crate::types::Payload) -> Bytes {
+    fn apply_one(&mut self, log_id: LogId, payload: &crate::openraft_config::Payload) -> Bytes {
         let at = Position::of(&log_id);
         let reply = match payload {
             EntryPayload::Blank => Bytes::new(),

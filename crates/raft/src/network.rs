@@ -20,13 +20,13 @@ use ottla_runtime::Runtime;
 
 use crate::async_runtime::SeededRuntime;
 use crate::member::{Member, NodeId, Position};
+use crate::openraft_config::{Types, Vote};
 use crate::peers::{Peer, Peers};
 use crate::rpc::{
     Answer, Envelope, Request, SnapshotAnswer, SnapshotPart, TransferAnswer, decode_response,
 };
 use crate::snapshot::SnapshotFile;
 use crate::transport::Transport;
-use crate::types::{Types, Vote};
 
 /// The bytes of a snapshot that go into one request.
 const SNAPSHOT_PART: usize = 256 << 10;
@@ -34,6 +34,8 @@ const SNAPSHOT_PART: usize = 256 << 10;
 const SNAPSHOT_TRIES: usize = 5;
 /// The last part is answered when the snapshot was checked, restored and flushed.
 const SNAPSHOT_INSTALL: Duration = Duration::from_secs(60);
+/// A learner that has answered within so many milliseconds gets no heartbeat.
+const LEARNER_BEAT_MS: i64 = 500;
 /// Each so many bytes of a request give it another second.
 const BYTES_PER_SECOND: u64 = 1 << 20;
 
@@ -52,6 +54,8 @@ pub(crate) struct Factory<T> {
 
 /// Speaks to one member.
 pub(crate) struct Client<T> {
+    /// Whether it is only for heartbeats.
+    beats: bool,
     runtime: Runtime,
     transport: Arc<T>,
     peers: Arc<Peers>,
@@ -66,6 +70,7 @@ impl<T: Transport> RaftNetworkFactory<Types> for Factory<T> {
 
     async fn new_client(&mut self, target: NodeId, member: &Member) -> Client<T> {
         Client {
+            beats: false,
             runtime: self.runtime.clone(),
             transport: Arc::clone(&self.transport),
             peers: Arc::clone(&self.peers),
@@ -77,6 +82,13 @@ impl<T: Transport> RaftNetworkFactory<Types> for Factory<T> {
                 ..self.envelope.clone()
             },
             limit: self.limit,
+        }
+    }
+
+    async fn new_heartbeat_client(&mut self, target: NodeId, member: &Member) -> Client<T> {
+        Client {
+            beats: true,
+            ..self.new_client(target, member).await
         }
     }
 }
@@ -116,6 +128,14 @@ impl<T: Transport> Client<T> {
             A::of(body).map_err(|reason| unreachable(format!("a bad answer: {reason}")))?;
         self.peer.answered(to);
         Ok(answer)
+    }
+
+    /// Whether a heartbeat may be left out. There may be hundreds of learners; they elect nobody,
+    /// and nobody counts their answers, so it is enough to hear from them now and then. (What is
+    /// committed they are told by replication.)
+    fn can_wait(&self) -> bool {
+        let silent_ms = self.peer.silent_ms();
+        silent_ms.is_some_and(|ms| ms < LEARNER_BEAT_MS) && self.peers.is_learner(self.envelope.to)
     }
 
     async fn send_part(&self, part: SnapshotPart) -> Result<SnapshotAnswer, RPCError<Types>> {
@@ -190,6 +210,9 @@ impl<T: Transport> RaftNetworkV2<Types> for Client<T> {
         rpc: AppendEntriesRequest<Types>,
         _option: RPCOption,
     ) -> Result<AppendEntriesResponse<Types>, RPCError<Types>> {
+        if self.beats && self.can_wait() {
+            return Ok(AppendEntriesResponse::Success);
+        }
         self.peer.pause().await;
         self.call(RPCTypes::AppendEntries, &Request::Append(rpc), self.limit)
             .await

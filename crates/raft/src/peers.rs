@@ -20,8 +20,8 @@ const TELL_MS: i64 = 60_000;
 pub(crate) struct Peers {
     clock: Clock,
     peers: Mutex<BTreeMap<NodeId, Arc<Peer>>>,
-    /// Where the membership says that they are.
-    members: Mutex<BTreeMap<NodeId, Member>>,
+    /// Where the membership says that they are, and whether they have a vote.
+    members: Mutex<BTreeMap<NodeId, (Member, bool)>>,
 }
 
 /// One of them.
@@ -38,6 +38,7 @@ struct Trouble {
     pause_until_ms: i64,
     told_ms: Option<i64>,
     told: String,
+    answered_ms: Option<i64>,
 }
 
 impl Peers {
@@ -50,20 +51,25 @@ impl Peers {
     }
 
     /// There is another membership. Who has moved is called at once.
-    pub(crate) fn take_members(&self, members: BTreeMap<NodeId, Member>) {
+    pub(crate) fn take_members(&self, members: BTreeMap<NodeId, (Member, bool)>) {
         let before = std::mem::replace(&mut *self.members.lock(), members.clone());
-        for (id, member) in &members {
-            if before.get(id).is_some_and(|before| before != member) {
+        for (id, (member, _)) in &members {
+            if before.get(id).is_some_and(|(before, _)| before != member) {
                 self.heard(*id);
             }
         }
+    }
+
+    /// Whether it is a member that has no vote.
+    pub(crate) fn is_learner(&self, id: NodeId) -> bool {
+        matches!(self.members.lock().get(&id), Some((_, false)))
     }
 
     /// Where the member is now, that was `then` when openraft asked for a way to it: openraft keeps
     /// its ways although a member has moved. With another directory it would be another member.
     pub(crate) fn whereabouts(&self, id: NodeId, then: &Member) -> Member {
         let members = self.members.lock();
-        let now = members.get(&id).unwrap_or(then);
+        let now = members.get(&id).map_or(then, |(member, _)| member);
         if now.directory_id == then.directory_id {
             now.clone()
         } else {
@@ -115,7 +121,17 @@ impl Peer {
         if trouble.failures > 0 && trouble.told_ms.is_some() {
             tracing::info!(member = id, failures = trouble.failures, "reached again");
         }
-        *trouble = Trouble::default();
+        *trouble = Trouble {
+            answered_ms: Some(self.clock.monotonic_ms()),
+            ..Trouble::default()
+        };
+    }
+
+    /// How long ago a call was answered, if none has failed since.
+    pub(crate) fn silent_ms(&self) -> Option<i64> {
+        let trouble = self.trouble.lock();
+        let answered_ms = trouble.answered_ms.filter(|_| trouble.failures == 0)?;
+        Some(self.clock.monotonic_ms() - answered_ms)
     }
 
     /// A call was not answered, or was refused. The same reason is not told over and over.

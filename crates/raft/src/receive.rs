@@ -11,13 +11,13 @@ use ottla_runtime::disk::{File, OpenMode};
 
 use crate::error::Error;
 use crate::member::{NodeId, Position};
+use crate::openraft_config::{SnapshotMeta, Vote};
 use crate::rpc::{
     Answer, Envelope, Request, Response, SnapshotAnswer, SnapshotPart, TransferAnswer,
     encode_response,
 };
 use crate::service::Shared;
 use crate::snapshot::{SnapshotFile, Snapshots};
-use crate::types::{SnapshotMeta, Vote};
 
 /// A snapshot that is being received.
 #[derive(Default)]

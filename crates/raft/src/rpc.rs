@@ -16,7 +16,7 @@ use ottla_model::Uuid;
 
 use crate::codec::{self, Reader};
 use crate::member::{NodeId, Position};
-use crate::types::{Types, Vote};
+use crate::openraft_config::{Types, Vote};
 
 const VERSION: u8 = 1;
 const ACCEPTED: u8 = 0;

@@ -17,6 +17,7 @@ use crate::handle::Handle;
 use crate::machine::Machine;
 use crate::member::{Member, NodeId, Position};
 use crate::network::Factory;
+use crate::openraft_config::Types;
 use crate::options::Options;
 use crate::peers::Peers;
 use crate::receive::Incoming;
@@ -26,7 +27,6 @@ use crate::state::{Peer, State};
 use crate::state_machine::StateMachine;
 use crate::store::Store;
 use crate::transport::Transport;
-use crate::types::Types;
 
 /// How often the loop looks around although nothing has happened.
 const TICK: Duration = Duration::from_millis(100);
@@ -340,8 +340,10 @@ impl Service {
         self.state.initialized = at.is_some();
         self.state.voters = Arc::new(membership.voter_ids().map(of).collect());
         self.state.learners = Arc::new(membership.learner_ids().map(of).collect());
-        let members = self.state.voters.iter().chain(self.state.learners.iter());
-        let members = members.map(|(id, member)| (*id, member.clone()));
+        let voters = self.state.voters.iter().map(|voter| (voter, true));
+        let learners = self.state.learners.iter().map(|learner| (learner, false));
+        let members = voters.chain(learners);
+        let members = members.map(|((id, member), votes)| (*id, (member.clone(), votes)));
         self.shared.peers.take_members(members.collect());
         self.state.changing = membership.get_joint_config().len() > 1;
     }

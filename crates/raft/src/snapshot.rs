@@ -22,8 +22,8 @@ use ottla_runtime::disk::{File, OpenMode};
 use crate::codec::{self, Reader, crc32c};
 use crate::error::Error;
 use crate::member::Position;
+use crate::openraft_config::SnapshotMeta;
 use crate::state_machine::Chunks;
-use crate::types::SnapshotMeta;
 
 const MAGIC: u32 = 0x4f54_4c53;
 const SUFFIX: &str = ".snapshot";

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use openraft::OptionalSend;
 use openraft::storage::{IOFlushed, LogState, RaftLogStorage};
+use ottla_model::Sabotage;
 use ottla_runtime::disk::is_full;
 use ottla_runtime::{Runtime, Workers, fail_stop};
 use parking_lot::Mutex;
@@ -30,7 +31,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::member::Position;
-use crate::types::{Entry, LogId, Types, Vote};
+use crate::openraft_config::{Entry, LogId, Types, Vote};
 use writer::{Segment, Writer, Written};
 
 /// Reads bytes in every way in which the log's files are read.
@@ -337,7 +338,9 @@ impl Inner {
 
     fn flush(self: Arc<Self>, appends: Vec<Append>, last: Position) {
         let writer = self.writer.lock();
-        if let Err(error) = writer.flush() {
+        if !Sabotage::ForgetsMetadata.is_on()
+            && let Err(error) = writer.flush()
+        {
             fail_stop(error);
         }
         {

@@ -11,7 +11,7 @@
 
 use std::collections::BTreeMap;
 
-use ottla_model::{BrokerId, LeaderEpoch, Offset};
+use ottla_model::{BrokerId, LeaderEpoch, Offset, Sabotage};
 
 /// The offset of a follower that has not fetched yet.
 pub const UNKNOWN_OFFSET: Offset = -1;
@@ -220,14 +220,23 @@ impl LeaderState {
             return None;
         }
         let proposed = self.proposed.iter().flat_map(|p| &p.proposal.isr);
-        let proposed = proposed.map(|member| member.broker_id);
-        let counted = self.membership.isr.iter().copied().chain(proposed);
+        let proposed: Vec<_> = proposed.map(|member| member.broker_id).collect();
+        let is_dropped = |id: &BrokerId| {
+            let without = !proposed.is_empty() && !proposed.contains(id);
+            without && Sabotage::CountsProposed.is_on()
+        };
+        let isr = self.membership.isr.iter().copied();
+        let counted = isr.filter(|id| !is_dropped(id)).chain(proposed.clone());
         let others = counted.filter(|id| *id != self.me.broker_id);
         let ends = others.map(|id| {
             let follower = self.followers.get(&id);
             follower.map_or(UNKNOWN_OFFSET, |f| f.log_end)
         });
-        Some(ends.min().unwrap_or(Offset::MAX))
+        let replicated = match Sabotage::CountsFastest.is_on() {
+            true => ends.max(),
+            false => ends.min(),
+        };
+        Some(replicated.unwrap_or(Offset::MAX))
     }
 
     /// The log start that all live replicas have: the low watermark of DeleteRecords (KIP-107).

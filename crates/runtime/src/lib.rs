@@ -26,6 +26,7 @@ mod random;
 mod shutdown;
 pub mod system;
 mod tasks;
+pub mod watch;
 mod workers;
 
 use std::sync::Arc;

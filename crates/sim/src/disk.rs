@@ -8,9 +8,6 @@ use ottla_runtime::Random;
 use ottla_runtime::disk::{Disk, Entry, File, Lock, OpenMode, SimDisk};
 use parking_lot::Mutex;
 
-use crate::faults::HOSTS;
-use crate::node::NODE;
-
 /// How a disk betrays its node. No node can stand it; a checker must notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
@@ -40,6 +37,9 @@ pub(crate) struct NodeDisk(Arc<Inner>);
 struct Inner {
     below: SimDisk,
     lie: Lie,
+    /// The host of this disk, and all others.
+    host: String,
+    others: Vec<String>,
     random: Random,
     power: Mutex<Power>,
 }
@@ -61,10 +61,14 @@ struct NodeFile {
 }
 
 impl NodeDisk {
-    pub(crate) fn new(seed: u64, lie: Lie) -> Self {
+    /// The disk of a host among others.
+    pub(crate) fn new(seed: u64, lie: Lie, host: &str, hosts: &[String]) -> Self {
+        let others = hosts.iter().filter(|other| *other != host);
         NodeDisk(Arc::new(Inner {
             below: SimDisk::new(seed),
             lie,
+            host: host.to_owned(),
+            others: others.cloned().collect(),
             random: Random::from_seed(seed ^ 0x706f_7765_7200),
             power: Mutex::default(),
         }))
@@ -86,8 +90,8 @@ impl NodeDisk {
             }
             if turmoil::in_simulation() {
                 // In the middle of the host's work: what it still says until it is gone, nobody hears.
-                for host in HOSTS {
-                    turmoil::partition(NODE, host);
+                for other in &self.0.others {
+                    turmoil::partition(self.0.host.as_str(), other.as_str());
                 }
             }
         }

@@ -27,6 +27,25 @@ pub(crate) struct RecordId {
     pub(crate) number: u64,
 }
 
+/// A replica's committed part.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Replica {
+    pub(crate) node: usize,
+    pub(crate) start: i64,
+    pub(crate) high_watermark: i64,
+    /// Its batches up to the high watermark, in order.
+    pub(crate) batches: Vec<StoredBatch>,
+}
+
+/// A batch on a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct StoredBatch {
+    pub(crate) base_offset: i64,
+    pub(crate) leader_epoch: i32,
+    /// Of all its bytes.
+    pub(crate) digest: u64,
+}
+
 /// Who has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Reader {
@@ -56,6 +75,8 @@ pub(crate) enum Event {
         offset: i64,
         value: Bytes,
     },
+    /// The tailing reader goes on at an offset.
+    Positioned { place: Place, offset: i64 },
     /// The end of a partition that can be read (its high watermark), as ListOffsets told.
     EndSeen { place: Place, offset: i64 },
     /// The start of a partition.
@@ -80,8 +101,37 @@ pub(crate) enum Event {
     Refused { who: &'static str, error: String },
     /// Something that could not be done in time, as happens while the node is away.
     Missed { who: &'static str, error: String },
-    /// What was done to the node, or happened to it.
+    /// What was done to a node or to the network, or happened to it.
     Node { what: String },
+    /// A node shows metadata up to this offset; the digest is of all that it shows.
+    ImageSeen {
+        node: usize,
+        offset: i64,
+        digest: u64,
+    },
+    /// A node's metadata says who leads a partition. Ids tell topics of the same name apart.
+    LeaderSeen {
+        node: usize,
+        topic_id: [u8; 16],
+        partition: i32,
+        leader_epoch: i32,
+        leader: Option<i32>,
+    },
+    /// A node's metadata says in which life a broker has an epoch.
+    BrokerSeen {
+        node: usize,
+        broker: i32,
+        broker_epoch: i64,
+        incarnation: [u8; 16],
+    },
+    /// A node knows who leads the metadata quorum.
+    ControllerSeen { node: usize, term: u64, leader: u64 },
+    /// The committed part of a replica, when all is at rest.
+    ReplicaSeen { place: Place, replica: Replica },
+    /// All nodes were at rest, and what they have was looked at.
+    AtRest { nodes: usize },
+    /// An operator has asked for a change of the cluster.
+    Moved { what: String },
     /// The audit has read everything.
     AuditEnded,
 }

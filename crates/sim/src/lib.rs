@@ -1,12 +1,12 @@
-//! Seeded simulation: a whole node and its clients on one thread, in virtual time.
+//! Seeded simulation: whole clusters and their clients on one thread, in virtual time.
 //!
 //! ```text
-//!   world ──▶ power failures, restarts, holds, partitions, clock jumps, full disks
+//!   world ──▶ power failures, restarts, losses, holds, cuts, clock jumps, full disks
 //!     │
-//!     ├─ host "node":    ottla::Node on a disk that forgets what was not flushed
-//!     ├─ host "writers": idempotent producers          ┐
-//!     ├─ host "readers": tailing consumer, group       ├─▶ history ─▶ checkers
-//!     │                  offsets, topics               │
+//!     ├─ hosts "n1"…:    ottla::Node on a disk that forgets what was not flushed ── watch ──┐
+//!     ├─ host "writers": idempotent producers          ┐                                    ▼
+//!     ├─ host "readers": tailing consumer, group       ├──────────────────────────▶ history ─▶ checkers
+//!     │                  offsets, topics, moves        │
 //!     └─ afterwards: the auditor reads everything back ┘
 //! ```
 //!
@@ -20,15 +20,20 @@
 
 mod checkers;
 mod clients;
+mod cluster;
 mod disk;
 mod faults;
 mod history;
+mod network;
 mod node;
 mod panics;
+mod run;
 mod scenario;
+mod watch;
 mod world;
 
 pub use checkers::{CHECKERS, Violation};
 pub use disk::Lie;
-pub use scenario::{Faults, Scenario};
-pub use world::{Outcome, run};
+pub use ottla_model::Sabotage;
+pub use run::{Outcome, run};
+pub use scenario::{Faults, Scenario, Shape};

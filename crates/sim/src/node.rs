@@ -1,21 +1,15 @@
-//! The host that runs the node, again and again on the same disk.
+//! A host that runs a node, again and again on the same disk.
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use ottla::Node;
-use ottla_config::{NodeConfig, Sources};
+use ottla_config::NodeConfig;
 use ottla_runtime::disk::SimDisk;
-use ottla_runtime::{Clock, Random, Runtime, Shutdown};
+use ottla_runtime::{Clock, Runtime, Shutdown};
 use parking_lot::Mutex;
 
 use crate::disk::NodeDisk;
 use crate::history::{Event, History};
-
-/// The host's name.
-pub(crate) const NODE: &str = "node";
-/// Where clients find it.
-pub(crate) const ADDRESS: &str = "node:9092";
 
 /// What the world has in its hand; clones are the same.
 #[derive(Clone)]
@@ -23,6 +17,7 @@ pub(crate) struct NodeControl(Arc<Inner>);
 
 struct Inner {
     seed: u64,
+    host: String,
     disk: NodeDisk,
     config: Arc<NodeConfig>,
     history: History,
@@ -36,17 +31,25 @@ struct State {
     clock: Option<Clock>,
     stop: Shutdown,
     failed: Option<String>,
+    node: Option<Arc<Node>>,
 }
 
 impl NodeControl {
-    pub(crate) fn new(seed: u64, disk: NodeDisk, history: History) -> anyhow::Result<Self> {
-        Ok(NodeControl(Arc::new(Inner {
+    pub(crate) fn new(
+        seed: u64,
+        host: &str,
+        config: NodeConfig,
+        disk: NodeDisk,
+        history: History,
+    ) -> Self {
+        NodeControl(Arc::new(Inner {
             seed,
+            host: host.to_owned(),
             disk,
-            config: Arc::new(config(seed)?),
+            config: Arc::new(config),
             history,
             state: Mutex::default(),
-        })))
+        }))
     }
 
     /// Asks the node to end in order.
@@ -69,6 +72,16 @@ impl NodeControl {
         self.0.state.lock().failed.take()
     }
 
+    /// The node, from when it has started until it stops.
+    pub(crate) fn running(&self) -> Option<Arc<Node>> {
+        self.0.state.lock().node.clone()
+    }
+
+    /// The node is gone from one moment to the next.
+    pub(crate) fn forget(&self) {
+        self.0.state.lock().node = None;
+    }
+
     /// One life of the node: from its start to its end in order.
     pub(crate) async fn live(self) -> turmoil::Result {
         let inner = &self.0;
@@ -88,16 +101,33 @@ impl NodeControl {
         };
         let note = |what: &str| {
             inner.history.note(Event::Node {
-                what: what.to_owned(),
+                what: format!("{} {what}", inner.host),
             });
         };
         note("starts");
         let ended = async {
-            let node = Node::start(&runtime, &inner.config, None).await?;
+            let mut starting = std::pin::pin!(Node::start(&runtime, &inner.config, None));
+            // Whoever starts may wait for others; that can be ended, too.
+            let node = tokio::select! {
+                biased;
+                started = &mut starting => Arc::new(started?),
+                () = stop.announced() => {
+                    note("stops before it has started");
+                    runtime.shutdown().announce();
+                    let Ok(node) = starting.await else {
+                        runtime.tasks.stop().await;
+                        return Ok(());
+                    };
+                    return node.stop(&runtime).await;
+                }
+            };
             note("has started");
+            inner.state.lock().node = Some(Arc::clone(&node));
             stop.announced().await;
             note("stops");
-            node.stop(&runtime).await
+            let stopped = node.stop(&runtime).await;
+            self.forget();
+            stopped
         };
         match ended.await {
             Ok(()) => note("has stopped"),
@@ -109,32 +139,4 @@ impl NodeControl {
         }
         Ok(())
     }
-}
-
-/// Small and lively: few partitions, checkpoints every second or so.
-fn config(seed: u64) -> anyhow::Result<NodeConfig> {
-    let random = Random::from_seed(seed ^ 0x636f_6e66_6967);
-    let checkpoint_ms = (300 + random.below(3000)).to_string();
-    // With little memory consumers read from the disk, else what was just written.
-    let memory_bytes = ["2097152", "67108864"][random.below(2) as usize];
-    let flags = [
-        ("node.id", "1"),
-        ("listeners", "PLAINTEXT://:9092"),
-        ("advertised.listeners", "PLAINTEXT://node:9092"),
-        ("log.dirs", "/data"),
-        ("log.flush.offset.checkpoint.interval.ms", &checkpoint_ms),
-        ("log.retention.ms", "-1"),
-        ("auto.create.topics.enable", "false"),
-        ("offsets.topic.num.partitions", "2"),
-        ("offsets.topic.replication.factor", "1"),
-        ("ottla.memory.budget.bytes", memory_bytes),
-    ];
-    let flags = flags.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let sources = Sources {
-        flags: flags.to_vec(),
-        hostname: NODE.to_owned(),
-        ..Sources::default()
-    };
-    let loaded = NodeConfig::load(sources).context("the simulated node's configuration")?;
-    Ok(loaded.config)
 }

@@ -5,141 +5,53 @@ use std::time::{Duration, SystemTime};
 use ottla_runtime::{Random, Shutdown};
 use turmoil::{Builder, Sim};
 
-use crate::checkers::{self, Violation};
-use crate::clients::{self, Desk};
+use crate::checkers::Violation;
+use crate::clients::{self, Brief};
+use crate::cluster::{self, CLIENTS, Plan};
 use crate::disk::NodeDisk;
-use crate::faults::{Fault, HOSTS, Schedule};
-use crate::history::{Entry, Event, History, digest};
-use crate::node::{NODE, NodeControl};
-use crate::{Scenario, panics};
+use crate::faults::{Fault, Schedule};
+use crate::history::{Event, History};
+use crate::network::{HostNumber, Network};
+use crate::node::NodeControl;
+use crate::watch::{self, Candidate, Watch};
+use crate::{Scenario, Shape, panics};
 
 /// After the faults, everybody has this long to finish.
-const FINISH: Duration = Duration::from_secs(120);
+const FINISH: Duration = Duration::from_secs(150);
+/// When the clients are done, the nodes have this long to come to rest.
+const REST: Duration = Duration::from_secs(40);
+/// The metadata of the nodes is looked at so often.
+const LOOK_MS: u64 = 10;
 
-/// What a run has shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    /// The seed.
-    pub seed: u64,
-    /// What should not have been.
-    pub violations: Vec<Violation>,
-    /// The same for two runs that were the same to their clients.
-    pub digest: u64,
-    /// Records that were acknowledged.
-    pub acknowledged: u64,
-    /// Records that were read, each time they were.
-    pub read: u64,
-    /// Power failures, and kills of the process alone.
-    pub crashes: u64,
-    /// Times that the node was started.
-    pub starts: u64,
-    /// Bits that a lying disk has flipped.
-    pub flipped_bits: u64,
-    /// The history, one line a moment, for somebody who looks for a cause.
-    pub history: Vec<String>,
-}
-
-impl Outcome {
-    /// Where this run of the same scenario went another way than `first`.
-    #[must_use]
-    pub fn differs_from(&self, first: &Outcome) -> Option<Violation> {
-        if self.digest == first.digest {
-            return None;
-        }
-        let mut pairs = first.history.iter().zip(&self.history);
-        let message = match pairs.find(|(one, other)| one != other) {
-            Some((one, other)) => format!("first '{}', then '{}'", one.trim(), other.trim()),
-            None => "one history goes on where the other ends".to_owned(),
-        };
-        let checker = "repeatable";
-        Some(Violation { checker, message })
-    }
-}
-
-/// Plays a scenario to its end.
-#[must_use]
-pub fn run(scenario: &Scenario) -> Outcome {
-    panics::watch();
-    drop(panics::take());
-    let history = History::default();
-    let disk = NodeDisk::new(scenario.seed, scenario.lie);
-    let mut violations = Vec::new();
-    let (mut starts, mut crashes) = (0, 0);
-    match NodeControl::new(scenario.seed, disk.clone(), history.clone()) {
-        Ok(node) => {
-            let mut world = World::new(scenario, node, disk.clone(), history.clone());
-            violations.extend(world.play(scenario.chaos).err());
-            (starts, crashes) = (world.starts, world.crashes);
-        }
-        Err(error) => violations.push(failed(format!("{error:#}"))),
-    }
-    let entries = history.entries();
-    violations.extend(checkers::check(&entries));
-    let count = |of: fn(&Event) -> bool| entries.iter().filter(|e| of(&e.event)).count() as u64;
-    Outcome {
-        seed: scenario.seed,
-        violations,
-        digest: digest(&entries),
-        acknowledged: count(|e| matches!(e, Event::Acknowledged { .. })),
-        read: count(|e| matches!(e, Event::Read { .. })),
-        crashes,
-        starts,
-        flipped_bits: disk.flipped_bits(),
-        history: entries.iter().map(line).collect(),
-    }
-}
-
-/// A moment without its records' bytes.
-fn line(entry: &Entry) -> String {
-    let at_ms = entry.at_ms;
-    match &entry.event {
-        Event::Sent { id, place, value } => {
-            let (writer, number) = (id.writer, id.number);
-            format!(
-                "{at_ms:6} sent {writer}:{number} to {place}, {} bytes",
-                value.len()
-            )
-        }
-        Event::Read {
-            reader,
-            place,
-            offset,
-            value,
-        } => format!(
-            "{at_ms:6} {reader:?} read {place} offset {offset}: {}",
-            String::from_utf8_lossy(&value[..value.len().min(12)])
-        ),
-        other => format!("{at_ms:6} {other:?}"),
-    }
-}
-
-fn failed(message: String) -> Violation {
-    Violation {
-        checker: "node",
-        message,
-    }
-}
-
-struct World {
-    sim: Sim<'static>,
-    node: NodeControl,
+/// A node, and what is to come for it.
+struct WorldNode {
+    plan: Plan,
+    control: NodeControl,
     disk: NodeDisk,
-    history: History,
-    schedule: Schedule,
-    over: Shutdown,
-    partitions: i32,
-    starts: u64,
-    crashes: u64,
-    /// When the node comes back.
+    /// When it comes back.
     back_at_ms: Option<u64>,
-    /// When the network to each host is well again.
-    held_until_ms: [Option<u64>; 2],
-    cut_until_ms: [Option<u64>; 2],
     full_until_ms: Option<u64>,
 }
 
+/// All that there is.
+pub(crate) struct World {
+    sim: Sim<'static>,
+    nodes: Vec<WorldNode>,
+    network: Network,
+    history: History,
+    schedule: Schedule,
+    watch: Watch,
+    over: Shutdown,
+    /// What clients need to know.
+    brief: Brief,
+    /// The next node to be restarted while all of them are.
+    rolls_on: Option<usize>,
+    pub(crate) starts: u64,
+    pub(crate) crashes: u64,
+}
+
 impl World {
-    fn new(scenario: &Scenario, node: NodeControl, disk: NodeDisk, history: History) -> Self {
+    pub(crate) fn new(scenario: &Scenario, history: History) -> anyhow::Result<Self> {
         let seed = scenario.seed;
         let random = Random::from_seed(seed ^ 0x0077_6f72_6c64);
         let mut sim = Builder::new()
@@ -152,54 +64,62 @@ impl World {
             .max_message_latency(Duration::from_millis(1 + random.below(20)))
             .tcp_capacity(1 << 16)
             .build();
-        let over = Shutdown::new();
-        let partitions = 1 + random.below(4) as i32;
-        let life = node.clone();
-        sim.host(NODE, move || life.clone().live());
-        let desk = |host: u64| {
-            let seed = seed.wrapping_mul(31).wrapping_add(host);
-            (seed, history.clone(), over.clone(), partitions)
-        };
-        let writers = desk(1);
-        sim.client("writers", async move {
-            let desk = Desk::new(writers.0, writers.1, writers.2, writers.3);
-            clients::create_records_topic(&desk).await;
-            tokio::join!(
-                clients::write(desk.clone(), 0),
-                clients::write(desk.clone(), 1),
-            );
-            Ok(())
-        });
-        let readers = desk(2);
-        sim.client("readers", async move {
-            let desk = Desk::new(readers.0, readers.1, readers.2, readers.3);
-            tokio::join!(
-                clients::follow(desk.clone()),
-                clients::commit(desk.clone()),
-                clients::create_and_delete(desk.clone()),
-            );
-            Ok(())
-        });
-        World {
-            sim,
-            node,
-            disk,
-            history: history.clone(),
-            schedule: Schedule::new(seed, scenario.faults),
-            over,
-            partitions,
-            starts: 1,
-            crashes: 0,
-            back_at_ms: None,
-            held_until_ms: [None; 2],
-            cut_until_ms: [None; 2],
-            full_until_ms: None,
+        let plans = cluster::plan(scenario.shape);
+        let hosts = cluster::hosts(&plans);
+        let mut nodes = Vec::new();
+        for plan in &plans {
+            let seed = seed.wrapping_add(7_919 * (plan.id as u64 - 1));
+            let config = cluster::config(scenario.seed, &plans, plan)?;
+            let disk = NodeDisk::new(seed, scenario.lie, &plan.host, &hosts);
+            let control = NodeControl::new(seed, &plan.host, config, disk.clone(), history.clone());
+            let life = control.clone();
+            sim.host(plan.host.as_str(), move || life.clone().live());
+            nodes.push(WorldNode {
+                plan: plan.clone(),
+                control,
+                disk,
+                back_at_ms: None,
+                full_until_ms: None,
+            });
         }
+        let over = Shutdown::new();
+        let brief = Brief {
+            seed,
+            history: history.clone(),
+            over: over.clone(),
+            partitions: 1 + random.below(4) as i32,
+            brokers: cluster::addresses(&plans),
+            broker_ids: cluster::broker_ids(&plans),
+            moves: scenario.faults.moves && plans.len() > 1,
+        };
+        for (number, host) in (1..).zip(CLIENTS) {
+            let brief = brief.for_host(number);
+            sim.client(host, async move {
+                match host {
+                    "writers" => clients::write_all(brief).await,
+                    _ => clients::read_all(brief).await,
+                }
+                Ok(())
+            });
+        }
+        Ok(World {
+            schedule: Schedule::new(seed, scenario.faults, scenario.shape, hosts.len()),
+            network: Network::new(hosts),
+            watch: Watch::new(history.clone()),
+            starts: nodes.len() as u64,
+            crashes: 0,
+            rolls_on: None,
+            sim,
+            nodes,
+            history,
+            over,
+            brief,
+        })
     }
 
     /// Faults for as long as `chaos`, then peace until the clients and the audit are done.
-    fn play(&mut self, chaos: Duration) -> Result<(), Violation> {
-        let chaos_ms = chaos.as_millis() as u64;
+    pub(crate) fn play(&mut self, scenario: &Scenario) -> Result<(), Violation> {
+        let chaos_ms = scenario.chaos.as_millis() as u64;
         while self.now_ms() < chaos_ms {
             self.step()?;
             let now_ms = self.now_ms();
@@ -210,19 +130,24 @@ impl World {
         }
         self.make_peace();
         while !self.step()? {
-            let now_ms = self.now_ms();
-            self.mend(now_ms);
+            self.mend(self.now_ms());
         }
         // A client that hung would not be done; so the audit comes last, and alone.
-        let seed = self.now_ms();
-        let (history, over) = (self.history.clone(), Shutdown::new());
-        let partitions = self.partitions;
+        let mut brief = self.brief.for_host(self.now_ms());
+        brief.over = Shutdown::new();
         self.sim.client("auditor", async move {
-            clients::audit(Desk::new(seed, history, over, partitions)).await;
+            clients::audit(brief).await;
             Ok(())
         });
         while !self.step()? {}
+        if scenario.shape != Shape::Alone {
+            self.come_to_rest()?;
+        }
         Ok(())
+    }
+
+    pub(crate) fn flipped_bits(&self) -> u64 {
+        self.nodes.iter().map(|node| node.disk.flipped_bits()).sum()
     }
 
     fn now_ms(&self) -> u64 {
@@ -233,117 +158,189 @@ impl World {
     fn step(&mut self) -> Result<bool, Violation> {
         self.history.set_now_ms(self.now_ms());
         let done = self.sim.step().map_err(|error| failed(error.to_string()))?;
-        let panics = panics::take();
-        let failure = self.node.take_failure();
-        if self.disk.is_off() {
-            // A node that has ended may say what it wants. Nobody hears it.
-            if self.back_at_ms.is_none() {
-                self.lose_node();
+        // Who has panicked is not known; but whose power has just failed may say what it wants.
+        let mut power_failed = false;
+        for number in 0..self.nodes.len() {
+            let node = &self.nodes[number];
+            let failure = node.control.take_failure();
+            if node.disk.is_off() {
+                if node.back_at_ms.is_none() {
+                    power_failed = true;
+                    self.lose_node(number);
+                }
+            } else if let Some(failure) = failure
+                && !node.disk.is_limited()
+            {
+                return Err(failed(format!("{} failed: {failure}", node.plan.host)));
             }
-        } else if let Some(panic) = panics.into_iter().next() {
-            return Err(failed(format!("the node ended by itself: {panic}")));
-        } else if let Some(failure) = failure
-            && !self.disk.is_limited()
-        {
-            return Err(failed(format!("the node failed: {failure}")));
         }
-        if self.back_at_ms.is_none() && !self.sim.is_host_running(NODE) {
-            self.back_at_ms = Some(self.now_ms() + self.schedule.away_ms());
+        if let Some(panic) = panics::take().into_iter().next()
+            && !power_failed
+        {
+            return Err(failed(format!("a node ended by itself: {panic}")));
+        }
+        let now_ms = self.now_ms();
+        for number in 0..self.nodes.len() {
+            let node = &mut self.nodes[number];
+            let host = node.plan.host.as_str();
+            if node.back_at_ms.is_none() && !self.sim.is_host_running(host) {
+                self.watch.forget(number + 1);
+                node.back_at_ms = Some(now_ms + self.schedule.away_ms());
+            }
+        }
+        if now_ms.is_multiple_of(LOOK_MS) {
+            self.look();
         }
         Ok(done)
     }
 
+    fn look(&mut self) {
+        for node in &self.nodes {
+            if let Some(running) = node.control.running() {
+                self.watch.look(node.plan.id, &running);
+            }
+        }
+    }
+
     fn inflict(&mut self, fault: Fault, now_ms: u64) {
         self.note(format!("{fault:?}"));
-        let index = |host| usize::from(HOSTS[1] == host);
         match fault {
-            Fault::Ends { end } => {
-                self.disk.end_now(end);
-                if self.back_at_ms.is_none() {
-                    self.lose_node();
+            Fault::End { nodes, end } => {
+                for number in nodes {
+                    self.nodes[number].disk.end_now(end);
+                    if self.nodes[number].back_at_ms.is_none() {
+                        self.lose_node(number);
+                    } else {
+                        self.network.switch_off(&self.sim, number);
+                    }
                 }
             }
-            Fault::EndsAfter { changes, end } => self.disk.end_after(changes, end),
-            Fault::Restart => self.node.stop(),
-            Fault::Hold { host, for_ms } => {
-                self.sim.hold(NODE, host);
-                self.held_until_ms[index(host)] = Some(now_ms + for_ms);
+            Fault::EndAfter { node, changes, end } => self.nodes[node].disk.end_after(changes, end),
+            Fault::Restart { node } => self.nodes[node].control.stop(),
+            Fault::Roll => self.rolls_on = Some(0),
+            Fault::Hold { between, for_ms } => {
+                self.network.hold(&self.sim, between, now_ms + for_ms);
             }
-            Fault::Partition { host, for_ms } => {
-                self.sim.partition(NODE, host);
-                self.cut_until_ms[index(host)] = Some(now_ms + for_ms);
+            Fault::Cut { ways, for_ms } => self.network.cut(&self.sim, &ways, now_ms + for_ms),
+            Fault::Lose { per_mille, for_ms } => {
+                let rate = per_mille as f64 / 1000.0;
+                self.network.lose_some(&mut self.sim, rate, now_ms + for_ms);
             }
-            Fault::Clock { skew_ms } => self.node.set_skew_ms(skew_ms),
-            Fault::FullDisk { room, for_ms } => {
-                self.disk.leave_room(Some(room));
-                self.full_until_ms = Some(now_ms + for_ms);
+            Fault::Clock { node, skew_ms } => self.nodes[node].control.set_skew_ms(skew_ms),
+            Fault::FillDisk { node, room, for_ms } => {
+                self.nodes[node].disk.leave_room(Some(room));
+                self.nodes[node].full_until_ms = Some(now_ms + for_ms);
             }
         }
     }
 
-    /// The node is gone from one moment to the next.
-    fn lose_node(&mut self) {
+    /// A node is gone from one moment to the next.
+    fn lose_node(&mut self, number: HostNumber) {
         self.crashes += 1;
-        self.note("is gone".to_owned());
+        let host = self.nodes[number].plan.host.clone();
+        self.note(format!("{host} is gone"));
         // Its peers hear nothing: in which order tokio drops a host's tasks is not ours to decide,
         // and so must not be seen.
-        for host in HOSTS {
-            self.sim.partition(NODE, host);
-        }
-        self.sim.crash(NODE);
+        self.network.switch_off(&self.sim, number);
+        self.watch.forget(number + 1);
+        self.nodes[number].control.forget();
+        self.sim.crash(host.as_str());
         drop(panics::take());
-        self.back_at_ms = Some(self.now_ms() + self.schedule.away_ms());
-    }
-
-    fn repair_all(&mut self) {
-        for (n, host) in HOSTS.into_iter().enumerate() {
-            if self.held_until_ms[n].is_none() && self.cut_until_ms[n].is_none() {
-                self.sim.repair(NODE, host);
-            }
-        }
+        self.nodes[number].back_at_ms = Some(self.now_ms() + self.schedule.away_ms());
     }
 
     /// Ends what has lasted long enough.
     fn mend(&mut self, now_ms: u64) {
         let is_due = |at: &mut Option<u64>| at.take_if(|at| *at <= now_ms).is_some();
-        for (n, host) in HOSTS.into_iter().enumerate() {
-            if is_due(&mut self.held_until_ms[n]) {
-                self.sim.release(NODE, host);
+        self.network.mend(&mut self.sim, now_ms);
+        for number in 0..self.nodes.len() {
+            let node = &mut self.nodes[number];
+            if is_due(&mut node.full_until_ms) {
+                node.disk.leave_room(None);
             }
-            if is_due(&mut self.cut_until_ms[n]) {
-                self.sim.repair(NODE, host);
+            if is_due(&mut node.back_at_ms) {
+                node.disk.restore();
+                self.network.switch_on(&self.sim, number);
+                if !self.over.is_announced()
+                    && let Some((changes, end)) = self.schedule.ends_again_after()
+                {
+                    node.disk.end_after(changes, end);
+                }
+                self.starts += 1;
+                self.sim.bounce(node.plan.host.as_str());
             }
         }
-        if is_due(&mut self.full_until_ms) {
-            self.disk.leave_room(None);
-        }
-        if is_due(&mut self.back_at_ms) {
-            self.disk.restore();
-            self.repair_all();
-            if !self.over.is_announced()
-                && let Some((changes, end)) = self.schedule.ends_again_after()
-            {
-                self.disk.end_after(changes, end);
-            }
-            self.starts += 1;
-            self.sim.bounce(NODE);
-        }
+        self.roll_on();
     }
 
-    /// No more faults: the network and the disk are well, and the node comes back.
+    /// Restarts the next node, once all of them are there.
+    fn roll_on(&mut self) {
+        let Some(next) = self.rolls_on else { return };
+        if self.nodes.iter().any(|n| n.control.running().is_none()) {
+            return;
+        }
+        let is_last = next + 1 == self.nodes.len();
+        self.rolls_on = (!is_last).then_some(next + 1);
+        self.nodes[next].control.stop();
+    }
+
+    /// No more faults: the network and the disks are well, and the nodes come back.
     fn make_peace(&mut self) {
         self.note("peace".to_owned());
-        self.disk.leave_room(None);
-        self.disk.spare();
-        for (n, host) in HOSTS.into_iter().enumerate() {
-            self.sim.release(NODE, host);
-            self.sim.repair(NODE, host);
-            (self.held_until_ms[n], self.cut_until_ms[n]) = (None, None);
+        self.rolls_on = None;
+        for node in &mut self.nodes {
+            node.disk.leave_room(None);
+            node.disk.spare();
+            node.full_until_ms = None;
         }
+        self.network.make_peace(&mut self.sim);
         self.over.announce();
+    }
+
+    /// Waits until the nodes agree about everything, and notes what they have.
+    fn come_to_rest(&mut self) -> Result<(), Violation> {
+        let until_ms = self.now_ms() + REST.as_millis() as u64;
+        loop {
+            let candidate = |node: &WorldNode| Candidate {
+                number: node.plan.id,
+                node: node.control.running(),
+            };
+            let candidates: Vec<_> = self.nodes.iter().map(candidate).collect();
+            let Some(unrest) = watch::unrest(&candidates) else {
+                break;
+            };
+            if self.now_ms() >= until_ms {
+                return Err(Violation {
+                    checker: "rest",
+                    message: format!("the nodes do not come to rest: {unrest}"),
+                });
+            }
+            for _ in 0..20 {
+                self.step()?;
+                self.mend(self.now_ms());
+            }
+        }
+        self.look();
+        for node in &self.nodes {
+            if let Some(running) = node.control.running() {
+                for event in watch::replicas(node.plan.id, &running) {
+                    self.history.note(event);
+                }
+            }
+        }
+        let nodes = self.nodes.len();
+        self.history.note(Event::AtRest { nodes });
+        Ok(())
     }
 
     fn note(&self, what: String) {
         self.history.note(Event::Node { what });
+    }
+}
+
+fn failed(message: String) -> Violation {
+    Violation {
+        checker: "node",
+        message,
     }
 }

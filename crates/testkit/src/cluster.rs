@@ -14,6 +14,7 @@ mod replicas;
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -30,6 +31,8 @@ pub use node::{Flavour, Node};
 
 const CLIENT_PORT: u16 = 9092;
 const CONTROLLER_PORT: u16 = 9093;
+/// How long our command line tries to carry out an order.
+const ORDER_LIMIT: &str = "10s";
 const HTTP_PORT: u16 = 8080;
 
 /// How a cluster is made.
@@ -74,6 +77,8 @@ pub enum Ability {
     SlowFlushes,
     /// A node's clock can be set.
     Clocks,
+    /// Orders can be given.
+    Orders,
 }
 
 /// A running cluster. Nodes are named by their place in it, from 0 on; their ids begin with 1.
@@ -129,6 +134,10 @@ impl Cluster {
         cluster.lack(Ability::Links, why_no_links);
         cluster.prepare_disks();
         cluster.prepare_preload();
+        if matches!(cluster.options.flavour, Flavour::Kafka { .. }) {
+            let reason = "orders are given with our own command line".to_owned();
+            cluster.lack(Ability::Orders, Some(reason));
+        }
         if let Flavour::Kafka { lib, .. } = &cluster.options.flavour {
             for node in 0..cluster.len() {
                 // This writes the file of properties that the format reads.
@@ -324,6 +333,19 @@ impl Cluster {
     /// Sets a node's clock so many seconds off the true time.
     pub fn set_clock(&self, node: usize, seconds: i64) -> Result<()> {
         preload::set_clock(&self.nodes[node].folder, seconds)
+    }
+
+    /// Gives an order with our command line, and waits for its end.
+    pub fn order(&self, order: &[String]) -> Result<Output> {
+        let Flavour::Ottla { binary } = &self.options.flavour else {
+            bail!("only our own nodes come with our command line");
+        };
+        let output = Command::new(binary)
+            .args(order)
+            .args(["--bootstrap-server", &self.bootstrap()])
+            .args(["--timeout", ORDER_LIMIT])
+            .output();
+        output.context("cannot run ottla")
     }
 
     /// The nodes that ended by themselves since they were started, with how they ended.

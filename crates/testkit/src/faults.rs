@@ -1,6 +1,7 @@
 //! What goes wrong in a cluster, in an order that a seed decides.
 
 mod kind;
+mod orders;
 
 use std::time::Duration;
 
@@ -94,6 +95,11 @@ pub fn begin(cluster: &mut Cluster, step: &Step, node: usize) -> Result<()> {
         }
         Kind::FullDisk => return cluster.fill_disk(node),
         Kind::Clock => return cluster.set_clock(node, seconds_off(step.strength)),
+        Kind::Move => {
+            orders::move_replicas(cluster, Dice::of(step.strength))?;
+            return cluster.kill(node);
+        }
+        Kind::Voter => return orders::remove_voter(cluster, node),
         Kind::CutPeers => others().for_each(|other| links.cut(End::Node(node), End::Node(other))),
         Kind::CutAll => {
             others().for_each(|other| links.cut(End::Node(node), End::Node(other)));
@@ -139,7 +145,8 @@ pub fn end(cluster: &mut Cluster, step: &Step, node: usize) -> Result<()> {
             }
         }
         Kind::Clock => cluster.set_clock(node, 0)?,
-        Kind::Kill | Kind::KillAll | Kind::Stop | Kind::Rolling => {}
+        Kind::Voter => orders::add_voter(cluster, node)?,
+        Kind::Kill | Kind::KillAll | Kind::Stop | Kind::Rolling | Kind::Move => {}
         _ => cluster.heal_links()?,
     }
     if let Some((fallen, how)) = cluster.fallen()?.first() {

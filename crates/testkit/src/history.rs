@@ -18,7 +18,7 @@ mod journal;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub use journal::Journal;
+pub use journal::{Journal, now_us};
 
 /// A partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -187,6 +187,11 @@ pub struct History {
     /// Records that were moved in transactions: from the first topic to the second, by this group,
     /// each partition to the same partition.
     pub moves: Option<Moves>,
+    /// Times, in microseconds, in which a coordinator may not have heard that another one has taken
+    /// its place: it stood still, or did not hear the others. What it tells until then may be as old
+    /// as the beginning of such a time. Apache Kafka's coordinators do the same: a broker that hears
+    /// nothing goes on, for it may be the controller that is gone.
+    pub unaware: Vec<(u64, u64)>,
 }
 
 /// Where transactions move records, together with the offsets of what they read.

@@ -33,6 +33,7 @@ use crate::history::{Client, History, Journal, Moves, Place, Role};
 pub use disk::{Audit, audit};
 pub use ending::Ending;
 pub use outside::Programs;
+pub use topics::TOPICS;
 
 /// How many partitions the topics of free choice have.
 const PARTITIONS: i32 = 3;

@@ -7,12 +7,18 @@ use std::time::Duration;
 use anyhow::Result;
 use ottla_testkit::{Profile, node_binary};
 
+use crate::cases::Tally;
 use crate::setup;
 use crate::suites::each_line;
 use crate::workspace::{cargo, root, target};
 
 /// Beyond the time for faults: building, starts, catching up, reading everything.
 const AROUND: Duration = Duration::from_secs(900);
+/// What `cargo xtask test` does to a cluster: each kind once in less than a minute.
+const IN_EVERY_TEST: [&str; 5] = ["kill", "pause", "cut-peers", "stop", "mute"];
+const NODES_IN_EVERY_TEST: usize = 3;
+const SEED_OF_EVERY_TEST: u64 = 1;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Against Apache Kafka from Maven Central: this proves the checks themselves
@@ -57,7 +63,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    let limit = AROUND + Duration::from_secs_f64(arguments.minutes * 120.0);
+    let limit = limit(arguments.minutes);
     let mut bad = Vec::new();
     for seed in arguments.seed..arguments.seed + arguments.runs {
         let mut command = program(arguments.kafka, !arguments.few_clients)?;
@@ -69,6 +75,33 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     }
     println!("{} runs, seeds with findings: {bad:?}", arguments.runs);
     Ok(bad.is_empty())
+}
+
+/// A short run with few faults, as one of all tests. With fewer clients where not all can be had:
+/// their own suites say so.
+pub(crate) fn in_every_test(minutes: f64) -> Result<Tally> {
+    println!("\n== a cluster under faults");
+    let has_all_clients = setup::python().is_ok() && setup::java_program("java").is_ok();
+    let mut tally = Tally {
+        version: format!("{NODES_IN_EVERY_TEST} nodes, {minutes} minutes"),
+        ..Tally::of("cluster-test")
+    };
+    let mut command = program(false, has_all_clients)?;
+    command
+        .args(["--minutes", &minutes.to_string()])
+        .args(["--nodes", &NODES_IN_EVERY_TEST.to_string()])
+        .args(["--seed", &SEED_OF_EVERY_TEST.to_string()])
+        .args(["--faults", &IN_EVERY_TEST.join(",")]);
+    let success = each_line(&mut command, limit(minutes), |line| {
+        tally.not_run += usize::from(line.starts_with("not run: "));
+    })?;
+    tally.passed = usize::from(success);
+    tally.failed = usize::from(!success);
+    Ok(tally)
+}
+
+fn limit(minutes: f64) -> Duration {
+    AROUND + Duration::from_secs_f64(minutes * 120.0)
 }
 
 impl Arguments {

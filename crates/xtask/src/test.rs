@@ -7,11 +7,12 @@ use ottla_testkit::{Profile, node_binary};
 
 use crate::cases::{self, Tally};
 use crate::clients::{Against, node, run_suites};
+use crate::cluster_test;
 use crate::suites::{Suite, each_line};
 use crate::workspace::cargo;
 
 /// Building included, on two slow cores.
-const RUST_LIMIT: Duration = Duration::from_secs(2400);
+const RUST_LIMIT: Duration = Duration::from_secs(3300);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -21,6 +22,9 @@ pub(crate) struct Arguments {
     /// Accept that a client is missing when its package registry cannot be reached
     #[arg(long)]
     allow_missing: bool,
+    /// How long faults in a cluster go on; 0 leaves them out
+    #[arg(long, default_value_t = 0.75)]
+    cluster_minutes: f64,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
@@ -39,6 +43,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
             let (ran, absent) = run_suites(&suites, &Against::Fresh(node(binary)))?;
             tallies.extend(ran);
             missing = absent;
+            if arguments.only.is_empty() && arguments.cluster_minutes > 0.0 {
+                tallies.push(cluster_test::in_every_test(arguments.cluster_minutes)?);
+            }
         }
         // The Rust tests' outcome is still worth its table.
         Err(error) => {

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use futures_util::future::select_all;
 use ottla_log::{Log, OffsetWatch, ReadResult, UpTo};
-use ottla_model::{ErrorCode, Offset, Uuid};
+use ottla_model::{ErrorCode, Offset, Sabotage, Uuid};
 use ottla_wire::Text;
 use ottla_wire::messages::fetch_response::{
     AbortedTransaction, FetchableTopicResponse, NodeEndpoint, PartitionData,
@@ -107,6 +107,7 @@ impl Limits {
             max_bytes,
             up_to: match request.isolation_level {
                 _ if Reader::replica_of(request).is_some() => UpTo::LogEnd,
+                _ if Sabotage::ServesUncommitted.is_on() => UpTo::LogEnd,
                 READ_COMMITTED => UpTo::LastStable,
                 _ => UpTo::HighWatermark,
             },

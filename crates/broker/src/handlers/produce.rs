@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ottla_config::TopicConfig;
-use ottla_log::{Append, AppendFuture, Appended, Log};
+use ottla_log::{Append, AppendFuture, Appended, Log, UNKNOWN_OFFSET};
 use ottla_model::{ErrorCode, LeaderEpoch, TopicPartition, Uuid, is_internal_topic};
 use ottla_record::validate::{self, Invalid, Rules};
 use ottla_record::{Compression, TimestampType};
@@ -324,6 +324,11 @@ impl TopicOnItsWay {
             .map(|(index, queued)| async move {
                 match queued {
                     Ok(appending) => match appending.finish().await {
+                        // Producers take this error for a success without an offset.
+                        Ok(Appended {
+                            base_offset: UNKNOWN_OFFSET,
+                            ..
+                        }) => refused(index, refusal(ErrorCode::DuplicateSequenceNumber), version),
                         Ok(appended) => acknowledged(index, &appended),
                         Err(invalid) => refused(index, invalid, version),
                     },

@@ -15,12 +15,13 @@ use ottla_config::TopicConfig;
 use ottla_log::{Append, AppendFuture, Appended, Log};
 use ottla_metadata::PartitionImage;
 use ottla_model::{
-    BrokerId, ErrorCode, LeaderEpoch, NO_LEADER_EPOCH, Offset, PartitionIndex, TopicId, TopicName,
+    BrokerId, ErrorCode, LeaderEpoch, NO_LEADER_EPOCH, Offset, PartitionIndex, Sabotage, TopicId,
+    TopicName,
 };
 use ottla_replica::{InSync, LeaderState, Membership, Proposal, ProposalOutcome};
 use ottla_runtime::Clock;
+use ottla_runtime::watch;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::watch;
 
 use crate::errors;
 
@@ -94,7 +95,7 @@ impl Partition {
         image: Arc<PartitionImage>,
         config: Arc<TopicConfig>,
     ) -> Self {
-        let (term, _) = watch::channel(Term {
+        let term = watch::Sender::new(Term {
             leader_epoch: image.leader_epoch,
             leader: image.leader,
             leads_here: false,
@@ -289,6 +290,10 @@ impl Partition {
             return Err(ErrorCode::NotLeaderOrFollower);
         };
         let end = log.log_end_offset();
+        let fetch_offset = match Sabotage::CountsSent.is_on() {
+            true => end,
+            false => fetch_offset,
+        };
         let known = state.fetched(
             broker_id,
             broker_epoch,
@@ -429,7 +434,7 @@ impl Partition {
         commit: Commit,
     ) -> Result<(), ErrorCode> {
         let log = self.log().ok_or(ErrorCode::NotLeaderOrFollower)?;
-        if log.high_watermark() > last_offset {
+        if log.high_watermark() > last_offset || Sabotage::AcknowledgesEarly.is_on() {
             return self.still_leads(commit.leader_epoch);
         }
         let wait = async {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ottla_client::Link;
-use ottla_model::{BrokerId, ErrorCode, LeaderEpoch, Offset};
+use ottla_model::{BrokerId, ErrorCode, LeaderEpoch, Offset, Sabotage};
 use ottla_runtime::Shutdown;
 use ottla_wire::messages::FetchResponse;
 use ottla_wire::{ApiKey, Request, Response};
@@ -322,5 +322,8 @@ impl Fetcher {
 
 /// The term of the last record, by which the leader sees whether the logs part.
 fn last_epoch(log: &ottla_log::Log, end: Offset) -> LeaderEpoch {
-    log.leader_epoch_at(end - 1).unwrap_or(-1)
+    let epoch = log.leader_epoch_at(end - 1);
+    epoch
+        .filter(|_| !Sabotage::ForgetsDivergence.is_on())
+        .unwrap_or(-1)
 }

@@ -279,7 +279,11 @@ impl Copying<'_> {
                 .set_message(format!("{}/s", size::bytes_text(speed as u64)));
             return Ok(true);
         };
-        if error.code() != Some(ErrorCode::OutOfOrderSequenceNumber) {
+        let somebody_else_wrote = matches!(
+            error.code(),
+            Some(ErrorCode::OutOfOrderSequenceNumber | ErrorCode::DuplicateSequenceNumber)
+        );
+        if !somebody_else_wrote {
             return Err(self.target.failure(&self.writing(partition), &error));
         }
         self.look_anew(partition, end).await?;

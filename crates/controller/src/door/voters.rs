@@ -16,6 +16,16 @@ use crate::members::node_id;
 pub(super) async fn add(host: &Arc<Host>, request: AddRaftVoterRequest) -> AddRaftVoterResponse {
     let added = async {
         let joined = joined(host, request.cluster_id.as_deref())?;
+        if host
+            .member
+            .get()
+            .is_some_and(|own| own.endpoints.is_empty())
+        {
+            let message = "This node is a cluster of its own, and other controllers could not reach \
+                           it: set controller.quorum.bootstrap.servers and give it a controller's \
+                           listener first.";
+            return Err(Refusal::new(ErrorCode::InvalidRequest, message));
+        }
         if request.voter_id < 0 {
             let message = format!("{} is no node.id.", request.voter_id);
             return Err(Refusal::new(ErrorCode::InvalidRequest, message));

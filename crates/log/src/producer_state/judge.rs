@@ -14,6 +14,25 @@ impl ProducerEntry {
         self.batches.iter().find(same).copied()
     }
 
+    /// Before which offset the records lie, when this batch repeats one that is no longer
+    /// remembered. Such a batch comes when a leader is cut off: what it was sent the producer asks
+    /// for again only once that connection has timed out, and the next leader has taken many of the
+    /// producer's newer batches by then.
+    fn long_past(&self, header: &BatchHeader) -> Option<Offset> {
+        let oldest = self.batches.front()?;
+        if header.producer_epoch != self.epoch || header.base_sequence < 0 {
+            return None;
+        }
+        let back_to = |sequence: i32| {
+            let distance = i64::from(self.last_sequence()) - i64::from(sequence);
+            distance.rem_euclid(1 << 31)
+        };
+        let was_taken = back_to(header.base_sequence) < self.in_a_row;
+        let is_forgotten = back_to(header.last_sequence()) > back_to(oldest.first_sequence());
+        let is_whole = back_to(header.base_sequence) >= back_to(header.last_sequence());
+        (was_taken && is_forgotten && is_whole).then(|| oldest.first_offset())
+    }
+
     fn fenced(&self, producer_id: ProducerId, epoch: ProducerEpoch) -> AppendError {
         AppendError::InvalidProducerEpoch {
             producer_id,
@@ -60,9 +79,11 @@ impl ProducerEntry {
         } else {
             NO_SEQUENCE
         };
-        let follows =
-            i64::from(sequence) == i64::from(last) + 1 || (sequence == 0 && last == i32::MAX);
-        if follows { Ok(()) } else { out_of_order(last) }
+        if follows(last, sequence) {
+            Ok(())
+        } else {
+            out_of_order(last)
+        }
     }
 
     /// From transaction version 2 on a marker's epoch is newer than that of the records which it
@@ -109,10 +130,13 @@ impl ProducerState {
             })?;
             return entry.check_marker(&marker).map(|()| Verdict::Append);
         }
-        if claim.origin == Origin::Client
-            && let Some(earlier) = entry.duplicate_of(header)
-        {
-            return Ok(Verdict::DuplicateOf(earlier));
+        if claim.origin == Origin::Client {
+            if let Some(earlier) = entry.duplicate_of(header) {
+                return Ok(Verdict::DuplicateOf(earlier));
+            }
+            if let Some(before) = entry.long_past(header) {
+                return Ok(Verdict::DuplicateBefore(before));
+            }
         }
         entry.check_epoch(id, header.producer_epoch)?;
         let is_transactional = header.attributes.is_transactional();

@@ -25,7 +25,7 @@ fn judge(state: &ProducerState, header: &BatchHeader) -> Result<Verdict, AppendE
 }
 
 #[test]
-fn the_last_five_batches_are_recognised_and_older_ones_are_out_of_order() {
+fn the_last_five_batches_are_recognised_and_older_ones_lie_before_them() {
     let mut state = ProducerState::default();
     for n in 0..7 {
         let next = header(9, 0, n * 2, i64::from(n) * 10, 2);
@@ -39,19 +39,46 @@ fn the_last_five_batches_are_recognised_and_older_ones_are_out_of_order() {
         };
         assert_eq!(earlier.first_offset(), i64::from(n) * 10);
     }
-    assert!(matches!(
-        judge(&state, &header(9, 0, 2, 0, 2)),
-        Err(AppendError::OutOfOrderSequence {
-            sequence: 2,
-            last_sequence: 13,
-            ..
-        })
-    ));
+    for (sequence, records) in [(2, 2), (0, 2), (0, 4)] {
+        let old = judge(&state, &header(9, 0, sequence, 0, records));
+        assert_eq!(old, Ok(Verdict::DuplicateBefore(20)), "{sequence}");
+    }
+    assert!(judge(&state, &header(9, 0, 2, 0, 3)).is_err(), "half known");
     assert!(judge(&state, &header(9, 0, 15, 0, 1)).is_err(), "a gap");
     assert!(
         judge(&state, &header(9, 0, 13, 0, 1)).is_err(),
         "another cut of known sequences"
     );
+}
+
+#[test]
+fn only_what_was_certainly_taken_counts_as_repeated() {
+    let mut state = ProducerState::default();
+    for n in 0..7 {
+        // Nothing is known of what came before the first batch.
+        let next = header(9, 0, 100 + n, i64::from(n), 1);
+        state.replay(&next, None, Offset::MAX);
+    }
+    let old = |sequence, records| judge(&state, &header(9, 0, sequence, 0, records));
+    assert_eq!(old(100, 2), Ok(Verdict::DuplicateBefore(2)));
+    assert!(matches!(
+        old(99, 1),
+        Err(AppendError::OutOfOrderSequence {
+            sequence: 99,
+            last_sequence: 106,
+            ..
+        })
+    ));
+    assert!(old(99, 2).is_err() && old(107, 1) == Ok(Verdict::Append));
+    let mut wrapped = ProducerState::default();
+    for n in 0..9 {
+        let sequence = i32::MAX.wrapping_add(n - 1) & i32::MAX;
+        wrapped.replay(&header(9, 0, sequence, i64::from(n), 1), None, Offset::MAX);
+    }
+    let old = |sequence| judge(&wrapped, &header(9, 0, sequence, 0, 1));
+    assert_eq!(old(i32::MAX), Ok(Verdict::DuplicateBefore(4)));
+    assert_eq!(old(0), Ok(Verdict::DuplicateBefore(4)));
+    assert!(old(i32::MAX - 2).is_err());
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn a_followers_log_is_its_leaders_byte_by_byte() {
         let producers = leader.active_producers().await.unwrap();
         assert_eq!(follower.active_producers().await.unwrap(), producers);
         // As a leader it goes on with the producer's sequences.
-        follower.begin_epoch(3);
+        follower.begin_epoch(3).await.unwrap();
         let again = ottla_log::Append::from_client(vec![idempotent(7, 0, 58, &["a", "b"])], 3);
         assert!(follower.append(again).await.unwrap().duplicate);
         let next = ottla_log::Append::from_client(vec![idempotent(7, 0, 60, &["a"])], 3);
@@ -246,7 +246,7 @@ fn a_term_without_records_is_forgotten_with_a_cut_at_the_end() {
         log.append_as_follower(vec![led(0, 4, &["a"])])
             .await
             .unwrap();
-        log.begin_epoch(5);
+        log.begin_epoch(5).await.unwrap();
         log.flush().await.unwrap();
         assert_eq!(log.latest_leader_epoch(), Some(5));
         log.truncate_to(1).await.unwrap();
@@ -425,5 +425,85 @@ fn a_partition_that_moved_away_can_come_back_at_once() {
         let log = log.unwrap();
         assert_eq!(values(&log), ["new"]);
         assert_eq!(log.high_watermark(), 0);
+    });
+}
+
+#[test]
+fn a_full_disk_leaves_no_hole_and_lets_a_follower_be_cut() {
+    for room in (0..4000).step_by(137) {
+        let disk = SimDisk::new(room);
+        let handle = disk.clone();
+        run(&disk, |runtime| async move {
+            let dir = open_dir(&runtime);
+            let open = |n| dir.open_log(partition(n), TOPIC_ID, small());
+            let (leader, follower) = (open(0).await.unwrap(), open(1).await.unwrap());
+            let filler = "x".repeat(200);
+            for n in 0..20 {
+                let batch = transactional(1, 0, n, &[&filler]);
+                leader.append(verified(&leader, batch, 1)).await.unwrap();
+                if n % 5 == 4 {
+                    leader.roll().await.unwrap();
+                }
+            }
+            leader.append(marker(1, 0, false, 1)).await.unwrap();
+            let all = fetch(&leader, 0);
+            follower
+                .append_as_follower(all[..3].to_vec())
+                .await
+                .unwrap();
+            let used = u64::MAX - dir.free_bytes().unwrap();
+            handle.set_capacity_bytes(used + room);
+            let mut tries = 0;
+            while follower.log_end_offset() < leader.log_end_offset() {
+                tries += 1;
+                assert!(tries < 100, "it never catches up");
+                let missed = fetch(&leader, follower.log_end_offset());
+                let (first, rest) = missed.split_at(missed.len() / 2);
+                let halves = [first, rest].map(|half| follower.append_as_follower(half.to_vec()));
+                for half in halves {
+                    match half.await {
+                        Ok(_) | Err(AppendError::Invalid { .. }) => {}
+                        Err(AppendError::StorageFull { .. }) => {
+                            let cut = follower.log_end_offset() - 2;
+                            // Whether there is room for it or not, the log stays sound.
+                            drop(follower.truncate_to(cut).await);
+                            handle.set_capacity_bytes(used + room + tries * 900);
+                        }
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            }
+            assert_eq!(fetch(&follower, 0), all);
+            // A cut waits for a leader's word.
+            follower.set_replicated_offset(leader.high_watermark());
+            assert_eq!(follower.last_stable_offset(), leader.last_stable_offset());
+        });
+        disk.set_capacity_bytes(u64::MAX);
+        disk.crash();
+        run(&disk, |runtime| async move {
+            let dir = open_dir(&runtime);
+            let open = |n| dir.open_log(partition(n), TOPIC_ID, small());
+            let (leader, follower) = (open(0).await.unwrap(), open(1).await.unwrap());
+            assert_eq!(fetch(&follower, 0), fetch(&leader, 0));
+            assert!(read_committed(&follower, 0).unwrap().is_empty());
+        });
+    }
+}
+
+#[test]
+fn a_term_as_leader_without_records_does_not_keep_older_records_out() {
+    let disk = SimDisk::new(1);
+    run(&disk, |runtime| async move {
+        let (_dir, log) = open(&runtime, small()).await;
+        log.append_as_follower(vec![led(0, 0, &["a"])])
+            .await
+            .unwrap();
+        // It leads and writes nothing; the next leader has more records of the term before.
+        assert_eq!(log.begin_epoch(1).await.unwrap(), 1);
+        let more = log.append_as_follower(vec![led(1, 0, &["b"]), led(2, 2, &["c"])]);
+        assert_eq!(more.await.unwrap().last_offset, 2);
+        assert_eq!(values(&log), ["a", "b", "c"]);
+        assert_eq!(log.leader_epoch_end_offset(0), Some((0, 2)));
+        assert_eq!(log.leader_epoch_end_offset(1), Some((0, 2)));
     });
 }

@@ -1,6 +1,6 @@
 //! Changes of ISRs that the leaders of partitions ask for (KIP-497, KIP-704, KIP-903).
 
-use ottla_model::{BrokerId, ErrorCode};
+use ottla_model::{BrokerId, ErrorCode, Sabotage};
 
 use super::Context;
 use super::draft::Draft;
@@ -70,6 +70,9 @@ fn check(
     partition: &PartitionImage,
     item: &AlterPartitionItem,
 ) -> Result<(), ErrorCode> {
+    if Sabotage::ListensToZombies.is_on() {
+        return Ok(());
+    }
     // The leader knows more than we do, so that somebody else decides by now.
     if item.leader_epoch > partition.leader_epoch
         || item.partition_epoch > partition.partition_epoch

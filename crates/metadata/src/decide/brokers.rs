@@ -1,7 +1,7 @@
 //! Registration of brokers, their heartbeats and their end, and what only a registered broker may
 //! ask for.
 
-use ottla_model::{BrokerId, ErrorCode, Uuid};
+use ottla_model::{BrokerId, ErrorCode, Sabotage, Uuid};
 
 use super::draft::{Draft, Room};
 use super::{Context, inconsistent_cluster_id};
@@ -34,7 +34,11 @@ pub(super) fn register(
     // Kafka takes the record's offset. It only has to grow; the maximum keeps that true when the
     // record does not land on the very next offset.
     let earlier_epoch = earlier.map_or(-1, |broker| broker.epoch);
-    let broker_epoch = (image.metadata_offset() + 1).max(earlier_epoch + 1);
+    let next_epoch = (image.metadata_offset() + 1).max(earlier_epoch + 1);
+    let broker_epoch = match earlier_epoch {
+        earlier if earlier >= 0 && Sabotage::ReusesBrokerEpoch.is_on() => earlier,
+        _ => next_epoch,
+    };
     let mut draft = Draft::new(image, context.defaults);
     if !end_earlier_run(&mut draft, command)? {
         // It was killed and is back before anybody noticed, with more than one entry can change.

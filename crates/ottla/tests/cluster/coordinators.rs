@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use ottla_client::{Broker, Client, CommittedOffset};
+use ottla_client::{Broker, Client, CommittedOffset, NewTopic};
 use ottla_model::coordinator_partition;
 use ottla_model::{CONSUMER_OFFSETS_TOPIC, ErrorCode, TRANSACTION_STATE_TOPIC};
 use ottla_record::{BatchBuilder, BatchOptions, DecompressLimit};
@@ -41,7 +41,25 @@ fn coordinator(cluster: &Cluster, topic: &str, key: &str) -> i32 {
     cluster.leader(topic, partition)
 }
 
-/// Loses a broker, does something, and has it back and in sync.
+/// Topics of one partition, each with another leader.
+async fn create_topics(cluster: &Cluster) {
+    let replicas = [[1, 2, 3], [2, 3, 1], [3, 1, 2]];
+    let topics = TOPICS
+        .iter()
+        .zip(replicas)
+        .map(|(name, replicas)| NewTopic {
+            name: (*name).to_owned(),
+            assignments: vec![replicas.to_vec()],
+            ..NewTopic::default()
+        });
+    let topics: Vec<_> = topics.collect();
+    let client = cluster.client().await;
+    client.create_topics(&topics, false).await.unwrap();
+    let leaders = TOPICS.map(|topic| cluster.leader(topic, 0));
+    assert_eq!(leaders, [1, 2, 3]);
+}
+
+/// Waits until nobody is behind.
 async fn all_in_sync(cluster: &Cluster) {
     cluster
         .until("everybody is in sync", |cluster| {
@@ -323,12 +341,7 @@ async fn committed_offsets_survive_their_coordinators() {
 #[tokio::test]
 async fn transactions_span_brokers_and_survive_coordinators_and_leaders() {
     let mut cluster = Cluster::start(3, &settings()).await;
-    for topic in TOPICS {
-        cluster.create(topic, 3, &[]).await;
-    }
-    let leaders: std::collections::BTreeSet<_> =
-        TOPICS.iter().map(|t| cluster.leader(t, 0)).collect();
-    assert!(leaders.len() > 1, "all on one broker: nothing to see");
+    create_topics(&cluster).await;
     let (id, group) = ("transactional", "group");
     let mut producer = Producer::new(&cluster, id).await;
     let mut expected: Vec<String> = Vec::new();
@@ -373,9 +386,7 @@ async fn transactions_span_brokers_and_survive_coordinators_and_leaders() {
 #[tokio::test]
 async fn a_new_instance_aborts_what_the_old_one_left_open_on_other_brokers() {
     let cluster = Cluster::start(3, &settings()).await;
-    for topic in TOPICS {
-        cluster.create(topic, 3, &[]).await;
-    }
+    create_topics(&cluster).await;
     let mut old = Producer::new(&cluster, "transactional").await;
     for topic in TOPICS {
         old.send(topic, "left open").await;

@@ -286,7 +286,7 @@ async fn the_quorum_is_described_in_every_version_and_grows_with_the_metadata() 
         assert_eq!(partition.error_code, 0);
         assert_eq!(
             (partition.leader_id, partition.leader_epoch),
-            (own.node_id.0, 0)
+            (own.node_id.0, 1)
         );
         assert!(partition.observers.is_empty());
         let [voter] = partition.current_voters.as_slice() else {
@@ -314,6 +314,6 @@ async fn the_quorum_is_described_in_every_version_and_grows_with_the_metadata() 
     let node = node.restart(&[]).await;
     let mut client = node.connect().await;
     let answer = client.ask(2, quorum_of("__cluster_metadata", 0)).await;
-    assert_eq!(answer.topics[0].partitions[0].leader_epoch, 1);
+    assert_eq!(answer.topics[0].partitions[0].leader_epoch, 2);
     node.stop().await;
 }

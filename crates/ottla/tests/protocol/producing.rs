@@ -260,6 +260,12 @@ async fn an_idempotent_producers_repetitions_get_the_first_offsets() {
         .produce("topic", 0, numbered(producer, 0, 3, &["v"]))
         .await;
     assert_eq!((again.error_code, again.base_offset), (0, 3));
+    // The first of six is known to be there, but no longer where.
+    let first = client
+        .produce("topic", 0, numbered(producer, 0, 0, &["v"]))
+        .await;
+    assert_eq!(error(first.error_code), ErrorCode::DuplicateSequenceNumber);
+    assert_eq!(first.base_offset, -1);
     let gap = client
         .produce("topic", 0, numbered(producer, 0, 9, &["v"]))
         .await;
@@ -272,6 +278,10 @@ async fn an_idempotent_producers_repetitions_get_the_first_offsets() {
         .produce("topic", 0, numbered(producer, 0, 5, &["v"]))
         .await;
     assert_eq!((again.error_code, again.base_offset), (0, 5));
+    let earlier = client
+        .produce("topic", 0, numbered(producer, 0, 2, &["v"]))
+        .await;
+    assert_eq!((earlier.error_code, earlier.base_offset), (0, 2));
     let gap = client
         .produce("topic", 0, numbered(producer, 0, 9, &["v"]))
         .await;

@@ -14,7 +14,7 @@ use super::format::encode_entry;
 use super::recovery::{Recovered, recover};
 use super::writer::{Segment, Writer, Written};
 use crate::member::Position;
-use crate::types::{Command, Entry, LeaderId, Payload, Vote};
+use crate::openraft_config::{Command, Entry, LeaderId, Payload, Vote};
 use openraft::vote::RaftLeaderId;
 
 /// A disk that keeps what a power failure before each of its changes would leave.

@@ -20,7 +20,7 @@ use bytes::{BufMut, Bytes};
 
 use crate::codec::{self, Reader, crc32c};
 use crate::member::Position;
-use crate::types::Entry;
+use crate::openraft_config::Entry;
 
 const SEGMENT_MAGIC: u32 = 0x4f54_4c31;
 const BATCH_MAGIC: u32 = 0x4f54_4c42;

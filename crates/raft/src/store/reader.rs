@@ -11,7 +11,7 @@ use openraft::storage::RaftLogReader;
 use ottla_runtime::disk::File;
 
 use super::{Store, Tail, format, size_of_entry};
-use crate::types::{Entry, Types, Vote};
+use crate::openraft_config::{Entry, Types, Vote};
 
 /// A message to a follower has about so many bytes of entries, and one at least.
 const MESSAGE_BYTES: usize = 1 << 20;

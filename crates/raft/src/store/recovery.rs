@@ -12,7 +12,7 @@ use super::vote::VoteFile;
 use super::writer::{SUFFIX, Segment, UNFINISHED_SUFFIX, Writer, create, path_of, read_committed};
 use crate::error::Error;
 use crate::member::Position;
-use crate::types::Vote;
+use crate::openraft_config::Vote;
 
 /// What was found.
 pub(super) struct Recovered {

@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes};
+use ottla_model::Sabotage;
 use ottla_runtime::Disk;
 use ottla_runtime::disk::{File, OpenMode};
 
 use crate::codec::{self, Reader, crc32c};
 use crate::error::Error;
-use crate::types::Vote;
+use crate::openraft_config::Vote;
 
 const NAME: &str = "vote";
 const MAGIC: u32 = 0x4f54_4c56;
@@ -96,6 +97,9 @@ impl VoteFile {
     fn write_slot(&mut self, at: u64, vote: Option<&Vote>) -> io::Result<()> {
         let bytes = encode(self.number, vote);
         self.file.write_at(&[IoSlice::new(&bytes)], at)?;
+        if Sabotage::ForgetsVotes.is_on() {
+            return Ok(());
+        }
         self.file.sync_data()
     }
 }

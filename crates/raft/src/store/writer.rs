@@ -13,7 +13,7 @@ use super::vote::VoteFile;
 use crate::codec::{Reader, crc32c};
 use crate::error::Error;
 use crate::member::Position;
-use crate::types::Vote;
+use crate::openraft_config::Vote;
 
 pub(super) const SUFFIX: &str = ".log";
 /// What a crash during the writing leaves behind.

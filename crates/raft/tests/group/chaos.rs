@@ -62,7 +62,7 @@ fn strike(world: &mut World, voters: u64) {
             world.leave_room(id, room);
         }
         9 => world.hosts[&id].disk.set_capacity_bytes(u64::MAX),
-        10 => replace(world, id),
+        10 => replace(world, voters, id),
         _ => {
             if let Some(handle) = world.handle(id) {
                 // On a member that does not lead nothing comes of it.
@@ -74,8 +74,11 @@ fn strike(world: &mut World, voters: u64) {
 
 /// A member loses its volume, and is made a voter again. Only when all others are there: else the
 /// only copy of an entry could be the one that is lost.
-fn replace(world: &mut World, id: NodeId) {
+fn replace(world: &mut World, voters: u64, id: NodeId) {
     make_peace(world);
+    for each in 1..=voters {
+        make_voter(world, each);
+    }
     world.settle();
     world.lose(id);
     world.wipe(id);

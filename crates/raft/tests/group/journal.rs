@@ -22,6 +22,7 @@ struct Inner {
     refused: BTreeSet<Bytes>,
     leaders: BTreeMap<u64, NodeId>,
     calls: BTreeMap<NodeId, u64>,
+    restored: BTreeMap<NodeId, u64>,
     violations: Vec<String>,
     lines: Vec<String>,
 }
@@ -65,6 +66,11 @@ impl Journal {
     /// How often a member was called.
     pub(crate) fn calls(&self, id: NodeId) -> u64 {
         self.0.lock().calls.get(&id).copied().unwrap_or_default()
+    }
+
+    /// How often a member has restored a snapshot.
+    pub(crate) fn restored(&self, id: NodeId) -> u64 {
+        self.0.lock().restored.get(&id).copied().unwrap_or_default()
     }
 
     fn applied(&self, id: NodeId, at: Position, entry: &[u8]) {
@@ -150,6 +156,7 @@ impl StateMachine for Recorder {
 
     fn restore(&mut self, at: Position, chunks: &mut Chunks<'_>) -> Result<(), String> {
         self.entries.clear();
+        *self.journal.0.lock().restored.entry(self.id).or_default() += 1;
         for chunk in chunks {
             let mut chunk = chunk?;
             let number = |chunk: &mut Bytes| {

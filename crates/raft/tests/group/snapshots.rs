@@ -56,7 +56,8 @@ fn who_is_far_behind_gets_a_snapshot_even_when_the_leader_changes_meanwhile() {
             world.restart(late);
         }
         world.settle();
-        assert!(world.state(late).unwrap().snapshot.is_some());
+        let has_one = |world: &World| world.state(late).is_some_and(|s| s.snapshot.is_some());
+        assert!(world.until(5_000, has_one), "seed {seed}");
         // A new learner starts from nothing but a snapshot.
         world.add_host(4);
         let member = world.member(4);
@@ -66,5 +67,9 @@ fn who_is_far_behind_gets_a_snapshot_even_when_the_leader_changes_meanwhile() {
             .run(async move { handle.add_learner(4, member).await })
             .unwrap();
         world.settle();
+        assert!(
+            world.journal.restored(4) > 0,
+            "seed {seed}: it got all entries"
+        );
     }
 }

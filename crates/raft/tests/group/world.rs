@@ -408,7 +408,7 @@ impl World {
             "seed {}: nothing is acknowledged",
             self.plan.seed
         );
-        let leader = self.leaders().first().copied().expect("there is one");
+        let leader = self.await_leader();
         let goal = self.state(leader).and_then(|state| state.applied);
         let everybody = self.until(20_000, |world| {
             let up = world.hosts.iter().filter(|(_, host)| host.up);
@@ -417,8 +417,13 @@ impl World {
         });
         assert!(
             everybody,
-            "seed {}: somebody stays behind {goal:?}",
-            self.plan.seed
+            "seed {}: somebody stays behind {goal:?}: {:#?}\n{}",
+            self.plan.seed,
+            self.hosts
+                .keys()
+                .map(|id| self.state(*id))
+                .collect::<Vec<_>>(),
+            self.journal.lines().join("\n"),
         );
         self.check();
     }

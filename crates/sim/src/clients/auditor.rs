@@ -6,14 +6,15 @@ use ottla_client::{Consumer, ConsumerOptions, Start};
 
 use super::committer::look_at_commits;
 use super::tail::{look_at_ends, note_read};
-use super::{Desk, TOPIC};
+use super::{Brief, Desk, TOPIC};
 use crate::history::{Event, Reader};
 
-/// The node is well again: what does not work within this time does not work.
+/// The nodes are well again: what does not work within this time does not work.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks at every record, offset and topic.
-pub(crate) async fn audit(desk: Desk) {
+pub(crate) async fn audit(brief: Brief) {
+    let desk = Desk::new(brief);
     let Some(client) = desk.client("audit", PATIENCE).await else {
         return;
     };

@@ -8,7 +8,7 @@ use super::{Desk, GROUP, TOPIC};
 use crate::history::{Event, Place};
 
 /// Commits until the faults are over.
-pub(crate) async fn commit(desk: Desk) {
+pub(super) async fn commit(desk: Desk) {
     let deadline = Duration::from_millis(2_000 + desk.random.below(4_000));
     let Some(client) = desk.client("committer", deadline).await else {
         return;

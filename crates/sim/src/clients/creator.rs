@@ -9,7 +9,7 @@ use super::{Desk, TOPIC};
 use crate::history::Event;
 
 /// Creates the topic of the records, with segments that roll often.
-pub(crate) async fn create_records_topic(desk: &Desk) {
+pub(super) async fn create_records_topic(desk: &Desk) {
     let random = &desk.random;
     let one_of = |choices: [&str; 3]| choices[random.below(3) as usize].to_owned();
     let configs = [
@@ -17,10 +17,12 @@ pub(crate) async fn create_records_topic(desk: &Desk) {
         ("segment.ms", one_of(["400", "3000", "604800000"])),
         ("segment.index.bytes", one_of(["64", "2048", "10485760"])),
         ("index.interval.bytes", one_of(["0", "300", "4096"])),
+        ("min.insync.replicas", one_of(["1", "2", "2"])),
     ];
     let topic = NewTopic {
         name: TOPIC.to_owned(),
         partitions: Some(desk.partitions),
+        replication_factor: Some(desk.replicas()),
         configs: configs
             .map(|(name, value)| (name.to_owned(), value))
             .to_vec(),
@@ -34,7 +36,7 @@ pub(crate) async fn create_records_topic(desk: &Desk) {
 }
 
 /// Creates and deletes until the faults are over. Each name is used once.
-pub(crate) async fn create_and_delete(desk: Desk) {
+pub(super) async fn create_and_delete(desk: Desk) {
     let Some(client) = desk.client("creator", Duration::from_secs(3)).await else {
         return;
     };
@@ -45,6 +47,7 @@ pub(crate) async fn create_and_delete(desk: Desk) {
         let topic = NewTopic {
             name: format!("topic-{number}"),
             partitions: Some(1 + desk.random.below(3) as i32),
+            replication_factor: Some(1 + desk.random.below(desk.replicas() as u64) as i16),
             ..NewTopic::default()
         };
         let name = topic.name.clone();
@@ -71,6 +74,15 @@ async fn create(desk: &Desk, client: &Client, topic: NewTopic) -> bool {
         Err(error) if error.code() == Some(ErrorCode::TopicAlreadyExists) => {
             desk.note(Event::TopicAcknowledged { name });
             true
+        }
+        // Not all brokers are there yet.
+        Err(error) if error.code() == Some(ErrorCode::InvalidReplicationFactor) => {
+            desk.note(Event::Missed {
+                who: "creator",
+                error: error.to_string(),
+            });
+            desk.pause(200).await;
+            false
         }
         Err(error) => {
             desk.failed("creator", &error);

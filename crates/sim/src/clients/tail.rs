@@ -8,7 +8,7 @@ use super::{Desk, TOPIC};
 use crate::history::{Event, Place, Reader};
 
 /// Reads until the faults are over.
-pub(crate) async fn follow(desk: Desk) {
+pub(super) async fn follow(desk: Desk) {
     let deadline = Duration::from_millis(2_000 + desk.random.below(3_000));
     let Some(client) = desk.client("tail", deadline).await else {
         return;
@@ -28,6 +28,13 @@ pub(crate) async fn follow(desk: Desk) {
                 *next = 0;
             }
             let start = Start::Offset(*next);
+            desk.note(Event::Positioned {
+                place: Place {
+                    topic: TOPIC.to_owned(),
+                    partition,
+                },
+                offset: *next,
+            });
             if let Err(error) = consumer.assign(TOPIC, Some(&[partition]), start).await {
                 desk.failed("tail", &error);
             }

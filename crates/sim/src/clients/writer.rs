@@ -10,7 +10,7 @@ use super::{Desk, TOPIC};
 use crate::history::{Event, Place, RecordId, value};
 
 /// Writes until the faults are over, then waits for what is under way.
-pub(crate) async fn write(desk: Desk, writer: u32) {
+pub(super) async fn write(desk: Desk, writer: u32) {
     let mut number = 0;
     loop {
         let deadline = Duration::from_millis(1_500 + desk.random.below(5_000));

@@ -14,7 +14,8 @@ struct Commit {
 
 /// Answers about committed offsets that no commit explains: at the time of the question there was a
 /// later one that had been acknowledged already. Each partition's offset is a register; an answer must
-/// be the value of a write that no other write had certainly replaced.
+/// be the value of a write that no other write had certainly replaced. While a coordinator may not know
+/// of its successor ([`History::unaware`]) a question counts as asked before that.
 pub(super) fn went_back(history: &History) -> Vec<String> {
     let mut commits: BTreeMap<(&str, &Place), Vec<Commit>> = BTreeMap::new();
     for client in &history.clients {
@@ -56,6 +57,7 @@ pub(super) fn went_back(history: &History) -> Vec<String> {
                 }
                 Event::OffsetTold { at, offset } => {
                     let asked = asked_us.get(at).copied().unwrap_or(0);
+                    let asked = known_until(&history.unaware, asked);
                     let writes = commits
                         .get(&(group.as_str(), at))
                         .map_or(&[][..], Vec::as_slice);
@@ -71,6 +73,14 @@ pub(super) fn went_back(history: &History) -> Vec<String> {
         }
     }
     found
+}
+
+/// The last moment whose commits whoever was asked then certainly knows.
+fn known_until(unaware: &[(u64, u64)], asked_us: u64) -> u64 {
+    let around = unaware
+        .iter()
+        .filter(|(from, until)| (*from..*until).contains(&asked_us));
+    around.map(|(from, _)| *from).min().unwrap_or(asked_us)
 }
 
 /// The commit that makes this answer impossible, if there is one. No offset at all is -1: it was true

@@ -320,6 +320,32 @@ fn a_commit_that_goes_back_is_found() {
 }
 
 #[test]
+fn a_coordinator_that_does_not_know_of_its_successor_may_tell_what_was_before() {
+    let m = member(
+        "m",
+        &[
+            "1 commit-offset t 0 1",
+            "2 offset-committed t 0 1",
+            "3 commit-offset t 0 5",
+            "4 offset-committed t 0 5",
+            "6 commit-offset t 0 9",
+            "7 offset-committed t 0 9",
+        ],
+    );
+    let asking = |told: &str| observer(&["8 ask-offset t 0", &format!("9 offset-told t 0 {told}")]);
+    let told = |told: &str, unaware: (u64, u64)| {
+        let history = history(vec![m.clone(), asking(told)], &[]);
+        found(&History {
+            unaware: vec![unaware],
+            ..history
+        })
+    };
+    assert!(told("5", (5, 9)).is_empty());
+    assert_eq!(told("1", (5, 9)), ["commit that went back"]);
+    assert_eq!(told("5", (5, 8)), ["commit that went back"]);
+}
+
+#[test]
 fn a_commit_on_its_way_explains_both_answers() {
     let m = || {
         member(

@@ -44,11 +44,15 @@ pub enum Kind {
     FullDisk,
     /// A node's clock jumps away, and back.
     Clock,
+    /// Replicas move to other nodes, and a node is killed in the middle of it.
+    Move,
+    /// A voter leaves the metadata quorum, and comes back after a while.
+    Voter,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 17] = [
+    pub const ALL: [Kind; 19] = [
         Kind::Kill,
         Kind::KillAll,
         Kind::Stop,
@@ -66,6 +70,8 @@ impl Kind {
         Kind::SlowDisk,
         Kind::FullDisk,
         Kind::Clock,
+        Kind::Move,
+        Kind::Voter,
     ];
 
     /// Its name on the command line.
@@ -88,12 +94,22 @@ impl Kind {
             Kind::SlowDisk => "slow-disk",
             Kind::FullDisk => "full-disk",
             Kind::Clock => "clock",
+            Kind::Move => "move",
+            Kind::Voter => "voter",
         }
     }
 
     /// Whether it hits all nodes alike.
     pub fn hits_all(self) -> bool {
         matches!(self, Kind::KillAll | Kind::Rolling | Kind::Shatter)
+    }
+
+    /// Whether nodes live on meanwhile, but may not hear what the others have decided.
+    pub fn keeps_news_away(self) -> bool {
+        !matches!(
+            self,
+            Kind::Kill | Kind::KillAll | Kind::Stop | Kind::Rolling
+        )
     }
 
     /// What the machine must be able to do for it.
@@ -103,6 +119,7 @@ impl Kind {
             Kind::SlowDisk => Some(Ability::SlowFlushes),
             Kind::FullDisk => Some(Ability::FullDisk),
             Kind::Clock => Some(Ability::Clocks),
+            Kind::Move | Kind::Voter => Some(Ability::Orders),
             _ => Some(Ability::Links),
         }
     }
@@ -112,7 +129,7 @@ impl Kind {
     pub(super) fn lasts_ms(self) -> (u64, u64) {
         match self {
             Kind::Rolling => (0, 0),
-            Kind::Kill | Kind::KillAll | Kind::Stop => (0, 5000),
+            Kind::Kill | Kind::KillAll | Kind::Stop | Kind::Move => (0, 5000),
             _ => (1000, 9000),
         }
     }

@@ -10,6 +10,12 @@ use anyhow::{Context, Result, anyhow};
 
 use super::{Entry, Event, Place};
 
+/// The time of journals, in microseconds since the epoch.
+pub fn now_us() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |now| u64::try_from(now.as_micros()).unwrap_or(u64::MAX))
+}
+
 /// A journal that is being written; threads may share it.
 #[derive(Debug)]
 pub struct Journal {
@@ -28,8 +34,7 @@ impl Journal {
 
     /// Writes a line with the time of now.
     pub fn say(&self, event: &Event) -> Result<()> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let line = format!("{} {}\n", now.as_micros(), words(event));
+        let line = format!("{} {}\n", now_us(), words(event));
         let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(file.write_all(line.as_bytes())?)
     }

@@ -13,6 +13,13 @@ pub(super) const PLAIN: &str = "plain";
 pub(super) const SENT: &str = "sent";
 pub(super) const SOURCE: &str = "source";
 pub(super) const MOVED: &str = "moved";
+/// All topics, with how many partitions they have.
+pub const TOPICS: [(&str, i32); 4] = [
+    (PLAIN, PARTITIONS),
+    (SENT, PARTITIONS),
+    (SOURCE, TRANSACTORS as i32),
+    (MOVED, TRANSACTORS as i32),
+];
 /// Once all of it is moved, transactions go on with what they send themselves.
 const SOURCE_RECORDS: usize = 20_000;
 const LIMIT: Duration = Duration::from_secs(60);
@@ -25,13 +32,7 @@ pub(super) fn transactors() -> i32 {
 pub(super) fn create(options: &WorkloadOptions) -> Result<()> {
     let admin: AdminClient<DefaultClientContext> = config(options, &[]).create()?;
     let in_sync = options.min_in_sync.to_string();
-    let topics = [
-        (PLAIN, PARTITIONS),
-        (SENT, PARTITIONS),
-        (SOURCE, transactors()),
-        (MOVED, transactors()),
-    ]
-    .map(|(name, partitions)| {
+    let topics = TOPICS.map(|(name, partitions)| {
         let replication = TopicReplication::Fixed(options.replication_factor);
         NewTopic::new(name, partitions, replication).set("min.insync.replicas", &in_sync)
     });
@@ -52,7 +53,7 @@ pub(super) fn create(options: &WorkloadOptions) -> Result<()> {
 }
 
 fn all_led(admin: &AdminClient<DefaultClientContext>) -> Result<bool> {
-    for topic in [PLAIN, SENT, SOURCE, MOVED] {
+    for (topic, _) in TOPICS {
         let metadata = admin.inner().fetch_metadata(Some(topic), LIMIT)?;
         let led = metadata.topics().iter().all(|topic| {
             !topic.partitions().is_empty() && topic.partitions().iter().all(|p| p.leader() >= 0)

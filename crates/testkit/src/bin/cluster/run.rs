@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use ottla_testkit::cluster::{Cluster, ClusterOptions, Flavour};
 use ottla_testkit::dice::Dice;
 use ottla_testkit::faults::{self, Kind, Schedule, Step};
-use ottla_testkit::history::History;
+use ottla_testkit::history::{History, now_us};
 use ottla_testkit::scenario::Scenario;
 use ottla_testkit::workload::{self, Workload, WorkloadOptions};
 use ottla_testkit::{check, copy_folder};
@@ -32,6 +32,9 @@ const IMPATIENT_KAFKA: [(&str, &str); 4] = [
     ("controller.quorum.fetch.timeout.ms", "2000"),
 ];
 const DISK_MIB: u32 = 512;
+/// How long after a fault a node may still believe what was true before: connections that were cut
+/// come to life again when their next packet is due.
+const OLD_NEWS_US: u64 = 5_000_000;
 const TICK: Duration = Duration::from_millis(200);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
@@ -145,6 +148,7 @@ fn go_through(
     };
     pass(&mut workload, Duration::from_secs(3))?;
     let began = Instant::now();
+    let mut unaware = Vec::new();
     for step in schedule {
         if Instant::now() > until {
             break;
@@ -161,10 +165,13 @@ fn go_through(
             step.kind,
             step.lasts
         );
-        let at_second = seconds(began);
+        let (at_second, at_us) = (seconds(began), now_us());
         faults::begin(cluster, &step, victim)?;
         pass(&mut workload, step.lasts)?;
         faults::end(cluster, &step, victim)?;
+        if step.kind.keeps_news_away() {
+            unaware.push((at_us, now_us() + OLD_NEWS_US));
+        }
         report.happened.push(Happened {
             kind: step.kind,
             node: victim + 1,
@@ -182,7 +189,8 @@ fn go_through(
         "{:>6.1} s  all is well again; clients come to their end",
         seconds(began)
     );
-    let ending = workload.finish()?;
+    let mut ending = workload.finish()?;
+    ending.history.unaware = unaware;
     report.failures.extend(ending.overdue);
     report.count(&ending.history);
     Ok(ending.history)

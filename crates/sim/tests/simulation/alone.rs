@@ -4,26 +4,12 @@ use std::time::Duration;
 
 use ottla_sim::{Faults, Lie, Outcome, Scenario, run};
 
-/// Plays seeds and shows what is wrong with the first bad one.
-fn play(seeds: std::ops::Range<u64>, scenario: impl Fn(u64) -> Scenario) -> Vec<Outcome> {
-    let outcomes: Vec<_> = seeds.map(|seed| run(&scenario(seed))).collect();
-    for outcome in &outcomes {
-        let violations: Vec<_> = outcome.violations.iter().map(ToString::to_string).collect();
-        assert!(
-            violations.is_empty(),
-            "seed {}: {}\nrepeat it: cargo run -p ottla-sim -- --seeds 1 --first-seed {} --history",
-            outcome.seed,
-            violations.join("\n"),
-            outcome.seed
-        );
-    }
-    outcomes
-}
+use crate::play;
 
 fn short(seed: u64) -> Scenario {
     Scenario {
         chaos: Duration::from_secs(6),
-        ..Scenario::new(seed)
+        ..Scenario::alone(seed)
     }
 }
 
@@ -75,7 +61,10 @@ fn checkers_that_complain(seeds: std::ops::Range<u64>, lie: Lie) -> Vec<&'static
 #[test]
 fn a_disk_that_does_not_flush_loses_acknowledged_records_and_that_is_noticed() {
     let complaints = checkers_that_complain(0..4, Lie::ForgetsFlushes);
-    assert!(complaints.contains(&"acknowledged"), "{complaints:?}");
+    // What is missing, or what has got the offset of a record that is missing.
+    let lost = ["acknowledged", "offsets"];
+    let is_noticed = complaints.iter().any(|name| lost.contains(name));
+    assert!(is_noticed, "{complaints:?}");
 }
 
 #[test]
