@@ -81,7 +81,7 @@ pub(crate) fn describe(
         ..PartitionData::default()
     };
     // Observers, too: whoever makes one a voter has to say where it listens.
-    let members = state.voters.iter().chain(&state.learners);
+    let members = state.voters.iter().chain(state.learners.iter());
     let nodes = members.filter(|_| with_nodes);
     DescribeQuorumResponse {
         topics: vec![TopicData {

@@ -22,6 +22,9 @@ impl Owner {
         batches: Vec<Batch>,
         config: &LogConfig,
     ) -> Result<Appended, AppendError> {
+        if run.end.is_none() {
+            self.forget_empty_terms();
+        }
         let begins = self.judge_followed(run, &batches)?;
         let last_offset = last_offset_of(&batches);
         for batch in batches {
@@ -40,6 +43,13 @@ impl Owner {
             log_start_offset: self.log_start_offset,
             duplicate: false,
         })
+    }
+
+    /// Forgets terms at the log's end that have no records: this replica led in them and wrote
+    /// nothing. Its leader may have records of older terms that come here only now.
+    fn forget_empty_terms(&mut self) {
+        let forgotten = self.core.epochs.write().truncate_from_end(self.next_offset);
+        self.epochs_dirty |= forgotten;
     }
 
     /// Whether the batches may follow, all of them. Returns where they begin.

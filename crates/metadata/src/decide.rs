@@ -58,6 +58,9 @@ pub struct Defaults {
     /// How many percent of what a broker should lead others may lead for good. Kafka 4 has no
     /// property for it any more: with 0, each partition goes back to its preferred leader.
     pub leader_imbalance_per_broker_percentage: i32,
+    /// The most partitions that one decision about a broker changes: they must fit into one entry
+    /// of the metadata log, with replicas as many as anybody has.
+    pub partitions_per_decision: usize,
 }
 
 impl Default for Defaults {
@@ -70,6 +73,7 @@ impl Default for Defaults {
             min_insync_replicas: 1,
             unclean_leader_election_enable: false,
             leader_imbalance_per_broker_percentage: 0,
+            partitions_per_decision: 50_000,
         }
     }
 }

@@ -190,13 +190,17 @@ impl<'a> PartitionChange<'a> {
             }
             return;
         }
-        let min = self.around.min_insync_replicas.min(new.replicas.len());
-        if new.isr.len() >= min {
-            new.elr.clear();
-            return;
-        }
         new.elr = had_everything;
         new.elr.retain(|id| !new.isr.contains(id));
+        self.forget_eligible();
+    }
+
+    /// Where an ISR is large enough to commit something, nobody outside it has everything for long.
+    fn forget_eligible(&mut self) {
+        let new = &mut self.new;
+        if new.isr.len() >= self.around.min_insync_replicas.min(new.replicas.len()) {
+            new.elr.clear();
+        }
     }
 
     /// The leader, and whether its election is unclean.
@@ -243,6 +247,8 @@ impl<'a> PartitionChange<'a> {
         } else if !new.isr.contains(&leader) {
             new.isr = vec![leader];
             new.elr.retain(|id| *id != leader);
+            // The minimum may have become smaller while nobody led.
+            self.forget_eligible();
         }
     }
 

@@ -475,7 +475,7 @@ fn set(scope: Option<&str>, key: &str, value: &str) -> Command {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn no_order_of_events_breaks_what_the_cluster_promises(steps in vec(step(), 1..120)) {

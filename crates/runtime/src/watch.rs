@@ -113,21 +113,19 @@ impl<T> Receiver<T> {
     ///
     /// # Errors
     /// [`Gone`] when there will be none.
-    pub fn changed(&mut self) -> impl Future<Output = Result<(), Gone>> + '_ {
-        async move {
-            loop {
-                let mut woken = pin!(self.shared.changed.notified());
-                woken.as_mut().enable();
-                let version = self.shared.version.load(Ordering::Acquire);
-                if version != self.seen {
-                    self.seen = version;
-                    return Ok(());
-                }
-                if self.shared.over.load(Ordering::Acquire) {
-                    return Err(Gone);
-                }
-                woken.await;
+    pub async fn changed(&mut self) -> Result<(), Gone> {
+        loop {
+            let mut woken = pin!(self.shared.changed.notified());
+            woken.as_mut().enable();
+            let version = self.shared.version.load(Ordering::Acquire);
+            if version != self.seen {
+                self.seen = version;
+                return Ok(());
             }
+            if self.shared.over.load(Ordering::Acquire) {
+                return Err(Gone);
+            }
+            woken.await;
         }
     }
 

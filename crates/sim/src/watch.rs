@@ -196,7 +196,7 @@ fn image(node: &Node) -> Arc<Image> {
 /// The term and the leader of the metadata quorum, as the node knows it.
 fn controller(node: &Node) -> Option<(u64, u64)> {
     let raft = node.controller.raft_state();
-    raft.leader.map(|leader| (raft.term, leader.into()))
+    raft.leader.map(|leader| (raft.term, leader))
 }
 
 fn batches(log: &Log) -> Vec<StoredBatch> {

@@ -97,7 +97,7 @@ impl World {
             sim.client(host, async move {
                 match host {
                     "writers" => clients::write_all(brief).await,
-                    _ => clients::read_all(brief).await,
+                    _ => Box::pin(clients::read_all(brief)).await,
                 }
                 Ok(())
             });

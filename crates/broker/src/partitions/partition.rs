@@ -471,7 +471,7 @@ impl Partition {
         let goes_on = |term: &Term| term.leads_here && term.leader_epoch == leader_epoch;
         let mut term = self.term.subscribe();
         // The sender lives as long as this partition.
-        drop(term.wait_for(|term| !goes_on(term)).await);
+        term.wait_for(|term| !goes_on(term)).await.ok();
     }
 
     fn still_leads(&self, leader_epoch: LeaderEpoch) -> Result<(), ErrorCode> {

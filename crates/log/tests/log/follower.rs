@@ -489,3 +489,21 @@ fn a_full_disk_leaves_no_hole_and_lets_a_follower_be_cut() {
         });
     }
 }
+
+#[test]
+fn a_term_as_leader_without_records_does_not_keep_older_records_out() {
+    let disk = SimDisk::new(1);
+    run(&disk, |runtime| async move {
+        let (_dir, log) = open(&runtime, small()).await;
+        log.append_as_follower(vec![led(0, 0, &["a"])])
+            .await
+            .unwrap();
+        // It leads and writes nothing; the next leader has more records of the term before.
+        assert_eq!(log.begin_epoch(1).await.unwrap(), 1);
+        let more = log.append_as_follower(vec![led(1, 0, &["b"]), led(2, 2, &["c"])]);
+        assert_eq!(more.await.unwrap().last_offset, 2);
+        assert_eq!(values(&log), ["a", "b", "c"]);
+        assert_eq!(log.leader_epoch_end_offset(0), Some((0, 2)));
+        assert_eq!(log.leader_epoch_end_offset(1), Some((0, 2)));
+    });
+}

@@ -14,10 +14,6 @@ use crate::record::Record;
 pub(super) const MIN_INSYNC_REPLICAS: &str = "min.insync.replicas";
 pub(super) const UNCLEAN_LEADER_ELECTION: &str = "unclean.leader.election.enable";
 
-/// The most partitions that a bounded decision changes: what they take must fit into one entry of
-/// the metadata log, with replicas as many as anybody has.
-const CHANGES_MAX: usize = 50_000;
-
 /// Whether a decision about many partitions may be cut into several.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Room {
@@ -139,7 +135,9 @@ impl Draft {
                 if !concerned(partition) {
                     continue;
                 }
-                if room == Room::Bounded && self.records.len() >= CHANGES_MAX {
+                if room == Room::Bounded
+                    && self.records.len() >= self.defaults.partitions_per_decision
+                {
                     return Ok(false);
                 }
                 self.change(&topic, index, |c| change(c).election(election))?;

@@ -64,3 +64,15 @@ fn metadata_that_is_not_flushed_is_noticed() {
     let forgets = |seed| scenario(seed, Sabotage::ForgetsMetadata);
     is_noticed_by(&["node", "one-image", "one-leader", "topics"], 4, forgets);
 }
+
+#[test]
+fn records_that_are_acknowledged_early_are_noticed() {
+    let early = |seed| scenario(seed, Sabotage::AcknowledgesEarly);
+    is_noticed_by(&["acknowledged", "offsets"], 6, early);
+}
+
+#[test]
+fn a_follower_that_is_not_told_to_cut_is_noticed() {
+    let forgets = |seed| scenario(seed, Sabotage::ForgetsDivergence);
+    is_noticed_by(&["replicas", "node"], 6, forgets);
+}
