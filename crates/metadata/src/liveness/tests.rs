@@ -34,9 +34,9 @@ fn two_refused_connections_apart_end_a_session_and_a_word_between_them_does_not(
     let mut liveness = Liveness::new(9_000);
     liveness.touch(BrokerId(1), 5, 10, 0);
     assert!(!liveness.refused(BrokerId(1), 10));
-    assert!(!liveness.refused(BrokerId(1), 209));
-    liveness.touch(BrokerId(1), 5, 10, 209);
-    assert!(!liveness.refused(BrokerId(1), 210));
+    assert!(!liveness.refused(BrokerId(1), 109));
+    liveness.touch(BrokerId(1), 5, 10, 109);
+    assert!(!liveness.refused(BrokerId(1), 310));
     assert!(liveness.stale(300).is_empty());
     assert!(liveness.refused(BrokerId(1), 410));
     assert_eq!(liveness.stale(410), [(BrokerId(1), 5)]);
