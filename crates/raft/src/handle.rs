@@ -14,6 +14,7 @@ use openraft::impls::ProgressResponder;
 use openraft::raft::ClientWriteResult;
 use openraft::vote::RaftLeaderId;
 use openraft::{ChangeMembers, LinearizerOption, ReadPolicy};
+use ottla_runtime::TaskKind;
 use ottla_runtime::published::Published;
 use tokio::sync::oneshot;
 
@@ -26,6 +27,8 @@ use crate::state::State;
 
 /// An order to take over that was not followed for so long is given again.
 const RESIGN_AGAIN_MS: u64 = 200;
+/// How long a successor may take before the leader gives up waiting for it.
+const TAKE_BACK_AFTER: Duration = Duration::from_secs(2);
 
 /// A member, seen from the rest of its node. Cheap to clone.
 #[derive(Clone)]
@@ -218,15 +221,47 @@ impl Handle {
     }
 
     /// Hands the leadership to a voter. Returns when the order was given: whether it is followed
-    /// is seen in the [state](Handle::state). On a member that is not the leader nothing happens.
+    /// is seen in the [state](Handle::state). On a member that is not the leader, or for the leader
+    /// itself, nothing happens. When nobody has taken over after a while, the leader stands for
+    /// election again.
     pub async fn transfer_leader(&self, to: NodeId) -> Result<(), ChangeError> {
-        if !self.state.get().is_voter(to) {
+        let state = self.state.get();
+        if !state.is_voter(to) {
             return Err(ChangeError::Refused(format!("member {to} is no voter")));
+        }
+        if to == self.shared.id {
+            return Ok(());
         }
         let trigger = self.shared.raft.trigger();
         self.scoped(trigger.transfer_leader(to))
             .await
-            .map_err(|_stopped| ChangeError::Stopped)
+            .map_err(|_stopped| ChangeError::Stopped)?;
+        if state.is_leader {
+            self.take_back_after_a_while(state.term);
+        }
+        Ok(())
+    }
+
+    /// A leader that has given its office away takes no proposals any more, for as long as its term
+    /// lasts: if nobody takes over, a new term has to begin.
+    fn take_back_after_a_while(&self, term: u64) {
+        let handle = self.clone();
+        let runtime = self.shared.runtime.clone();
+        let tasks = runtime.tasks.clone();
+        let watching = async move {
+            tokio::select! {
+                biased;
+                () = runtime.shutdown().announced() => return Ok(()),
+                () = runtime.clock.sleep(TAKE_BACK_AFTER) => {}
+            }
+            let state = handle.state.get();
+            if state.is_leader && state.term == term {
+                tracing::info!(term, "nobody took over: standing for election again");
+                handle.elect().await?;
+            }
+            Ok::<(), Error>(())
+        };
+        tasks.spawn(TaskKind::Housekeeping, "a transfer of leadership", watching);
     }
 
     /// Hands the leadership to whoever is best prepared, and waits until this member leads no more,
