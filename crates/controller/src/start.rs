@@ -509,7 +509,7 @@ fn raft_options(options: &Options, identity: &Identity) -> ottla_raft::Options {
     ottla_raft::Options {
         // Raft adds its leader's lease: an election begins after twice to four times as long.
         election_timeout_ms: (options.election_timeout_ms / 2).max(20),
-        heartbeat_ms: (options.election_timeout_ms / 6).max(10),
+        heartbeat_ms: (options.election_timeout_ms / 3).max(10),
         snapshot_after_bytes: options.snapshot_after_bytes,
         snapshot_after_entries: options.snapshot_after_records,
         entry_bytes_max: ENTRY_BYTES_MAX,

@@ -19,7 +19,7 @@ const PARTS: &[&str] = &[
 
 /// What stands before every filter. openraft tells each failed heartbeat to a member that is away;
 /// `ottla_raft` tells once that it is away, and when it is back.
-const QUIET: &str = "openraft=error,";
+const QUIET: &str = "openraft=off,";
 
 /// The filter as `EnvFilter` reads it. What is given wins over what stands before it.
 pub(crate) fn parse(filter: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
