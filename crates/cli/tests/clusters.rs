@@ -1,7 +1,8 @@
 //! Commands that look after several nodes, against real ones.
 //!
 //! `OTTLA_TEST_CLUSTER` says what the nodes are: `ottla` for our own, or the folder with the jars of
-//! Apache Kafka.
+//! Apache Kafka. Without it there is nothing to ask, so they are run by name:
+//! `OTTLA_TEST_CLUSTER=ottla cargo test -p ottla-cli --test clusters -- --ignored`.
 
 #![allow(
     clippy::unwrap_used,
@@ -88,6 +89,7 @@ async fn replicas(bootstrap: &str, topic: &str) -> Vec<Vec<i64>> {
 }
 
 #[tokio::test]
+#[ignore = "needs OTTLA_TEST_CLUSTER, which says what the nodes are"]
 async fn a_new_broker_is_filled_drained_and_emptied_again() {
     let Some(mut cluster) = start("a_new_broker_is_filled_drained_and_emptied_again", 4) else {
         return;
@@ -149,6 +151,7 @@ async fn a_new_broker_is_filled_drained_and_emptied_again() {
 }
 
 #[tokio::test]
+#[ignore = "needs OTTLA_TEST_CLUSTER, which says what the nodes are"]
 async fn a_move_whose_command_was_killed_is_seen_taken_back_and_done_again() {
     let test = "a_move_whose_command_was_killed_is_seen_taken_back_and_done_again";
     let Some(cluster) = start(test, 3) else {
@@ -199,6 +202,7 @@ async fn a_move_whose_command_was_killed_is_seen_taken_back_and_done_again() {
 }
 
 #[tokio::test]
+#[ignore = "needs OTTLA_TEST_CLUSTER, which says what the nodes are"]
 async fn what_a_lost_node_means_is_told_and_repaired() {
     let Some(mut cluster) = start("what_a_lost_node_means_is_told_and_repaired", 3) else {
         return;
@@ -263,6 +267,7 @@ async fn what_a_lost_node_means_is_told_and_repaired() {
 }
 
 #[tokio::test]
+#[ignore = "needs OTTLA_TEST_CLUSTER, which says what the nodes are"]
 async fn a_voter_is_taken_out_and_put_back() {
     let Some(cluster) = start("a_voter_is_taken_out_and_put_back", 3) else {
         return;
