@@ -135,15 +135,24 @@ impl Joiner {
             return self.membership.join(join).await;
         }
         let leader = state.leader_member().filter(|(id, _)| *id != join.id);
-        let leader = match leader.and_then(|(id, member)| Some((id, place_of(member)?))) {
-            Some(leader) => Some(leader),
-            None => self.look_for_leader().await,
-        };
-        let Some((leader, place)) = leader else {
-            let message = "no leader of the metadata quorum is known";
-            return Err(Refusal::new(ErrorCode::NotController, message));
-        };
-        self.send(leader, &place, &join).await
+        let leader = leader.and_then(|(id, member)| Some((id, place_of(member)?)));
+        let mut refused = None;
+        if let Some((leader, place)) = leader {
+            let answer = self.send(leader, &place, &join).await;
+            match answer {
+                Err(refusal) if refusal.code == ErrorCode::NotController => refused = Some(refusal),
+                other => return other,
+            }
+        }
+        // Whoever led when this node was here last need not lead now; and as long as the node is
+        // not known where it is, no leader can tell it.
+        match self.look_for_leader().await {
+            Some((leader, place)) => self.send(leader, &place, &join).await,
+            None => Err(refused.unwrap_or_else(|| {
+                let message = "no leader of the metadata quorum is known";
+                Refusal::new(ErrorCode::NotController, message)
+            })),
+        }
     }
 
     async fn send(&self, leader: NodeId, place: &Place, join: &Join) -> Result<(), Refusal> {

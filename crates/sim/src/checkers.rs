@@ -3,6 +3,7 @@
 mod acknowledged;
 mod answers;
 mod commits;
+mod growing;
 mod offsets;
 mod once_in_order;
 mod one_image;

@@ -109,17 +109,20 @@ pub(crate) enum Event {
         offset: i64,
         digest: u64,
     },
-    /// A node's metadata says who leads a partition. Ids tell topics of the same name apart.
+    /// A node's metadata says who leads a partition; the offset is the metadata's. Ids tell topics of
+    /// the same name apart.
     LeaderSeen {
         node: usize,
+        offset: i64,
         topic_id: [u8; 16],
         partition: i32,
         leader_epoch: i32,
         leader: Option<i32>,
     },
-    /// A node's metadata says in which life a broker has an epoch.
+    /// A node's metadata says in which life a broker has an epoch; the offset is the metadata's.
     BrokerSeen {
         node: usize,
+        offset: i64,
         broker: i32,
         broker_epoch: i64,
         incarnation: [u8; 16],

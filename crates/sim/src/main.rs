@@ -1,4 +1,4 @@
-//! `cargo run -p ottla-sim -- --seeds 100`: plays many seeds and says how to repeat a bad one.
+//! `cargo run --profile sim -p ottla-sim -- --seeds 100`: plays many seeds and says how to repeat a bad one.
 
 #![allow(clippy::print_stdout, reason = "a command line")]
 
@@ -118,7 +118,7 @@ fn show(arguments: &Arguments, outcome: &Outcome, shape: Shape) {
         "cluster"
     };
     println!(
-        "  repeat it: cargo run -p ottla-sim -- --seeds 1 --first-seed {seed} --kind {kind} \
+        "  repeat it: cargo run --profile sim -p ottla-sim -- --seeds 1 --first-seed {seed} --kind {kind} \
          --chaos-seconds {chaos_seconds} --history --log info"
     );
 }

@@ -75,6 +75,7 @@ impl Watch {
             if seen.brokers.insert(broker.id.0, now) != Some(now) {
                 self.history.note(Event::BrokerSeen {
                     node: number,
+                    offset,
                     broker: broker.id.0,
                     broker_epoch,
                     incarnation,
@@ -88,6 +89,7 @@ impl Watch {
                 if seen.leaders.insert(key, now) != Some(now) {
                     self.history.note(Event::LeaderSeen {
                         node: number,
+                        offset,
                         topic_id: topic.id.0,
                         partition,
                         leader_epoch: now.0,

@@ -24,7 +24,15 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    let mut sim = cargo(&["run", "--quiet", "-p", "ottla-sim", "--"]);
+    let mut sim = cargo(&[
+        "run",
+        "--quiet",
+        "--profile",
+        "sim",
+        "-p",
+        "ottla-sim",
+        "--",
+    ]);
     sim.args(["--seeds", &arguments.seeds.to_string()]);
     sim.args(["--first-seed", &arguments.first_seed.to_string()]);
     sim.args(["--kind", &arguments.kind]);

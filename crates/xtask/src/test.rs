@@ -31,6 +31,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let mut tallies = Vec::new();
     if arguments.only.is_empty() {
         tallies.push(workspace_tests()?);
+        tallies.push(simulation()?);
     }
     let suites = if arguments.only.is_empty() {
         Suite::ALL.to_vec()
@@ -60,14 +61,42 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     Ok(cases::good(&tallies, &missing, arguments.allow_missing))
 }
 
-/// `cargo test --workspace`, with librdkafka against nodes among them.
+/// `cargo test` of everything, with librdkafka against nodes among it.
 fn workspace_tests() -> Result<Tally> {
-    println!("== cargo test --workspace");
-    let mut tally = Tally {
+    let tally = Tally {
         version: "with the rdkafka crate".into(),
         ..Tally::of("rust")
     };
-    let mut command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    let arguments = [
+        "test",
+        "--workspace",
+        "--exclude",
+        "ottla-sim",
+        "--no-fail-fast",
+    ];
+    cargo_tests(tally, &arguments)
+}
+
+/// The simulation: its nodes are optimised a little, and can be told to do wrong.
+fn simulation() -> Result<Tally> {
+    let tally = Tally {
+        version: "seeded worlds".into(),
+        ..Tally::of("simulation")
+    };
+    let arguments = [
+        "test",
+        "--profile",
+        "sim",
+        "-p",
+        "ottla-sim",
+        "--no-fail-fast",
+    ];
+    cargo_tests(tally, &arguments)
+}
+
+fn cargo_tests(mut tally: Tally, arguments: &[&str]) -> Result<Tally> {
+    println!("== cargo {}", arguments.join(" "));
+    let mut command = cargo(arguments);
     let success = each_line(&mut command, RUST_LIMIT, |line| tally.take_cargo_line(line))?;
     tally.take_end(success);
     Ok(tally)

@@ -1,34 +1,32 @@
-//! In each term there is one leader: of a partition, and of the metadata quorum. What a node knows
-//! of terms does not go back while it runs.
+//! In each term there is one leader: of a partition, and of the metadata quorum. Terms
+//! grow with the metadata.
 
 use std::collections::BTreeMap;
 
+use super::growing::Growing;
 use crate::history::{Entry, Event};
 
 pub(super) fn check(entries: &[Entry]) -> Vec<String> {
     let mut leaders = BTreeMap::new();
     let mut controllers = BTreeMap::new();
-    let mut newest = BTreeMap::new();
+    let mut terms = BTreeMap::<_, Growing>::new();
     let mut found = Vec::new();
     for Entry { at_ms, event } in entries {
         match event {
             Event::LeaderSeen {
                 node,
+                offset,
                 topic_id,
                 partition,
                 leader_epoch,
                 leader,
             } => {
-                let known = newest
-                    .entry((node, topic_id, partition))
-                    .or_insert(*leader_epoch);
-                if *leader_epoch < *known {
+                let terms = terms.entry((topic_id, partition)).or_default();
+                if let Some(other) = terms.say(*node, *offset, i64::from(*leader_epoch)) {
                     found.push(format!(
-                        "n{node} knew term {known} of partition {partition}, and term \
-                         {leader_epoch} at {at_ms} ms"
+                        "partition {partition} has the term {other}, says n{node} at {at_ms} ms"
                     ));
                 }
-                *known = (*known).max(*leader_epoch);
                 let Some(leader) = leader else { continue };
                 let term = (topic_id, partition, leader_epoch);
                 let (first, by) = leaders.entry(term).or_insert((leader, node));

@@ -271,20 +271,24 @@ fn a_reader_that_skips_or_repeats_is_noticed() {
 
 #[test]
 fn two_leaders_of_one_term_are_noticed() {
-    let seen = |node, leader_epoch, leader| Event::LeaderSeen {
+    let seen = |node, offset, leader_epoch, leader| Event::LeaderSeen {
         node,
+        offset,
         topic_id: [7; 16],
         partition: 0,
         leader_epoch,
         leader,
     };
-    let good = Story::default().then(seen(1, 4, Some(1)));
-    let good = good.then(seen(2, 4, Some(1))).then(seen(1, 5, Some(2)));
+    let first = || Story::default().then(seen(1, 9, 4, Some(1)));
+    let good = first().then(seen(2, 9, 4, Some(1)));
+    let good = good.then(seen(1, 10, 5, Some(2)));
+    // A node that has begun anew shows older metadata.
+    let good = good.then(seen(1, 9, 4, Some(1)));
     assert_eq!(good.complaints(), Vec::<&str>::new());
-    let bad = Story::default().then(seen(1, 4, Some(1)));
-    assert_eq!(bad.then(seen(2, 4, Some(2))).complaints(), ["one-leader"]);
-    let bad = Story::default().then(seen(1, 4, Some(1)));
-    assert_eq!(bad.then(seen(1, 3, Some(2))).complaints(), ["one-leader"]);
+    let two_leaders = first().then(seen(2, 9, 4, Some(2)));
+    assert_eq!(two_leaders.complaints(), ["one-leader"]);
+    let backwards = first().then(seen(1, 10, 3, Some(2)));
+    assert_eq!(backwards.complaints(), ["one-leader"]);
 }
 
 #[test]
@@ -368,17 +372,24 @@ fn terms_that_go_back_inside_of_a_log_are_noticed() {
 
 #[test]
 fn a_broker_epoch_of_two_lives_is_noticed() {
-    let seen = |node, broker_epoch, life| Event::BrokerSeen {
+    let seen = |node, offset, broker_epoch, life| Event::BrokerSeen {
         node,
+        offset,
         broker: 3,
         broker_epoch,
         incarnation: [life; 16],
     };
-    let good = Story::default().then(seen(1, 7, 1)).then(seen(2, 7, 1));
-    let good = good.then(seen(1, 9, 2)).then(seen(2, 9, 2));
+    let good = Story::default().then(seen(1, 7, 7, 1));
+    let good = good.then(seen(2, 8, 7, 1)).then(seen(1, 9, 9, 2));
+    // A node that has begun anew, or is behind, shows older metadata.
+    let good = good.then(seen(1, 7, 7, 1)).then(seen(2, 9, 9, 2));
     assert_eq!(good.complaints(), Vec::<&str>::new());
-    let bad = Story::default().then(seen(1, 7, 1)).then(seen(2, 7, 2));
-    assert_eq!(bad.complaints(), ["one-life"]);
-    let bad = Story::default().then(seen(1, 7, 1)).then(seen(1, 6, 2));
-    assert_eq!(bad.complaints(), ["one-life"]);
+    let two_lives = Story::default().then(seen(1, 7, 7, 1));
+    let two_lives = two_lives.then(seen(2, 7, 7, 2));
+    assert_eq!(two_lives.complaints(), ["one-life"]);
+    let backwards = Story::default().then(seen(1, 7, 7, 1));
+    let backwards = backwards.then(seen(1, 8, 6, 2));
+    assert_eq!(backwards.complaints(), ["one-life"]);
+    let late = Story::default().then(seen(1, 8, 8, 1));
+    assert_eq!(late.then(seen(2, 7, 9, 2)).complaints(), ["one-life"]);
 }

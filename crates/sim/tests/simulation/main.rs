@@ -21,8 +21,8 @@ fn play(seeds: std::ops::Range<u64>, scenario: impl Fn(u64) -> Scenario) -> Vec<
         };
         assert!(
             violations.is_empty(),
-            "seed {seed}: {}\nrepeat it: cargo run -p ottla-sim -- --seeds 1 --first-seed {seed} \
-             --kind {kind} --chaos-seconds {chaos_seconds} --history",
+            "seed {seed}: {}\nrepeat it: cargo run --profile sim -p ottla-sim -- --seeds 1 \
+             --first-seed {seed} --kind {kind} --chaos-seconds {chaos_seconds} --history",
             violations.join("\n")
         );
         outcome
