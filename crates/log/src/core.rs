@@ -161,6 +161,24 @@ impl Core {
         Some(rx)
     }
 
+    /// Takes no more commands, and refuses those that were enqueued behind the present one: whoever
+    /// waits for them is told that the log is closed.
+    pub(crate) fn close_queue(&self) {
+        let refused = {
+            let mut queue = self.queue.lock();
+            queue.closed = true;
+            let refused = std::mem::take(&mut queue.commands);
+            for command in &refused {
+                if let Command::Append(queued) = command {
+                    queue.bytes -= queued.bytes;
+                }
+            }
+            refused
+        };
+        // Those who waited may have to do with the log, and so with its queue.
+        drop(refused);
+    }
+
     /// Publishes offsets; readers see only values for which the invariants hold. The last stable
     /// offset follows from the others and from the transactions.
     pub(crate) fn publish(&self, change: impl FnOnce(&mut LogOffsets)) {

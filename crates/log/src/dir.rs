@@ -354,7 +354,7 @@ impl LogDir {
             .iter()
             .map(|log| (log.0.partition.clone(), delay_of(log)))
             .collect();
-        // After what was enqueued before; then nothing touches the folders any more.
+        // After what was enqueued before; what comes later is refused, and nothing touches the folders.
         let retired: Vec<_> = logs.iter().map(|log| log.0.submit(retire)).collect();
         for retired in retired.into_iter().flatten() {
             // A closed log is as good.
@@ -499,7 +499,7 @@ impl LogDir {
             let done = owner.checkpoint(force);
             owner.publish_end();
             if close {
-                owner.core.queue.lock().closed = true;
+                owner.core.close_queue();
             }
             done
         };
@@ -692,7 +692,7 @@ fn flush_later(log: &Log) {
 
 /// Ends a log whose topic is gone.
 fn retire(owner: &mut Owner) {
-    owner.core.queue.lock().closed = true;
+    owner.core.close_queue();
     owner.core.deleted.store(true, Ordering::Release);
     owner.core.segments.store(Arc::default());
     owner.core.tail.clear();

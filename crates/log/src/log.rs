@@ -442,10 +442,10 @@ impl Log {
                 // Even when the disk is too full for a snapshot, the batches themselves are flushed.
                 let checkpointed = owner.checkpoint(true);
                 owner.publish_end();
+                owner.core.close_queue();
                 checkpointed
             })
             .await;
-        self.0.queue.lock().closed = true;
         match closed {
             Err(Error::Closed { .. }) => Ok(()),
             other => other,

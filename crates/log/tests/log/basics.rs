@@ -335,6 +335,53 @@ fn leader_epochs_are_remembered() {
     });
 }
 
+/// Polls a future once; whether it has not ended yet.
+async fn begin<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}
+
+#[test]
+fn what_comes_behind_a_deletion_is_refused_and_touches_no_file() {
+    let disk = SimDisk::new(1);
+    run(&disk, |runtime| async move {
+        let (dir, log) = open(&runtime, small()).await;
+        let before: Vec<_> = (0..20).map(|_| log.append(client(batch(&["x"])))).collect();
+        let mut deleting = std::pin::pin!(dir.delete_logs(vec![partition(0)]));
+        assert!(begin(deleting.as_mut()).await);
+        // As many as begin a new segment, in a folder that is no longer there.
+        let behind: Vec<_> = (0..200).map(|_| log.append(client(batch(&["y"])))).collect();
+        let rolled = log.roll();
+        deleting.await.unwrap();
+        for written in before {
+            assert!(written.await.is_ok());
+        }
+        for refused in behind {
+            assert_eq!(refused.await, Err(AppendError::Closed));
+        }
+        assert!(matches!(rolled.await, Err(Error::Closed { .. })));
+        assert_eq!(log.queued_bytes(), 0);
+        dir.close().await.unwrap();
+    });
+}
+
+#[test]
+fn what_comes_behind_the_end_of_a_log_is_refused() {
+    let disk = SimDisk::new(1);
+    run(&disk, |runtime| async move {
+        let (dir, log) = open(&runtime, small()).await;
+        log.append(client(batch(&["x"]))).await.unwrap();
+        let mut closing = std::pin::pin!(dir.close());
+        assert!(begin(closing.as_mut()).await);
+        let behind = log.append(client(batch(&["y"])));
+        closing.await.unwrap();
+        assert_eq!(behind.await, Err(AppendError::Closed));
+    });
+    run(&disk, |runtime| async move {
+        let (_dir, log) = open(&runtime, small()).await;
+        assert_eq!(values(&read_all(&log, UpTo::LogEnd).unwrap()), ["x"]);
+    });
+}
+
 #[test]
 fn a_deleted_topic_leaves_nothing_to_a_new_one_of_the_same_name() {
     let disk = SimDisk::new(1);
