@@ -20,6 +20,7 @@ use ottla_wire::{ApiKey, Request, Response};
 
 use crate::context::Ctx;
 use crate::fetch_sessions::FetchSessions;
+use crate::gone::Gone;
 use crate::groups::Groups;
 use crate::handlers;
 use crate::log_levels::LogLevels;
@@ -58,6 +59,7 @@ pub struct Broker {
     pub(crate) log_dir: LogDir,
     pub(crate) partitions: PartitionTable,
     pub(crate) peers: Peers,
+    pub(crate) gone: Gone,
     pub(crate) fetchers: Fetchers,
     pub(crate) isr: Isr,
     pub(crate) throttle: Throttle,
@@ -98,6 +100,7 @@ impl Broker {
                 options.node_id,
                 options.config.inter_broker_listener_name.clone(),
             ),
+            gone: Gone::default(),
             fetchers: Fetchers::default(),
             isr,
             throttle: throttle_of(options.node_id, &options.config),
@@ -122,6 +125,15 @@ impl Broker {
     /// The configuration as it counts now: properties can change while the node runs.
     pub(crate) fn config(&self) -> Arc<NodeConfig> {
         self.config.get()
+    }
+
+    /// Whether a broker is gone, although the metadata takes it for live.
+    pub(crate) fn is_gone(&self, image: &Image, broker: BrokerId) -> bool {
+        let registered = image.broker(broker);
+        registered.is_some_and(|b| {
+            let now_ms = self.runtime.clock.monotonic_ms();
+            self.gone.contains(broker, b.epoch, now_ms)
+        })
     }
 
     /// Takes over the bounds of throttled replicas.

@@ -38,6 +38,7 @@ mod coordinators;
 mod distinct;
 mod errors;
 mod fetch_sessions;
+mod gone;
 mod groups;
 mod handlers;
 mod lifecycle;

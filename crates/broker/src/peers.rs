@@ -42,6 +42,13 @@ pub(crate) enum PeerError {
     },
 }
 
+impl PeerError {
+    /// Whether nobody listens where the broker should be.
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self, PeerError::Client { source, .. } if source.is_refused_connection())
+    }
+}
+
 type Opening = Shared<BoxFuture<'static, Result<Arc<Link>, Arc<ottla_client::Error>>>>;
 
 /// The way to one broker.

@@ -178,6 +178,13 @@ fn refusal(code: i16, message: Option<&str>) -> String {
 }
 
 impl Error {
+    /// Whether nobody listens at the broker's address: its process has ended.
+    #[must_use]
+    pub fn is_refused_connection(&self) -> bool {
+        matches!(self, Error::Connect { source, .. }
+            if source.kind() == io::ErrorKind::ConnectionRefused)
+    }
+
     pub(crate) fn refused(
         api: ApiKey,
         subject: impl Into<String>,

@@ -155,9 +155,14 @@ fn describe(ctx: &Ctx, image: &Image, topic: &TopicImage) -> MetadataResponseTop
         .iter()
         .enumerate()
         .map(|(index, partition)| {
-            // A partition whose log is still being recovered has no leader yet.
+            // A partition whose log is still being recovered has no leader yet, and one whose leader
+            // is gone has none any more.
             let leader = partition.leader.filter(|&id| {
-                id != ctx.broker.node_id || local.as_ref().is_some_and(|t| t.is_ready(index))
+                if id == ctx.broker.node_id {
+                    local.as_ref().is_some_and(|t| t.is_ready(index))
+                } else {
+                    !ctx.broker.is_gone(image, id)
+                }
             });
             let offline = partition.replicas.iter().filter(|&&id| !image.is_live(id));
             let code = if leader.is_some() {

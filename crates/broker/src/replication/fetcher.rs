@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use ottla_client::Link;
+use ottla_metadata::Image;
 use ottla_model::{BrokerId, ErrorCode, LeaderEpoch, Offset, Sabotage};
 use ottla_runtime::Shutdown;
 use ottla_wire::messages::FetchResponse;
@@ -34,6 +35,9 @@ const BRISK_WAIT_MS: i32 = 25;
 const BRISK_MS: i64 = 2_000;
 /// How long a leader may take to answer, beyond what it waits for records.
 const ANSWER_TIMEOUT_MAX_MS: u64 = 10_000;
+
+/// The pause before the first try after a connection has broken off.
+const AT_ONCE_MS: u64 = 1;
 
 /// A partition that is fetched.
 struct Following {
@@ -179,7 +183,7 @@ impl Fetcher {
                 tracing::error!(leader = %self.leader, api = %other.api(), "a fetch got another answer");
                 Err(self.back_off())
             }
-            Some(Err(error)) => Err(self.failed(&error)),
+            Some(Err(error)) => Err(self.unanswered(&error)),
             None => Err(self.failed(&format!("no answer within {limit:?}"))),
         }
     }
@@ -232,8 +236,32 @@ impl Fetcher {
         self.session.reset();
         let image = self.broker.image();
         match self.broker.peers.connect(&image, self.leader).await {
-            Ok(link) => Ok(link),
-            Err(error) => Err(self.failed(&error)),
+            Ok(link) => {
+                self.broker.gone.found(self.leader);
+                Ok(link)
+            }
+            Err(error) => {
+                if let (true, Some(epoch)) = (error.is_refused(), epoch_of(&image, self.leader)) {
+                    let now_ms = self.now_ms();
+                    self.broker.gone.refused(self.leader, epoch, now_ms);
+                }
+                Err(self.failed(&error))
+            }
+        }
+    }
+
+    /// A fetch was not answered. When the connection has broken off, the leader may have ended: there
+    /// is another one at once, or it is known that there can be none.
+    fn unanswered(&mut self, error: &ottla_client::Error) -> u64 {
+        let pause_ms = self.failed(error);
+        let broken = matches!(error, ottla_client::Error::Disconnected { .. });
+        match epoch_of(&self.broker.image(), self.leader) {
+            Some(epoch) if broken => {
+                let now_ms = self.now_ms();
+                self.broker.gone.broken(self.leader, epoch, now_ms);
+                AT_ONCE_MS
+            }
+            _ => pause_ms,
         }
     }
 
@@ -318,6 +346,11 @@ impl Fetcher {
             }
         }
     }
+}
+
+/// In which of its lives the metadata knows a broker.
+fn epoch_of(image: &Image, broker: BrokerId) -> Option<i64> {
+    image.broker(broker).map(|registered| registered.epoch)
 }
 
 /// The term of the last record, by which the leader sees whether the logs part.

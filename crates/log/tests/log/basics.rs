@@ -349,7 +349,9 @@ fn what_comes_behind_a_deletion_is_refused_and_touches_no_file() {
         let mut deleting = std::pin::pin!(dir.delete_logs(vec![partition(0)]));
         assert!(begin(deleting.as_mut()).await);
         // As many as begin a new segment, in a folder that is no longer there.
-        let behind: Vec<_> = (0..200).map(|_| log.append(client(batch(&["y"])))).collect();
+        let behind: Vec<_> = (0..200)
+            .map(|_| log.append(client(batch(&["y"]))))
+            .collect();
         let rolled = log.roll();
         deleting.await.unwrap();
         for written in before {
