@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ottla_broker::MetadataAccess;
-use ottla_client::{Client, ClientOptions, NewTopic};
+use ottla_client::{Client, ClientOptions, Link, NewTopic};
 use ottla_config::{NodeConfig, Sources};
 use ottla_log::{LogDir, LogDirOptions, UpTo};
 use ottla_metadata::{Command, FenceBroker, Image, PartitionImage};
 use ottla_model::{BrokerId, Uuid};
 use ottla_runtime::Runtime;
+use ottla_wire::messages::MetadataRequest;
+use ottla_wire::messages::metadata_request::MetadataRequestTopic;
+use ottla_wire::{Request, Response, Text};
 use tempfile::TempDir;
 
 /// Longer than anything takes; a test that waits for this has failed.
@@ -147,6 +150,28 @@ impl Cluster {
     /// Who leads a partition.
     pub(crate) fn leader(&self, topic: &str, index: i32) -> i32 {
         self.partition(topic, index).leader.unwrap().0
+    }
+
+    /// What a broker says of the leader of a topic's only partition: the error and the id.
+    pub(crate) async fn leader_said_by(&self, broker: i32, topic: &str) -> (i16, i32) {
+        let at = self.brokers[&broker].handle.addresses()[0].1;
+        let options = ClientOptions::default();
+        let host = at.ip().to_string();
+        let link = Link::open(&self.runtime, &options, &host, at.port());
+        let link = link.await.unwrap();
+        let request = MetadataRequest {
+            topics: Some(vec![MetadataRequestTopic {
+                name: Some(Text::from(topic)),
+                ..MetadataRequestTopic::default()
+            }]),
+            ..MetadataRequest::default()
+        };
+        let answer = link.call(12, &Request::from(request)).await.unwrap();
+        let Response::Metadata(answer) = answer else {
+            panic!("another answer");
+        };
+        let partition = &answer.topics[0].partitions[0];
+        (partition.error_code, partition.leader_id)
     }
 
     /// A client that knows all brokers that run.

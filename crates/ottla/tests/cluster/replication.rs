@@ -5,6 +5,7 @@ use std::time::Duration;
 use ottla_client::{
     Acks, Consumer, ConsumerOptions, Producer, ProducerOptions, ProducerRecord, Start,
 };
+use ottla_model::ErrorCode;
 
 use crate::harness::{Cluster, PATIENCE};
 
@@ -101,6 +102,30 @@ async fn acknowledged_records_survive_their_leaders() {
         })
         .collect();
     assert_eq!(values, expected);
+    cluster.stop().await;
+}
+
+#[tokio::test]
+async fn clients_are_told_of_a_leader_that_is_gone_before_the_controller_knows() {
+    let mut cluster = Cluster::start(3, &[]).await;
+    cluster.create("topic", 3, &[]).await;
+    write(&cluster, "topic", Acks::All, numbered(0..5)).await;
+    let leader = cluster.leader("topic", 0);
+    let other = *cluster.brokers.keys().find(|id| **id != leader).unwrap();
+    assert_eq!(cluster.leader_said_by(other, "topic").await, (0, leader));
+    cluster.stop_silently(leader).await;
+    let began = std::time::Instant::now();
+    let not_available = ErrorCode::LeaderNotAvailable.code();
+    while cluster.leader_said_by(other, "topic").await != (not_available, -1) {
+        assert!(began.elapsed() < PATIENCE, "clients are still sent to it");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(cluster.leader("topic", 0), leader);
+    cluster.fence(leader).await;
+    let (code, successor) = cluster.leader_said_by(other, "topic").await;
+    assert!(code == 0 && successor != leader);
+    cluster.start_broker(leader).await;
+    write(&cluster, "topic", Acks::All, numbered(5..10)).await;
     cluster.stop().await;
 }
 

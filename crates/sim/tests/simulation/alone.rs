@@ -27,12 +27,12 @@ fn all_hold(seeds: std::ops::Range<u64>) {
 // Two halves, since tests run side by side.
 #[test]
 fn what_was_acknowledged_survives_crashes_in_even_worlds() {
-    all_hold(0..28);
+    all_hold(0..60);
 }
 
 #[test]
 fn what_was_acknowledged_survives_crashes_in_odd_worlds() {
-    all_hold(1_000..1_028);
+    all_hold(1_000..1_060);
 }
 
 #[test]

@@ -27,15 +27,12 @@ fn all_hold(seeds: std::ops::Range<u64>) {
 // Halves, since tests run side by side.
 #[test]
 fn what_was_acknowledged_survives_in_even_clusters() {
-    all_hold(200..208);
+    all_hold(200..300);
 }
 
 #[test]
 fn what_was_acknowledged_survives_in_odd_clusters() {
-    // Seed 1005 is an open finding: with controllers apart from brokers the run does not come to its
-    // end in time, and `one-life` complains about a restarted controller that shows its older image
-    // first.
-    all_hold(1_000..1_005);
+    all_hold(1_000..1_100);
 }
 
 #[test]
