@@ -43,8 +43,8 @@ pub(crate) enum Suite {
 }
 
 impl Suite {
-    /// Every suite that one node is enough for, in the order in which they run.
-    pub(crate) const ALL: [Suite; 8] = [
+    /// Every suite, in the order in which they run.
+    pub(crate) const ALL: [Suite; 9] = [
         Suite::Kcat,
         Suite::ConfluentKafka,
         Suite::KafkaPython,
@@ -53,6 +53,7 @@ impl Suite {
         Suite::Streams,
         Suite::Connect,
         Suite::Checker,
+        Suite::ClusterTools,
     ];
 
     pub(crate) fn name(self) -> &'static str {

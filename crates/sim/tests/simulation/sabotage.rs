@@ -78,3 +78,14 @@ fn records_that_are_acknowledged_early_are_noticed() {
 fn a_follower_that_is_not_told_to_cut_is_noticed() {
     is_noticed_by(Sabotage::ForgetsDivergence, &["replicas", "node"]);
 }
+
+#[test]
+fn a_replica_that_is_done_without_before_the_controller_agrees_is_noticed() {
+    is_noticed_by(Sabotage::CountsProposed, &LOST);
+}
+
+#[test]
+fn votes_that_are_not_flushed_are_noticed() {
+    // By the file of the votes itself: a power failure leaves it torn.
+    is_noticed_by(Sabotage::ForgetsVotes, &["node", "one-leader"]);
+}
