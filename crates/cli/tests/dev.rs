@@ -170,7 +170,7 @@ async fn a_killed_node_is_seen_comes_back_and_all_end_together() {
     dev.says("all 3 nodes are running");
     works(&bootstrap, "topic create orders -p 3 -r 3").await;
     works(&bootstrap, "bench produce orders --records 100 --size 100").await;
-    dev.says("topic orders is there: 3 partitions, 3 of each");
+    dev.says("topic orders is there: 3 partitions, 3 replicas each");
     let first: BTreeSet<u32> = dev.nodes().into_iter().collect();
     assert_eq!(first.len(), 3);
     assert!(first.contains(&second));
@@ -225,7 +225,7 @@ async fn nodes_end_with_whoever_started_them_and_their_cluster_goes_on_later() {
     signal(dev.process.id(), Signal::KILL).unwrap();
     until_gone(&nodes);
     let log = std::fs::read_to_string(root.path().join("node-3/ottla.log")).unwrap();
-    assert!(log.contains("whoever started the node is gone"), "{log}");
+    assert!(log.contains("standard input has ended"), "{log}");
     assert!(log.trim_end().ends_with("stopped"), "{log}");
 
     let mut again = Dev::start(root.path(), &[]);

@@ -165,7 +165,7 @@ fn watch_input(runtime: &Runtime, abandoned: &Shutdown) -> anyhow::Result<()> {
         tokio::select! {
             biased;
             () = gone => {
-                tracing::info!("whoever started the node is gone");
+                tracing::info!("standard input has ended: stopping without handing over");
                 abandoned.announce();
             }
             () = shutdown.announced() => {}

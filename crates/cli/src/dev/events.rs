@@ -57,7 +57,7 @@ fn topics(before: &View, after: &View, news: &mut Vec<String>) {
         .filter(|(topic, _)| !was.contains_key(*topic))
         .map(|(topic, (partitions, replicas))| {
             let partitions = number(*partitions, "partition");
-            format!("topic {topic} is there: {partitions}, {replicas} of each")
+            format!("topic {topic} is there: {partitions}, {replicas} replicas each")
         })
         .collect();
     told(made, |count| format!("{count} topics are there"), news);
@@ -220,7 +220,7 @@ mod tests {
         let (none, some) = (view(&[]), view(&[Some(1), Some(2)]));
         assert_eq!(
             events(&none, &some),
-            ["topic foo is there: 2 partitions, 3 of each"]
+            ["topic foo is there: 2 partitions, 3 replicas each"]
         );
         assert_eq!(events(&some, &none), ["topic foo is gone"]);
     }

@@ -19,7 +19,10 @@ use crate::table::{narrow_table, table};
 const WIDE: u16 = 100;
 const EVENTS_MAX: usize = 10;
 const EVENTS_MIN: usize = 3;
-pub(super) const PROMPT: &str = "> ";
+const PROMPT: &str = "> ";
+/// The line for input, and the one below it: onto that the cursor goes with an entered line, and
+/// nothing is scrolled.
+const BELOW: usize = 2;
 
 const DIM: &str = "\u{1b}[2m";
 const RED: &str = "\u{1b}[31m";
@@ -65,7 +68,7 @@ pub(super) fn nodes(rows: &[Row], columns: u16) -> String {
             None => (dash(), dash(), dash()),
         };
         let quorum = match row.is_controller {
-            Some(true) => "leader".to_owned(),
+            Some(true) if row.pid.is_some() => "leader".to_owned(),
             Some(false) if row.pid.is_some() => "voter".to_owned(),
             _ => dash(),
         };
@@ -80,13 +83,14 @@ pub(super) fn nodes(rows: &[Row], columns: u16) -> String {
         [
             row.id.to_string(),
             place,
-            row.pid.map_or_else(dash, |pid| pid.to_string()),
-            row.state.word().to_owned(),
+            // As wide as they get, so that columns stay where they are.
+            format!("{:7}", row.pid.map_or_else(dash, |pid| pid.to_string())),
+            format!("{:8}", row.state.word()),
             quorum,
             leads,
             replicas,
             behind,
-            memory,
+            format!("{memory:8}"),
             cpu,
         ]
     });
@@ -122,8 +126,8 @@ impl Frame<'_> {
         let rows_of_nodes = table.zip(&self.rows);
         lines.extend(rows_of_nodes.map(|(line, row)| painted(line, paint(row.state))));
         lines.push(String::new());
-        // What is left, but for the help, a blank line above it, and the line for input.
-        let room = usize::from(rows).saturating_sub(lines.len() + 3);
+        // What is left, but for a blank line, the help, and what is below.
+        let room = usize::from(rows).saturating_sub(lines.len() + 2 + BELOW);
         let room = room.clamp(EVENTS_MIN, EVENTS_MAX);
         let skipped = self.events.len().saturating_sub(room);
         let shown = self.events.iter().skip(skipped);
@@ -135,7 +139,7 @@ impl Frame<'_> {
         lines.push(String::new());
         lines.push(painted(&self.help, DIM));
         // On a very low terminal the end is worth more than the title.
-        let most = usize::from(rows).saturating_sub(1).max(1);
+        let most = usize::from(rows).saturating_sub(BELOW).max(1);
         lines.split_off(lines.len().saturating_sub(most))
     }
 }
@@ -199,6 +203,7 @@ impl Screen {
                 text.push_str(line);
                 text.push_str("\u{1b}[K\r\n");
             }
+            text.push_str("\r\n\u{1b}[1A");
             text.push_str(PROMPT);
         }
         self.drawn = lines;

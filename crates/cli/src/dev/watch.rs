@@ -1,11 +1,12 @@
 //! Watches the nodes: their processes, what the cluster says, and what the person wants.
 
+mod acting;
+mod telling;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::pending;
-use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::process::Command;
 use std::time::Duration;
 
 use ottla_runtime::{Instant, Runtime, Shutdown, system};
@@ -13,9 +14,8 @@ use tokio::sync::mpsc;
 
 use super::events::{events, number};
 use super::node::{Node, State};
-use super::orders::{HELP, Order, order};
-use super::plan::{HOST, Plan, arguments, is_withheld, shown};
-use super::screen::{Frame, Row, Screen};
+use super::plan::{Plan, is_withheld};
+use super::screen::Screen;
 use super::view::{Asker, View};
 use crate::{Error, Streams, moment};
 
@@ -28,8 +28,6 @@ const RESTART: Duration = Duration::from_secs(1);
 const RESTART_MAX: Duration = Duration::from_secs(30);
 /// One silence may be a hiccup.
 const SILENT_AFTER: u32 = 3;
-/// More are never shown.
-const EVENTS_KEPT: usize = 100;
 
 /// What one round of questions has brought.
 struct Answer {
@@ -85,7 +83,7 @@ impl<'a> Watch<'a> {
             restart,
             withheld: env.keys().filter(|n| is_withheld(n)).cloned().collect(),
             screen: is_live.then(Screen::default),
-            places: places(&plan),
+            places: telling::places(&plan),
             began: runtime.clock.instant(),
             events: Vec::new(),
             view: None,
@@ -324,18 +322,7 @@ impl<'a> Watch<'a> {
         for node in &self.nodes {
             let id = node.id();
             let state = self.state(node);
-            match (self.states.get(&id), state) {
-                (Some(before), now) if *before == now => {}
-                (_, State::Paused) => news.push(format!("node {id} stands still")),
-                (Some(State::Paused), State::Stopping) => {}
-                (Some(State::Paused), _) if node.is_alive() => {
-                    news.push(format!("node {id} goes on"));
-                }
-                (Some(State::Fenced), State::Running) => {
-                    news.push(format!("node {id} takes part again"));
-                }
-                _ => {}
-            }
+            news.extend(change(id, self.states.get(&id).copied(), state));
             states.insert(id, state);
         }
         let all_running = states.values().all(|state| *state == State::Running);
@@ -360,264 +347,20 @@ impl<'a> Watch<'a> {
             .and_then(|view| view.fenced.get(&node.id()));
         node.state(answered, fenced.copied())
     }
-
-    /// Does what a line says.
-    fn obey(&mut self, line: &str) {
-        if let Some(screen) = &mut self.screen {
-            let cleared = screen.entered(line.trim_end(), &mut *self.streams.out);
-            self.wrote(cleared);
-        }
-        let order = match order(line) {
-            None => return,
-            Some(Err(wrong)) => return self.tell(wrong),
-            Some(Ok(order)) => order,
-        };
-        let now = self.runtime.clock.instant();
-        match order {
-            Order::Quit => self.end(),
-            Order::Help => self.tell(HELP.to_owned()),
-            Order::Start(id) => {
-                if let Some(index) = self.known(id) {
-                    if self.nodes.get(index).is_some_and(Node::is_alive) {
-                        self.tell(format!("node {id} runs already"));
-                    } else if !self.is_ending {
-                        self.start(index);
-                    }
-                }
-            }
-            Order::Stop(id) => {
-                let takes_over = self.somebody_takes_over(id);
-                self.order(id, |node| node.stop(takes_over, now), "is told to stop");
-            }
-            Order::Kill(id) => self.order(id, |node| node.kill(now), ""),
-            Order::Pause(id) => self.order(id, |node| node.pause(true), ""),
-            Order::Resume(id) => self.order(id, |node| node.pause(false), ""),
-        }
-    }
-
-    /// Lets a node that runs do something.
-    fn order(&mut self, id: i32, act: impl FnOnce(&mut Node) -> io::Result<()>, news: &str) {
-        let Some(index) = self.known(id) else { return };
-        match self.nodes.get_mut(index) {
-            Some(node) if node.is_alive() => {
-                let done = act(node);
-                if done.is_ok() && !news.is_empty() {
-                    self.tell(format!("node {id} {news}"));
-                }
-                self.told(id, done);
-            }
-            _ => self.tell(format!("node {id} does not run; start {id} starts it")),
-        }
-    }
-
-    fn told(&mut self, id: i32, done: io::Result<()>) {
-        if let Err(error) = done {
-            self.tell(format!("node {id} cannot be told: {error}"));
-        }
-    }
-
-    fn known(&mut self, id: i32) -> Option<usize> {
-        let found = self.nodes.iter().position(|node| node.id() == id);
-        if found.is_none() {
-            let last = self.nodes.len();
-            self.tell(format!("there is no node {id}: they are 1 to {last}"));
-        }
-        found
-    }
-
-    fn start(&mut self, index: usize) {
-        let memory = system::memory_limit_bytes();
-        let Some(node) = self.nodes.get_mut(index) else {
-            return;
-        };
-        let id = node.id();
-        let settings = self.plan.settings_of(&node.place, memory);
-        let mut command = Command::new(&self.program);
-        command.args(arguments(&settings));
-        for variable in &self.withheld {
-            command.env_remove(variable);
-        }
-        node.start_at = None;
-        let news = match node.start(&mut command) {
-            Ok(pid) => format!("node {id} is started, pid {pid}"),
-            Err(error) => {
-                node.could_not_start();
-                let program = self.program.display();
-                format!("node {id} cannot be started as {program}: {error}")
-            }
-        };
-        self.tell(news);
-    }
-
-    /// Whether the quorum works and somebody is there to lead what a node hands over.
-    fn somebody_takes_over(&self, id: i32) -> bool {
-        let awake = |node: &&Node| node.is_alive() && !node.is_paused();
-        let awake: Vec<&Node> = self.nodes.iter().filter(awake).collect();
-        let others = awake
-            .iter()
-            .filter(|n| n.id() != id && !n.is_asked_to_end());
-        awake.len() >= self.plan.majority() && others.count() > 0
-    }
-
-    /// Begins to stop all nodes.
-    fn end(&mut self) {
-        if self.is_ending {
-            return;
-        }
-        self.is_ending = true;
-        if self.nodes.iter().any(Node::is_alive) {
-            self.tell("stopping all nodes; Ctrl-C again does not wait for them".to_owned());
-        }
-        for index in 0..self.nodes.len() {
-            if let Some(node) = self.nodes.get_mut(index) {
-                node.start_at = None;
-                if node.is_paused() {
-                    let (id, done) = (node.id(), node.pause(false));
-                    self.told(id, done);
-                }
-            }
-        }
-    }
-
-    /// Stops the next node, the leader of the quorum last: each hands over what it leads while
-    /// others can take it, and the rest end together.
-    fn end_next(&mut self, now: Instant) {
-        if self.nodes.iter().any(Node::is_asked_to_end) {
-            return;
-        }
-        let controller = self.view.as_ref().and_then(|view| view.controller);
-        let alive = self.nodes.iter().filter(|node| node.is_alive());
-        let mut alive: Vec<i32> = alive.map(Node::id).collect();
-        alive.sort_by_key(|id| Some(*id) == controller);
-        for id in alive {
-            let takes_over = self.somebody_takes_over(id);
-            self.order(id, |node| node.stop(takes_over, now), "");
-            if takes_over {
-                return;
-            }
-        }
-    }
-
-    /// Something has happened.
-    fn tell(&mut self, text: String) {
-        let now = moment::utc_text(self.runtime.clock.now_ms());
-        let time = now.get(11..19).unwrap_or_default();
-        let line = format!("{time}Z  {text}");
-        if self.screen.is_none() {
-            self.print(&line);
-        }
-        if self.events.len() >= EVENTS_KEPT {
-            self.events.remove(0);
-        }
-        self.events.push(line);
-    }
-
-    fn print(&mut self, line: &str) {
-        let out = &mut self.streams.out;
-        let written = writeln!(out, "{line}").and_then(|()| out.flush());
-        self.wrote(written);
-    }
-
-    /// Whoever watched has gone: nobody could tell the nodes anything any more.
-    fn wrote(&mut self, written: io::Result<()>) {
-        if let Err(error) = written
-            && self.failure.is_none()
-        {
-            self.failure = Some(Error::stdout(error));
-            self.end();
-        }
-    }
-
-    fn draw(&mut self) {
-        let Some(mut screen) = self.screen.take() else {
-            return;
-        };
-        // A terminal that does not tell is as small as the smallest that is in use.
-        let size = system::terminal_size().unwrap_or((80, 24));
-        let lines = self.frame().lines(size, self.streams.colour);
-        let drawn = screen.draw(lines, size, &mut *self.streams.out);
-        self.screen = Some(screen);
-        self.wrote(drawn);
-    }
-
-    fn frame(&self) -> Frame<'_> {
-        let count = number(self.nodes.len(), "node");
-        let up = self.runtime.clock.instant() - self.began;
-        let up = moment::duration_text(Duration::from_secs(up.as_secs()));
-        let title = match &self.view {
-            _ if self.is_ending => format!("Ottla, {count}: stopping"),
-            None => format!("Ottla, {count}: starting"),
-            Some(view) => format!("Ottla, {count}: cluster {}, up {up}", view.cluster_id),
-        };
-        let answered = self.silent_rounds < SILENT_AFTER;
-        let view = self.view.as_ref().filter(|_| answered);
-        let row = |node: &Node| {
-            let id = node.id();
-            Row {
-                id,
-                host: HOST,
-                port: node.place.client_port,
-                pid: node.pid(),
-                state: self.state(node),
-                is_controller: view.map(|view| view.controller == Some(id)),
-                carries: view.map(|view| (view.leads(id), view.replicas(id), view.behind(id))),
-                load: node.load,
-            }
-        };
-        Frame {
-            title,
-            places: &self.places,
-            rows: self.nodes.iter().map(row).collect(),
-            events: self.events.clone(),
-            help: format!("{HELP}; Ctrl-C stops all"),
-        }
-    }
-
-    /// The last word.
-    fn leave(&mut self) -> Result<(), Error> {
-        if let Some(screen) = &mut self.screen {
-            let left = screen.leave(&mut *self.streams.out);
-            self.wrote(left);
-        }
-        let folder = shown(&self.plan.folder);
-        match self.failure.take() {
-            Some(error) => Err(error),
-            None => {
-                self.print(&format!(
-                    "All nodes have ended. The data stays in {folder}: `ottla dev` goes on with it."
-                ));
-                self.failure.take().map_or(Ok(()), Err)
-            }
-        }
-    }
 }
 
-/// Where clients connect, and where data and logs are.
-fn places(plan: &Plan) -> Vec<String> {
-    /// What a narrow terminal has room for.
-    const ROOM: usize = 66;
-    let places = plan.places();
-    let further = |ports: Vec<u16>| {
-        let ports: Vec<String> = ports.iter().skip(1).map(ToString::to_string).collect();
-        match ports.is_empty() {
-            true => String::new(),
-            false => format!(", and {}", ports.join(", ")),
-        }
-    };
-    let mut kafka = plan.bootstrap();
-    if kafka.len() > ROOM {
-        let others = further(places.iter().map(|p| p.client_port).collect());
-        kafka = format!("{HOST}:{}{others}", plan.port);
+/// What is to be told about a node whose state has changed without a word about it yet: ends of
+/// processes, first answers and fences are told where they are noticed.
+fn change(id: i32, before: Option<State>, now: State) -> Option<String> {
+    let has_ended = matches!(now, State::Stopped | State::Killed | State::Failed);
+    match (before, now) {
+        (Some(before), now) if before == now => None,
+        (_, State::Paused) => Some(format!("node {id} stands still")),
+        (Some(State::Paused), State::Stopping) => None,
+        (Some(State::Paused), _) if !has_ended => Some(format!("node {id} goes on")),
+        (Some(State::Fenced), State::Running) => Some(format!("node {id} takes part again")),
+        _ => None,
     }
-    let http: Vec<u16> = places.iter().map(|place| place.http_port).collect();
-    let first = http.first().copied().unwrap_or_default();
-    let folder = shown(&plan.folder);
-    vec![
-        format!("  Kafka    {kafka}"),
-        format!("  HTTP     http://{HOST}:{first}/metrics{}", further(http)),
-        format!("  Data     {folder}/node-N/data"),
-        format!("  Logs     {folder}/node-N/ottla.log"),
-    ]
 }
 
 #[cfg(test)]
@@ -625,30 +368,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_fit_a_narrow_terminal() {
-        for nodes in 1..=9 {
-            let plan = Plan {
-                nodes,
-                port: 19092,
-                folder: PathBuf::from("ottla-dev"),
-                settings: Vec::new(),
-            };
-            for line in places(&plan) {
-                assert!(line.len() < 80, "{line}");
-            }
-        }
-        let plan = Plan {
-            nodes: 3,
-            port: 9092,
-            folder: PathBuf::from("ottla-dev"),
-            settings: Vec::new(),
-        };
-        let expected = [
-            "  Kafka    127.0.0.1:9092,127.0.0.1:9094,127.0.0.1:9096",
-            "  HTTP     http://127.0.0.1:9644/metrics, and 9645, 9646",
-            "  Data     ./ottla-dev/node-N/data",
-            "  Logs     ./ottla-dev/node-N/ottla.log",
+    fn a_pause_and_a_return_are_told_and_an_end_only_once() {
+        let told = |before, now| change(2, before, now).unwrap_or_default();
+        assert_eq!(
+            told(Some(State::Running), State::Paused),
+            "node 2 stands still"
+        );
+        assert_eq!(told(Some(State::Paused), State::Fenced), "node 2 goes on");
+        assert_eq!(
+            told(Some(State::Fenced), State::Running),
+            "node 2 takes part again"
+        );
+        let silent = [
+            (None, State::Starting),
+            (Some(State::Running), State::Running),
+            (Some(State::Running), State::Fenced),
+            (Some(State::Running), State::Killed),
+            (Some(State::Paused), State::Killed),
+            (Some(State::Paused), State::Stopping),
+            (Some(State::Starting), State::Running),
         ];
-        assert_eq!(places(&plan), expected);
+        for (before, now) in silent {
+            assert_eq!(change(2, before, now), None, "{before:?} {now:?}");
+        }
     }
 }

@@ -39,9 +39,9 @@ fn frame(rows: Vec<Row>, events: usize) -> Frame<'static> {
 fn a_narrow_terminal_gets_ports_and_a_wide_one_addresses() {
     let rows = [row(1, State::Running), gone(2, State::Killed)];
     let narrow = "\
-NODE  PORT  PID      STATE    QUORUM  LEADS  REPLICAS  BEHIND  MEMORY   CPU
-1     9092  4194301  running  leader  12345  123456    0       987 MiB  134%
-2     9094  -        killed   -       12345  123456    0       -        -
+NODE  PORT  PID      STATE     QUORUM  LEADS  REPLICAS  BEHIND  MEMORY    CPU
+1     9092  4194301  running   leader  12345  123456    0       987 MiB   134%
+2     9094  -        killed    -       12345  123456    0       -         -
 ";
     assert_eq!(nodes(&rows, 80), narrow);
     let wide = nodes(&rows, 120);
@@ -118,7 +118,7 @@ fn only_what_has_changed_is_drawn_and_the_cursor_comes_back() {
     let mut screen = Screen::default();
     let size = (80, 24);
     let first = drawn(&mut screen, &["a", "b"], size);
-    assert_eq!(first, "a\u{1b}[K\r\nb\u{1b}[K\r\n> ");
+    assert_eq!(first, "a\u{1b}[K\r\nb\u{1b}[K\r\n\r\n\u{1b}[1A> ");
     assert_eq!(drawn(&mut screen, &["a", "b"], size), "");
     let second = drawn(&mut screen, &["a", "c"], size);
     assert_eq!(second, "\u{1b}7\u{1b}[2A\r\r\nc\u{1b}[K\r\n\u{1b}8");
