@@ -120,8 +120,8 @@ async fn refuse_taken_ports(plan: &Plan, runtime: &Runtime) -> Result<(), Error>
     Err(Error::Failed {
         action: "starting the nodes".to_owned(),
         reason: format!(
-            "{}; stop what listens there, or let the nodes listen elsewhere: --port with a new \
-             --data-dir",
+            "{}; stop what listens there, or choose another --port (for a cluster that was made \
+             before, with another --data-dir)",
             taken.join(", ")
         ),
     })

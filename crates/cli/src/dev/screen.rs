@@ -19,6 +19,8 @@ use crate::table::{narrow_table, table};
 const WIDE: u16 = 100;
 const EVENTS_MAX: usize = 10;
 const EVENTS_MIN: usize = 3;
+/// `10:19:02Z  ` stands before the text of an event.
+const EVENT_INDENT: usize = 11;
 const PROMPT: &str = "> ";
 /// The line for input, and the one below it: onto that the cursor goes with an entered line, and
 /// nothing is scrolled.
@@ -129,11 +131,11 @@ impl Frame<'_> {
         // What is left, but for a blank line, the help, and what is below.
         let room = usize::from(rows).saturating_sub(lines.len() + 2 + BELOW);
         let room = room.clamp(EVENTS_MIN, EVENTS_MAX);
-        let skipped = self.events.len().saturating_sub(room);
-        let shown = self.events.iter().skip(skipped);
+        let events: Vec<String> = self.events.iter().flat_map(|e| wrapped(e, width)).collect();
+        let shown = events.iter().skip(events.len().saturating_sub(room));
         lines.extend(shown.map(|line| painted(line, "")));
         lines.resize(
-            lines.len() + room.saturating_sub(self.events.len()),
+            lines.len() + room.saturating_sub(events.len()),
             String::new(),
         );
         lines.push(String::new());
@@ -151,6 +153,26 @@ fn paint(state: State) -> &'static str {
         State::Killed | State::Failed => RED,
         State::Stopped => DIM,
     }
+}
+
+/// The lines of an event: between words where there are any, and below its text, not below its time.
+fn wrapped(event: &str, width: usize) -> Vec<String> {
+    let indent = EVENT_INDENT.min(width / 2);
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    let mut len = 0;
+    for word in event.split_inclusive(' ') {
+        let needed = word.trim_end().chars().count();
+        if len > indent && len + needed > width {
+            lines.push(line.trim_end().to_owned());
+            line = " ".repeat(indent);
+            len = indent;
+        }
+        line.push_str(word);
+        len += word.chars().count();
+    }
+    lines.push(line.trim_end().to_owned());
+    lines
 }
 
 /// At most so many characters; what is cut off is seen to be.

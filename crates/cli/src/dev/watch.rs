@@ -358,7 +358,9 @@ fn change(id: i32, before: Option<State>, now: State) -> Option<String> {
         (_, State::Paused) => Some(format!("node {id} stands still")),
         (Some(State::Paused), State::Stopping) => None,
         (Some(State::Paused), _) if !has_ended => Some(format!("node {id} goes on")),
-        (Some(State::Fenced), State::Running) => Some(format!("node {id} takes part again")),
+        (Some(State::Fenced | State::Silent), State::Running) => {
+            Some(format!("node {id} takes part again"))
+        }
         _ => None,
     }
 }
@@ -377,6 +379,10 @@ mod tests {
         assert_eq!(told(Some(State::Paused), State::Fenced), "node 2 goes on");
         assert_eq!(
             told(Some(State::Fenced), State::Running),
+            "node 2 takes part again"
+        );
+        assert_eq!(
+            told(Some(State::Silent), State::Running),
             "node 2 takes part again"
         );
         let silent = [

@@ -97,6 +97,21 @@ fn the_newest_events_are_shown_in_their_order() {
 }
 
 #[test]
+fn a_long_event_goes_on_below_its_text() {
+    let event = "10:19:02Z  node 2 ended with exit code 1 (see ./log): no room";
+    let expected = [
+        "10:19:02Z  node 2 ended with",
+        "           exit code 1 (see",
+        "           ./log): no room",
+    ];
+    assert_eq!(wrapped(event, 30), expected);
+    assert_eq!(wrapped("short", 30), ["short"]);
+    // A word that fits nowhere is cut later; it costs no empty line.
+    let word = format!("10:19:02Z  {}", "x".repeat(50));
+    assert_eq!(wrapped(&word, 30).len(), 1);
+}
+
+#[test]
 fn colours_stand_around_whole_lines() {
     let lines = frame(vec![gone(2, State::Killed)], 0).lines((80, 24), true);
     let killed = lines.iter().find(|line| line.contains("killed")).unwrap();

@@ -46,12 +46,7 @@ impl Watch<'_> {
     }
 
     /// Lets a node that runs do something.
-    fn order(
-        &mut self,
-        id: i32,
-        act: impl FnOnce(&mut Node) -> io::Result<()>,
-        news: &str,
-    ) {
+    fn order(&mut self, id: i32, act: impl FnOnce(&mut Node) -> io::Result<()>, news: &str) {
         let Some(index) = self.known(id) else { return };
         match self.nodes.get_mut(index) {
             Some(node) if node.is_alive() => {
