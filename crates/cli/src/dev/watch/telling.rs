@@ -114,12 +114,13 @@ pub(super) fn places(plan: &Plan) -> Vec<String> {
     /// What a narrow terminal has room for.
     const ROOM: usize = 66;
     let places = plan.places();
-    let further = |ports: Vec<u16>| {
-        let ports: Vec<String> = ports.iter().skip(1).map(ToString::to_string).collect();
-        match ports.is_empty() {
-            true => String::new(),
-            false => format!(", and {}", ports.join(", ")),
+    let further = |ports: Vec<u16>| match ports.as_slice() {
+        [_, second, .., last] if ports.len() > 4 => format!(", and {second} … {last}"),
+        [_, others @ ..] if !others.is_empty() => {
+            let others: Vec<String> = others.iter().map(ToString::to_string).collect();
+            format!(", and {}", others.join(", "))
         }
+        _ => String::new(),
     };
     let mut kafka = plan.bootstrap();
     if kafka.len() > ROOM {
@@ -153,7 +154,7 @@ mod tests {
                 settings: Vec::new(),
             };
             for line in places(&plan) {
-                assert!(line.len() < 80, "{line}");
+                assert!(line.chars().count() < 80, "{line}");
             }
         }
         let plan = Plan {
