@@ -33,7 +33,7 @@ fn controller(before: &View, after: &View, news: &mut Vec<String>) {
         (was, is) if was == is => {}
         (None, Some(is)) => news.push(format!("controller is node {is}")),
         (Some(was), Some(is)) => {
-            news.push(format!("controller is now node {is}, it was node {was}"))
+            news.push(format!("controller is now node {is}, it was node {was}"));
         }
         (_, None) => news.push(
             "no controller leads: nothing can be changed until most nodes run again".to_owned(),

@@ -166,7 +166,7 @@ impl Plan {
     /// What to think of before more nodes are paid for than they are worth.
     pub(super) fn hint(&self) -> Option<String> {
         let nodes = self.nodes;
-        if nodes == 0 || nodes % 2 != 0 {
+        if nodes == 0 || !nodes.is_multiple_of(2) {
             return None;
         }
         let may_be_gone = match usize::from(nodes) - self.majority() {
