@@ -6,8 +6,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::ServerArgs;
 use crate::globals::GlobalArgs;
 use crate::{
-    bench, broker, completions, config, consume, doctor, dump, group, inspect, mirror, produce,
-    quorum, topic, txn,
+    bench, broker, completions, config, consume, dev, doctor, dump, group, inspect, mirror,
+    produce, quorum, topic, txn,
 };
 
 /// The whole command line of `ottla`.
@@ -43,6 +43,8 @@ enum TopLevel {
 /// Everything that works with a cluster, or needs none; the binary adds the server.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run several nodes on this machine, and show what happens to them
+    Dev(dev::DevArgs),
     /// List, describe, create, alter and delete topics
     #[command(subcommand, visible_alias = "topics")]
     Topic(topic::TopicCommand),

@@ -389,7 +389,7 @@ impl Cluster {
     }
 }
 
-fn topic_info(topic: MetadataResponseTopic) -> Option<TopicInfo> {
+pub(crate) fn topic_info(topic: MetadataResponseTopic) -> Option<TopicInfo> {
     let mut partitions: Vec<_> = topic.partitions.into_iter().map(partition_info).collect();
     partitions.sort_by_key(|partition| partition.index);
     Some(TopicInfo {

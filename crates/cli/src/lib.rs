@@ -4,7 +4,8 @@
 //!   Cli ─▶ action ─┬▶ Server(ServerArgs) ─▶ resolve: what the binary starts a node with
 //!                  └▶ Command ─▶ main ─▶ run ─▶ topic | group | config | txn | produce | …
 //!                                          │       └──▶ cluster (ottla-client) ─▶ View ─▶ -o
-//!                                          └──▶ dump: files, without a cluster
+//!                                          ├──▶ dump: files, without a cluster
+//!                                          └──▶ dev: several nodes, each this program again
 //! ```
 //!
 //! Each command gathers what it knows into a `View`, whose fields are the JSON and YAML; the table
@@ -23,6 +24,7 @@ mod completions;
 mod config;
 mod confirm;
 mod consume;
+mod dev;
 mod doctor;
 mod dump;
 mod elections;
@@ -64,6 +66,7 @@ pub use broker::BrokerCommand;
 pub use completions::CompletionsArgs;
 pub use config::ConfigCommand;
 pub use consume::ConsumeArgs;
+pub use dev::DevArgs;
 pub use doctor::DoctorArgs;
 pub use dump::LogCommand;
 pub use error::Error;
@@ -159,6 +162,10 @@ async fn dispatch(
             let format = globals.output.unwrap_or_default();
             bench::run(&command, &cluster, runtime, &interrupt, format, streams).await
         }
+        Command::Dev(args) => {
+            hear_signals(runtime, &interrupt)?;
+            dev::run(&args, global, env, runtime, &interrupt, streams).await
+        }
         Command::Doctor(args) => {
             hear_signals(runtime, &interrupt)?;
             let examining = doctor::run(&args, &globals, runtime, streams);
@@ -236,6 +243,7 @@ async fn administer(
         Command::Bench(_)
         | Command::Produce(_)
         | Command::Consume(_)
+        | Command::Dev(_)
         | Command::Doctor(_)
         | Command::Mirror(_)
         | Command::Log(_)

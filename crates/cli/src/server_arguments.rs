@@ -27,6 +27,10 @@ pub struct ServerArgs {
     /// info,ottla_broker=debug [default: info] [env: OTTLA_LOG]
     #[arg(long, value_name = "LEVEL")]
     pub log_level: Option<String>,
+    /// Stop when standard input, a pipe, ends: whoever started the node is gone. It is how the nodes
+    /// of `ottla dev` end with it
+    #[arg(long, hide = true)]
+    pub stop_with_input: bool,
 }
 
 /// How a node writes its log.
@@ -51,6 +55,8 @@ pub struct ServerStart {
     pub log_format: LogFormat,
     /// What is logged, as `tracing_subscriber::EnvFilter` reads it.
     pub log_filter: String,
+    /// Whether the node stops when its standard input ends.
+    pub stop_with_input: bool,
 }
 
 impl ServerArgs {
@@ -97,6 +103,7 @@ impl ServerArgs {
                 .as_ref()
                 .or(variable("OTTLA_LOG"))
                 .map_or_else(|| "info".to_owned(), Clone::clone),
+            stop_with_input: self.stop_with_input,
         })
     }
 
@@ -107,6 +114,7 @@ impl ServerArgs {
             && self.data_dir.is_none()
             && self.log_format.is_none()
             && self.log_level.is_none()
+            && !self.stop_with_input
     }
 
     /// What stands before the word `server` and what stands behind it; the latter wins.
@@ -118,6 +126,7 @@ impl ServerArgs {
             data_dir: later.data_dir.or(self.data_dir),
             log_format: later.log_format.or(self.log_format),
             log_level: later.log_level.or(self.log_level),
+            stop_with_input: later.stop_with_input || self.stop_with_input,
         }
     }
 }

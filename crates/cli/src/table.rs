@@ -6,8 +6,28 @@ use comfy_table::{ContentArrangement, Table};
 /// The blanks between two columns.
 const GAP: u16 = 3;
 
+/// The blanks where the terminal is narrow.
+const NARROW_GAP: u16 = 2;
+
 /// Lays out rows under headings; every line ends in a newline and none in blanks.
 pub(crate) fn table<R, C>(headings: &[&str], rows: R) -> String
+where
+    R: IntoIterator<Item = C>,
+    C: IntoIterator<Item = String>,
+{
+    laid_out(headings, rows, GAP)
+}
+
+/// The same with less room between the columns.
+pub(crate) fn narrow_table<R, C>(headings: &[&str], rows: R) -> String
+where
+    R: IntoIterator<Item = C>,
+    C: IntoIterator<Item = String>,
+{
+    laid_out(headings, rows, NARROW_GAP)
+}
+
+fn laid_out<R, C>(headings: &[&str], rows: R, gap: u16) -> String
 where
     R: IntoIterator<Item = C>,
     C: IntoIterator<Item = String>,
@@ -21,7 +41,7 @@ where
         table.add_row(row);
     }
     for column in table.column_iter_mut() {
-        column.set_padding((0, GAP));
+        column.set_padding((0, gap));
     }
     let mut text = String::new();
     for line in table.lines() {

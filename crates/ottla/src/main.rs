@@ -60,7 +60,7 @@ fn serve(start: &ServerStart) -> anyhow::Result<()> {
         .thread_name("ottla")
         .enable_all()
         .build()?;
-    tokio.block_on(ottla::server::run(loaded, log_levels))
+    tokio.block_on(ottla::server::run(start, loaded, log_levels))
 }
 
 #[expect(

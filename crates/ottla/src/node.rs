@@ -121,11 +121,21 @@ impl Node {
 
     /// Ends everything in order; after this the next start scans nothing.
     pub async fn stop(&self, runtime: &Runtime) -> anyhow::Result<()> {
-        // While the node still answers: clients find the new leaders before this one is gone.
+        self.hand_over().await;
+        self.close(runtime).await
+    }
+
+    /// Lets others lead what this node leads, while it still answers: clients find the new leaders
+    /// before this one is gone.
+    pub async fn hand_over(&self) {
         if let Some(broker) = &self.broker {
             broker.hand_over().await;
         }
         self.controller.resign().await;
+    }
+
+    /// Ends everything without handing it over.
+    pub async fn close(&self, runtime: &Runtime) -> anyhow::Result<()> {
         runtime.tasks.stop().await;
         self.log_dir
             .close()

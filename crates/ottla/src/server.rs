@@ -2,10 +2,14 @@
 //!
 //! ```text
 //! configuration → data directory (lock, identity) → controller → logs → broker → HTTP says ready
-//! SIGTERM, Ctrl-C → no new connections → requests in work end → logs flushed and closed → exit 0
+//! SIGTERM, Ctrl-C → others lead → no new connections → requests in work end → logs flushed and
+//!                   closed → exit 0
+//! end of standard input, with --stop-with-input → the same, but nobody is waited for to lead:
+//!                   whoever started the nodes is gone, and they all end
 //! ```
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::io::IsTerminal;
 use std::sync::{Arc, OnceLock};
 
@@ -13,7 +17,7 @@ use anyhow::Context;
 use ottla_broker::LogLevels;
 use ottla_cli::{LogFormat, ServerStart};
 use ottla_config::{Level, Loaded, NodeConfig, Sources};
-use ottla_runtime::{Runtime, system};
+use ottla_runtime::{Runtime, Shutdown, TaskKind, process, system};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{fmt, reload};
@@ -63,7 +67,11 @@ pub fn configure(args: &ServerStart) -> anyhow::Result<Loaded> {
 }
 
 /// Runs a node until it is told to stop.
-pub async fn run(loaded: Loaded, log_levels: Arc<dyn LogLevels>) -> anyhow::Result<()> {
+pub async fn run(
+    args: &ServerStart,
+    loaded: Loaded,
+    log_levels: Arc<dyn LogLevels>,
+) -> anyhow::Result<()> {
     let Loaded { config, notices } = loaded;
     for notice in &notices {
         match notice.level {
@@ -76,6 +84,10 @@ pub async fn run(loaded: Loaded, log_levels: Arc<dyn LogLevels>) -> anyhow::Resu
     }
     let runtime = Runtime::real();
     let stop = stop_signal()?;
+    let abandoned = Shutdown::new();
+    if args.stop_with_input {
+        watch_input(&runtime, &abandoned)?;
+    }
     let config = Arc::new(config);
     let health = match &config.http_listener {
         Some(http) => {
@@ -91,6 +103,13 @@ pub async fn run(loaded: Loaded, log_levels: Arc<dyn LogLevels>) -> anyhow::Resu
         }
         None => None,
     };
+    let stop = async {
+        tokio::select! {
+            biased;
+            () = stop => {}
+            () = abandoned.announced() => {}
+        }
+    };
     let mut stop = std::pin::pin!(stop);
     let starting = Node::start(&runtime, &config, Some(log_levels));
     let mut starting = std::pin::pin!(starting);
@@ -104,7 +123,7 @@ pub async fn run(loaded: Loaded, log_levels: Arc<dyn LogLevels>) -> anyhow::Resu
                 runtime.tasks.stop().await;
                 return Ok(());
             };
-            return node.stop(&runtime).await;
+            return stop_node(&node, &runtime, &abandoned).await;
         }
     };
     let node = Arc::new(node);
@@ -114,7 +133,7 @@ pub async fn run(loaded: Loaded, log_levels: Arc<dyn LogLevels>) -> anyhow::Resu
     }
     stop.await;
     tracing::info!("stopping: no new connections, requests in work end first");
-    node.stop(&runtime).await?;
+    stop_node(&node, &runtime, &abandoned).await?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -123,6 +142,39 @@ fn set(slot: &OnceLock<Arc<Node>>, node: Arc<Node>) {
     if slot.set(node).is_err() {
         ottla_runtime::fail_stop("the node was put together twice");
     }
+}
+
+/// Ends a node in order. Nobody is left to take over when all nodes were abandoned.
+async fn stop_node(node: &Node, runtime: &Runtime, abandoned: &Shutdown) -> anyhow::Result<()> {
+    tokio::select! {
+        biased;
+        () = abandoned.announced() => {}
+        () = node.hand_over() => {}
+    }
+    node.close(runtime).await
+}
+
+/// Announces that whoever started this process is gone.
+fn watch_input(runtime: &Runtime, abandoned: &Shutdown) -> anyhow::Result<()> {
+    let gone = process::parent_gone().context(
+        "standard input cannot be watched; --stop-with-input is for a node whose standard input \
+         is a pipe",
+    )?;
+    let (abandoned, shutdown) = (abandoned.clone(), runtime.shutdown().clone());
+    let watching = async move {
+        tokio::select! {
+            biased;
+            () = gone => {
+                tracing::info!("standard input has ended: stopping without handing over");
+                abandoned.announce();
+            }
+            () = shutdown.announced() => {}
+        }
+        Ok::<_, Infallible>(())
+    };
+    let tasks = &runtime.tasks;
+    tasks.spawn(TaskKind::Housekeeping, "standard input", watching);
+    Ok(())
 }
 
 /// Completes at the first Ctrl-C or SIGTERM.

@@ -7,7 +7,7 @@
 //! ```text
 //!              Runtime
 //!   ┌───────┬─────┴──┬───────┬────────┐
-//! Clock  Random    Tasks    Disk   Network     + system facts (host name, memory limit)
+//! Clock  Random    Tasks    Disk   Network     + system facts (host name, memory limit), child processes
 //! ```
 //!
 //! It also holds the two shapes in which components talk to each other: a [`mailbox`] (ask, and
@@ -21,6 +21,7 @@ pub mod disk;
 mod fail_stop;
 pub mod mailbox;
 pub mod net;
+pub mod process;
 pub mod published;
 mod random;
 mod shutdown;

@@ -35,7 +35,11 @@ pub fn memory_limit_bytes() -> u64 {
 /// The process's resident memory in bytes, or `None` where `/proc` is missing.
 #[must_use]
 pub fn resident_memory_bytes() -> Option<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    resident_bytes(&std::fs::read_to_string("/proc/self/statm").ok()?)
+}
+
+/// Of the text of a `/proc/PID/statm`.
+pub(crate) fn resident_bytes(statm: &str) -> Option<u64> {
     let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
     Some(pages * rustix::param::page_size() as u64)
 }
@@ -43,13 +47,32 @@ pub fn resident_memory_bytes() -> Option<u64> {
 /// The processor seconds that the process has used so far (user and system).
 #[must_use]
 pub fn processor_seconds() -> Option<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    seconds_used(&std::fs::read_to_string("/proc/self/stat").ok()?)
+}
+
+/// Of the text of a `/proc/PID/stat`.
+pub(crate) fn seconds_used(stat: &str) -> Option<f64> {
     // The command's name may hold spaces; the fields are counted from behind its parenthesis.
     let rest = stat.rsplit_once(')')?.1;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     let user: f64 = fields.get(11)?.parse().ok()?;
     let system: f64 = fields.get(12)?.parse().ok()?;
     Some((user + system) / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// The columns and rows of the terminal at standard output, if there is one.
+#[must_use]
+pub fn terminal_size() -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+    Some((size.ws_col, size.ws_row)).filter(|(columns, rows)| *columns > 0 && *rows > 0)
+}
+
+/// Whether the terminal at standard input is this process's to read. Reading it in the background
+/// would stop the process.
+#[must_use]
+pub fn owns_terminal() -> bool {
+    rustix::termios::tcgetpgrp(std::io::stdin())
+        .is_ok_and(|group| group == rustix::process::getpgrp())
 }
 
 /// How many file descriptors the process has open.
