@@ -1,7 +1,5 @@
 //! Nodes that do one thing wrong on purpose: a checker notices each of them.
 
-use std::time::Duration;
-
 use ottla_sim::{Sabotage, Scenario, Shape, run};
 
 /// A cluster of three under all faults, in which one thing is wrong.
