@@ -193,6 +193,12 @@ impl Coordinator {
         }
     }
 
+    /// The clock has been set forward by so much, or back: sessions and other times that run end no
+    /// sooner and no later for that.
+    pub fn clock_stepped(&mut self, by_ms: i64) {
+        self.out.timers.shift(by_ms);
+    }
+
     /// When [`Coordinator::tick`] has something to do next; a time in the past means now.
     #[must_use]
     pub fn next_deadline_ms(&self) -> Option<TimestampMs> {

@@ -92,6 +92,15 @@ impl Timers {
         due
     }
 
+    /// Moves all deadlines by so much: the clock has been set, and none of them is nearer for that.
+    pub(crate) fn shift(&mut self, by_ms: i64) {
+        for deadline_ms in self.by_key.values_mut() {
+            *deadline_ms = deadline_ms.saturating_add(by_ms);
+        }
+        let by_key = self.by_key.iter();
+        self.by_time = by_key.map(|(key, at_ms)| (*at_ms, key.clone())).collect();
+    }
+
     pub(crate) fn clear(&mut self) {
         self.by_time.clear();
         self.by_key.clear();
@@ -101,6 +110,21 @@ impl Timers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn deadlines_move_with_the_clock() {
+        let mut timers = Timers::default();
+        timers.set(join("a"), 1_000);
+        timers.set(join("b"), 2_000);
+        timers.shift(500_000);
+        assert!(timers.due(500_999).is_empty());
+        assert_eq!(timers.due(501_000), [join("a")]);
+        timers.shift(-500_000);
+        assert_eq!(timers.next_deadline_ms(), Some(1_000));
+        timers.cancel(&join("a"));
+        timers.set(join("b"), 1_500);
+        assert_eq!(timers.due(9_999), [join("b")]);
+    }
 
     fn join(group: &str) -> TimerKey {
         TimerKey::Join {

@@ -27,6 +27,9 @@ const REPLAY_CHUNK_BYTES: usize = 1 << 20;
 /// How long the end waits for appends that are on their way.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// By how much the time of day has to step for somebody to have set the clock.
+const STEP_MS: i64 = 500;
+
 /// Starts the task: it replays the log and then answers, as long as the term goes on.
 pub(super) fn spawn(broker: &Arc<Broker>, seat: Seat, inbox: Inbox<Ask, Response>) {
     let broker = Arc::clone(broker);
@@ -61,6 +64,8 @@ struct Shard {
     inbox: Inbox<Ask, Response>,
     /// What the coordinator knows of the cluster.
     image: Arc<Image>,
+    /// How far the time of day is ahead of the monotonic clock.
+    ahead_ms: i64,
     waiting: HashMap<Token, Responder<Response>>,
     next_token: Token,
     /// The proofs for appends of transactions that are decided and not handed to the log yet.
@@ -80,12 +85,15 @@ impl Shard {
         let coordinator = loading.await?;
         let broker = Arc::clone(broker);
         let image = broker.image();
+        let clock = &broker.runtime.clock;
+        let ahead_ms = clock.now_ms() - clock.monotonic_ms();
         let mut shard = Shard {
             broker,
             seat: seat.clone(),
             coordinator,
             inbox,
             image,
+            ahead_ms,
             waiting: HashMap::new(),
             next_token: 0,
             guards: HashMap::new(),
@@ -101,8 +109,18 @@ impl Shard {
         Ok(shard)
     }
 
-    fn now_ms(&self) -> i64 {
-        self.broker.runtime.clock.now_ms()
+    /// The time of day. When somebody has set the clock, what runs goes on running.
+    fn now_ms(&mut self) -> i64 {
+        let clock = &self.broker.runtime.clock;
+        let now_ms = clock.now_ms();
+        let ahead_ms = now_ms - clock.monotonic_ms();
+        let by_ms = ahead_ms - self.ahead_ms;
+        // A clock that is only slewed is not worth it, but its small steps must not add up.
+        if by_ms.abs() >= STEP_MS {
+            self.ahead_ms = ahead_ms;
+            self.coordinator.clock_stepped(by_ms);
+        }
+        now_ms
     }
 
     async fn run(mut self, shutdown: Shutdown) {
@@ -239,7 +257,8 @@ impl Shard {
         producer: Option<Producer>,
         guard: Option<VerificationGuard>,
     ) {
-        let batch = match build(records, producer, self.now_ms()) {
+        let now_ms = self.now_ms();
+        let batch = match build(records, producer, now_ms) {
             Ok(batch) => batch,
             Err(error) => {
                 tracing::error!(%error, "records of a group do not fit into a batch");

@@ -16,9 +16,10 @@ pub(super) fn is_due(group: &ConsumerGroup, interval_ms: i32, now_ms: TimestampM
     if group.assignment_epoch() >= group.epoch() {
         return false;
     }
-    // With an interval of 0 nothing is awaited, not even a clock that has jumped back.
+    // A target of a later time is one of a clock that was wrong: nobody waits for that time to come.
     let last_ms = group.target_epoch.map_or(0, |t| t.timestamp_ms);
-    last_ms == 0 || interval_ms == 0 || now_ms >= last_ms.saturating_add(i64::from(interval_ms))
+    let is_young = (0..i64::from(interval_ms)).contains(&now_ms.saturating_sub(last_ms));
+    last_ms == 0 || !is_young
 }
 
 /// The assignor that most members want; between equals, the first by name. Members that want none

@@ -132,6 +132,12 @@ impl Harness {
         self.asked
     }
 
+    /// Somebody sets the clock; no time passes.
+    pub(super) fn set_clock(&mut self, by_ms: i64) {
+        self.now_ms += by_ms;
+        self.coordinator.clock_stepped(by_ms);
+    }
+
     /// Lets time pass, firing what falls due on the way, in the order in which it does.
     pub(super) fn pass(&mut self, ms: i64) {
         let end_ms = self.now_ms + ms;

@@ -245,6 +245,28 @@ fn targets_are_no_closer_together_than_the_interval() {
 }
 
 #[test]
+fn a_clock_that_was_wrong_holds_nobody_up() {
+    const HALF_AN_HOUR_MS: i64 = 1_800_000;
+    let mut w = World::with(|o| o.consumer.assignment_interval_ms = 1_000);
+    w.h.set_clock(HALF_AN_HOUR_MS);
+    w.join("m1", &["a"]);
+    assert_eq!(w.has("m1", "a").len(), 4);
+    // The session goes on, and the target of a time that is yet to come is not waited for.
+    w.h.set_clock(-HALF_AN_HOUR_MS);
+    assert_eq!(w.beat(beats("m1", 2)).error, ErrorCode::None);
+    w.join("m2", &["a"]);
+    w.settle(&["m1", "m2"]);
+    assert_eq!(w.has("m2", "a").len(), 2);
+    w.h.set_clock(HALF_AN_HOUR_MS);
+    w.h.pass(1_000);
+    assert_eq!(w.group().members.len(), 2);
+    // Whoever is silent is removed all the same, in the time that it takes.
+    w.h.set_clock(-HALF_AN_HOUR_MS);
+    w.h.pass(60_000);
+    assert!(w.group().members.is_empty());
+}
+
+#[test]
 fn a_groups_own_configuration_is_held_to_the_brokers_limits() {
     let mut w = World::new();
     w.cluster.overrides.heartbeat_interval_ms = Some(7_000);
