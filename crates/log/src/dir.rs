@@ -46,6 +46,16 @@ pub(crate) struct Inner {
     clean_start: bool,
 }
 
+impl Drop for Inner {
+    /// A log and its owner hold each other while the owner rests.
+    fn drop(&mut self) {
+        for log in self.logs.get_mut().values() {
+            let owner = log.0.queue.lock().owner.take();
+            drop(owner);
+        }
+    }
+}
+
 /// What was found when the data folder was opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecoveryReport {

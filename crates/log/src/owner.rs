@@ -114,12 +114,15 @@ fn run(mut owner: Box<Owner>) {
     }
 }
 
-/// Goes on if more has arrived (as a new job, so that other logs have their turn), or rests.
+/// Goes on if more has arrived (as a new job, so that other logs have their turn), or rests. The owner
+/// of a closed log has nothing to wait for, and ends: it holds the log, which would never be freed.
 fn rest(owner: Box<Owner>) {
     let core = Arc::clone(&owner.core);
     let mut queue = core.queue.lock();
     if queue.commands.is_empty() {
-        queue.owner = Some(owner);
+        if !queue.closed {
+            queue.owner = Some(owner);
+        }
     } else {
         drop(queue);
         start(owner);
