@@ -523,7 +523,11 @@ impl Service for Decider {
                         self.suspects.refused(broker, now_ms);
                     }
                 }
-                _ = self.image.changed() => {
+                alive = self.image.changed() => {
+                    if !alive {
+                        // Nobody applies anything any more: the member has ended.
+                        return Ok(());
+                    }
                     let now_ms = self.now_ms();
                     if self.lead.is_some() {
                         let image = self.image.get();
