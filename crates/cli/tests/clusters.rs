@@ -1,8 +1,7 @@
 //! Commands that look after several nodes, against real ones.
 //!
-//! `OTTLA_TEST_CLUSTER` says what the nodes are: `ottla` for our own, or the folder with the jars of
-//! Apache Kafka. Without it there is nothing to ask, so they are run by name:
-//! `OTTLA_TEST_CLUSTER=ottla cargo test -p ottla-cli --test clusters -- --ignored`.
+//! The nodes are our own, or those of Apache Kafka where `OTTLA_TEST_CLUSTER` names the folder with
+//! its jars: `OTTLA_TEST_CLUSTER=target/clients/kafka/lib cargo test -p ottla-cli --test clusters`.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,17 +17,18 @@ use ottla_cli::Exit;
 use ottla_testkit::cluster::{Cluster, ClusterOptions, Flavour};
 use ottla_testkit::{Profile, node_binary};
 use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
 
 use command::{Ran, run};
 
+/// One cluster at a time: many nodes at once would only wait for each other.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// Nodes that do only what the test asks of them.
-fn start(test: &str, nodes: usize) -> Option<Cluster> {
+async fn start(nodes: usize) -> (MutexGuard<'static, ()>, Cluster) {
+    let turn = TURN.lock().await;
     let flavour = match std::env::var("OTTLA_TEST_CLUSTER") {
-        Err(_) => {
-            println!("not run: {test}: OTTLA_TEST_CLUSTER does not say what the nodes are");
-            return None;
-        }
-        Ok(own) if own == "ottla" => Flavour::Ottla {
+        Err(_) => Flavour::Ottla {
             binary: node_binary(Profile::Dev).unwrap(),
         },
         Ok(lib) => Flavour::lean_kafka(lib.into()),
@@ -40,7 +40,7 @@ fn start(test: &str, nodes: usize) -> Option<Cluster> {
         "false".to_owned(),
     );
     options.settings.push(unhelped);
-    Some(Cluster::start(options).unwrap())
+    (turn, Cluster::start(options).unwrap())
 }
 
 fn json(ran: &Ran) -> Value {
@@ -89,11 +89,8 @@ async fn replicas(bootstrap: &str, topic: &str) -> Vec<Vec<i64>> {
 }
 
 #[tokio::test]
-#[ignore = "needs OTTLA_TEST_CLUSTER, which says what the nodes are"]
 async fn a_new_broker_is_filled_drained_and_emptied_again() {
-    let Some(mut cluster) = start("a_new_broker_is_filled_drained_and_emptied_again", 4) else {
-        return;
-    };
+    let (_turn, mut cluster) = start(4).await;
     let bootstrap = cluster.bootstrap();
     works(&bootstrap, "topic create a -p 8 -r 2").await;
     works(&bootstrap, "topic create b -p 4 -r 3").await;
@@ -151,12 +148,8 @@ async fn a_new_broker_is_filled_drained_and_emptied_again() {
 }
 
 #[tokio::test]
-#[ignore = "needs OTTLA_TEST_CLUSTER, which says what the nodes are"]
 async fn a_move_whose_command_was_killed_is_seen_taken_back_and_done_again() {
-    let test = "a_move_whose_command_was_killed_is_seen_taken_back_and_done_again";
-    let Some(cluster) = start(test, 3) else {
-        return;
-    };
+    let (_turn, cluster) = start(3).await;
     let bootstrap = cluster.bootstrap();
     works(&bootstrap, "topic create t -p 2 -r 1").await;
     works(&bootstrap, "topic reassign t --replicas 0:1 --replicas 1:1").await;
@@ -202,11 +195,8 @@ async fn a_move_whose_command_was_killed_is_seen_taken_back_and_done_again() {
 }
 
 #[tokio::test]
-#[ignore = "needs OTTLA_TEST_CLUSTER, which says what the nodes are"]
 async fn what_a_lost_node_means_is_told_and_repaired() {
-    let Some(mut cluster) = start("what_a_lost_node_means_is_told_and_repaired", 3) else {
-        return;
-    };
+    let (_turn, mut cluster) = start(3).await;
     let bootstrap = cluster.bootstrap();
     works(&bootstrap, "topic create well -p 1 -r 3").await;
     works(
@@ -267,11 +257,8 @@ async fn what_a_lost_node_means_is_told_and_repaired() {
 }
 
 #[tokio::test]
-#[ignore = "needs OTTLA_TEST_CLUSTER, which says what the nodes are"]
 async fn a_voter_is_taken_out_and_put_back() {
-    let Some(cluster) = start("a_voter_is_taken_out_and_put_back", 3) else {
-        return;
-    };
+    let (_turn, cluster) = start(3).await;
     let bootstrap = cluster.bootstrap();
     let quorum = json(&run(&bootstrap, "quorum describe -o json").await);
     let leader = quorum["leader"].as_i64().unwrap();
