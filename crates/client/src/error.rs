@@ -247,7 +247,8 @@ impl Error {
             Error::Refused { .. } => matches!(
                 self.code(),
                 Some(
-                    E::CoordinatorLoadInProgress
+                    E::BrokerNotAvailable
+                        | E::CoordinatorLoadInProgress
                         | E::CoordinatorNotAvailable
                         | E::FencedLeaderEpoch
                         | E::KafkaStorageError

@@ -111,7 +111,29 @@ impl Peers {
         request: &Request,
     ) -> Result<Response, Failure> {
         let link = self.link(node, lane, place).await?;
-        ask(&link, request).await
+        match lane {
+            Lane::Raft => self.ask_to_the_end(link, request.clone()).await,
+            Lane::Commands => ask(&link, request).await,
+        }
+    }
+
+    /// Waits for the answer even if nobody else does any more: whoever sends heartbeats gives each of
+    /// them up sooner than it takes to see that a connection is dead, and would use that one for ever.
+    async fn ask_to_the_end(&self, link: Arc<Link>, request: Request) -> Result<Response, Failure> {
+        let (tx, rx) = oneshot::channel();
+        let shutdown = self.runtime.shutdown().clone();
+        let asking = async move {
+            let answer = tokio::select! {
+                biased;
+                answer = ask(&link, &request) => answer,
+                () = shutdown.announced() => Err(stopping()),
+            };
+            drop(tx.send(answer));
+            Ok::<(), std::convert::Infallible>(())
+        };
+        let tasks = &self.runtime.tasks;
+        tasks.spawn(TaskKind::Connection, "asking a node", asking);
+        rx.await.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// Asks whoever listens at a place, over a connection of its own.
@@ -165,7 +187,7 @@ impl Peers {
             let opened = tokio::select! {
                 biased;
                 opened = open(&runtime, &options, &place) => opened,
-                () = shutdown.announced() => Err(Failure::Unreachable("stopping".to_owned())),
+                () = shutdown.announced() => Err(stopping()),
             };
             // Nobody may wait any more.
             drop(tx.send(opened.map(Arc::new)));
@@ -173,10 +195,13 @@ impl Peers {
         };
         let tasks = &self.runtime.tasks;
         tasks.spawn(TaskKind::Connection, "connecting to a node", opening);
-        let gone = || Failure::Unreachable("the node is stopping".to_owned());
-        let opened = async move { rx.await.unwrap_or_else(|_| Err(gone())) };
+        let opened = async move { rx.await.unwrap_or_else(|_| Err(stopping())) };
         opened.boxed().shared()
     }
+}
+
+fn stopping() -> Failure {
+    Failure::Unreachable("the node is stopping".to_owned())
 }
 
 async fn open(runtime: &Runtime, options: &ClientOptions, place: &Place) -> Result<Link, Failure> {
