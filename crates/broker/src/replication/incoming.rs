@@ -77,10 +77,11 @@ impl Incoming {
             }
         };
         let (high_watermark, log_start) = (self.data.high_watermark, self.data.log_start_offset);
-        let epoch = self.asked.leader_epoch;
+        let (epoch, asked_from) = (self.asked.leader_epoch, self.asked.fetch_offset);
         let appending = self.partition.as_follower(epoch, |log| {
-            // What the follower had when it asked is the leader's, too: the leader has compared.
-            log.set_replicated_offset(high_watermark);
+            // What the follower had when it asked is the leader's, too: the leader has compared. What has
+            // come since may be its own, from when it led, and on its way to the disk ever since.
+            log.set_replicated_offset(high_watermark.min(asked_from));
             // Records were deleted, by someone or by retention.
             log.advance_log_start(log_start);
             (!batches.is_empty()).then(|| log.append_as_follower(batches))
@@ -90,7 +91,12 @@ impl Incoming {
         };
         if let Some(appending) = appending {
             match appending.await {
-                Ok(_) => self.broker.probe.count_replicated(bytes),
+                Ok(_) => {
+                    self.broker.probe.count_replicated(bytes);
+                    // Now the log ends with what the leader has sent.
+                    self.partition
+                        .as_follower(epoch, |log| log.set_replicated_offset(high_watermark));
+                }
                 Err(AppendError::Closed) => return Outcome::Rest,
                 Err(error) => {
                     tracing::warn!(partition = %self.name(), %error, "records of the leader are not appended; they are fetched again");
