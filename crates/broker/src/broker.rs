@@ -18,6 +18,7 @@ use ottla_security::quota::Window;
 use ottla_wire::messages::RequestHeader;
 use ottla_wire::{ApiKey, Request, Response};
 
+use crate::contact::Contact;
 use crate::context::Ctx;
 use crate::fetch_sessions::FetchSessions;
 use crate::gone::Gone;
@@ -60,6 +61,7 @@ pub struct Broker {
     pub(crate) partitions: PartitionTable,
     pub(crate) peers: Peers,
     pub(crate) gone: Gone,
+    pub(crate) contact: Contact,
     pub(crate) fetchers: Fetchers,
     pub(crate) isr: Isr,
     pub(crate) throttle: Throttle,
@@ -101,6 +103,7 @@ impl Broker {
                 options.config.inter_broker_listener_name.clone(),
             ),
             gone: Gone::default(),
+            contact: Contact::default(),
             fetchers: Fetchers::default(),
             isr,
             throttle: throttle_of(options.node_id, &options.config),
@@ -134,6 +137,13 @@ impl Broker {
             let now_ms = self.runtime.clock.monotonic_ms();
             self.gone.contains(broker, b.epoch, now_ms)
         })
+    }
+
+    /// Whether others may lead what this broker takes itself for the leader of.
+    pub(crate) fn has_lost_contact(&self) -> bool {
+        let session_ms = self.config().broker.broker_session_timeout_ms;
+        let now_ms = self.runtime.clock.monotonic_ms();
+        self.contact.is_lost(now_ms, session_ms.into())
     }
 
     /// Takes over the bounds of throttled replicas.

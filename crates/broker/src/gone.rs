@@ -7,6 +7,7 @@
 //! there is no leader is the better answer, which they all ask again after at once.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use ottla_model::BrokerId;
 use parking_lot::Mutex;
@@ -18,7 +19,11 @@ const REFUSED_MS: i64 = 2_000;
 
 /// The leaders that are gone. Few ever are, and never for long.
 #[derive(Default)]
-pub(crate) struct Gone(Mutex<BTreeMap<BrokerId, Sighting>>);
+pub(crate) struct Gone {
+    sightings: Mutex<BTreeMap<BrokerId, Sighting>>,
+    /// Whether there are any: asked for each partition of each answer, and nearly never so.
+    any: AtomicBool,
+}
 
 /// In which of its lives a broker was missed, and until when that counts.
 struct Sighting {
@@ -42,17 +47,24 @@ impl Gone {
             broker_epoch,
             until_ms,
         };
-        self.0.lock().insert(broker, sighting);
+        let mut sightings = self.sightings.lock();
+        sightings.insert(broker, sighting);
+        self.any.store(true, Ordering::Release);
     }
 
     /// A connection to the broker was made.
     pub(crate) fn found(&self, broker: BrokerId) {
-        self.0.lock().remove(&broker);
+        let mut sightings = self.sightings.lock();
+        sightings.remove(&broker);
+        self.any.store(!sightings.is_empty(), Ordering::Release);
     }
 
     /// Whether the broker is gone in this of its lives.
     pub(crate) fn contains(&self, broker: BrokerId, broker_epoch: i64, now_ms: i64) -> bool {
-        let sightings = self.0.lock();
+        if !self.any.load(Ordering::Acquire) {
+            return false;
+        }
+        let sightings = self.sightings.lock();
         let sighting = sightings.get(&broker);
         sighting.is_some_and(|s| s.broker_epoch == broker_epoch && now_ms < s.until_ms)
     }

@@ -33,6 +33,7 @@
 mod authorized_operations;
 mod broker;
 mod config_resources;
+mod contact;
 mod context;
 mod coordinators;
 mod distinct;

@@ -57,8 +57,6 @@ pub(crate) struct Lifecycle {
     standing: Standing,
     /// Whether the broker has been active since its start.
     was_active: bool,
-    /// When the controller answered last, on the monotonic clock.
-    answered_ms: i64,
 }
 
 /// Registers the broker, for as long as `initial.broker.registration.timeout.ms` allows.
@@ -113,7 +111,6 @@ impl Lifecycle {
         let lifecycle = Lifecycle {
             broker: Arc::clone(broker),
             was_active: !registration.fenced,
-            answered_ms: broker.runtime.clock.monotonic_ms(),
             registration,
             wants_stop: watched,
             publisher,
@@ -171,7 +168,8 @@ impl Lifecycle {
         let eager = EAGER.min(self.interval());
         match answer.await {
             Some(Ok(Reply::BrokerHeartbeat(reply))) => {
-                self.answered_ms = self.broker.runtime.clock.monotonic_ms();
+                let now_ms = self.broker.runtime.clock.monotonic_ms();
+                self.broker.contact.made(now_ms);
                 self.learn(reply, wants_stop);
                 match self.standing {
                     Standing::Active if !wants_stop => self.interval(),
@@ -206,7 +204,8 @@ impl Lifecycle {
     /// A broker that wants to stop does not wait for a quorum that is not there: the last nodes of a
     /// cluster that stops as a whole have none.
     fn give_up(&mut self, wants_stop: bool) {
-        let silent_ms = self.broker.runtime.clock.monotonic_ms() - self.answered_ms;
+        let now_ms = self.broker.runtime.clock.monotonic_ms();
+        let silent_ms = self.broker.contact.silent_ms(now_ms);
         if wants_stop && silent_ms >= ALONE_FOR_MS && self.standing != Standing::MayStop {
             tracing::warn!(
                 silent_ms,
@@ -230,6 +229,8 @@ impl Lifecycle {
 impl Service for Lifecycle {
     async fn run(mut self, shutdown: Shutdown) -> Result<(), String> {
         let clock = self.broker.runtime.clock.clone();
+        // It has just been registered.
+        self.broker.contact.made(clock.monotonic_ms());
         let mut wants_stop = self.wants_stop.clone();
         loop {
             let pause = tokio::select! {

@@ -220,3 +220,6 @@ async fn ask(link: &Link, request: &Request) -> Result<Response, Failure> {
     let answer = link.call(version, request).await;
     answer.map_err(|error| Failure::Open(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,7 +139,10 @@ impl World {
             clients::audit(brief).await;
             Ok(())
         });
-        while !self.step()? {}
+        // A node that was told to stop just before may have to come back still.
+        while !self.step()? {
+            self.mend(self.now_ms());
+        }
         if scenario.shape != Shape::Alone {
             self.come_to_rest()?;
         }

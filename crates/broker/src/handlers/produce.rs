@@ -66,7 +66,8 @@ pub(crate) async fn handle(ctx: Ctx, request: ProduceRequest) -> Answer<ProduceR
     }
     let version = ctx.version;
     Answer::later(async move {
-        let responses = join_all(topics.into_iter().map(|t| t.wait(version))).await;
+        let waiting = topics.into_iter().map(|t| t.wait(&ctx, version));
+        let responses = join_all(waiting).await;
         let mut response = ProduceResponse {
             responses,
             ..ProduceResponse::default()
@@ -317,7 +318,7 @@ fn unacknowledged(topics: Vec<TopicOnItsWay>) -> Answer<ProduceResponse> {
 
 impl TopicOnItsWay {
     /// The awaiting stage.
-    async fn wait(self, version: i16) -> TopicProduceResponse {
+    async fn wait(self, ctx: &Ctx, version: i16) -> TopicProduceResponse {
         let partitions = self
             .partitions
             .into_iter()
@@ -330,7 +331,7 @@ impl TopicOnItsWay {
                             ..
                         }) => refused(index, refusal(ErrorCode::DuplicateSequenceNumber), version),
                         Ok(appended) => acknowledged(index, &appended),
-                        Err(invalid) => refused(index, invalid, version),
+                        Err(invalid) => refused(index, if_leader(ctx, invalid), version),
                     },
                     Err(invalid) => refused(index, invalid, version),
                 }
@@ -342,6 +343,27 @@ impl TopicOnItsWay {
             ..TopicProduceResponse::default()
         }
     }
+}
+
+/// What a producer takes for final, only a leader may say: one that has lost the controller may long
+/// have a successor, with more of the producer's records.
+fn if_leader(ctx: &Ctx, invalid: Invalid) -> Invalid {
+    let is_final = matches!(
+        invalid.code,
+        ErrorCode::OutOfOrderSequenceNumber | ErrorCode::InvalidProducerEpoch
+    );
+    if is_final && ctx.broker.has_lost_contact() {
+        return Invalid {
+            code: ErrorCode::NotLeaderOrFollower,
+            message: format!(
+                "This broker has not heard from the controller for long, and may lead the partition \
+                 no more; ask for the leader and try again. ({})",
+                invalid.message
+            ),
+            record_errors: invalid.record_errors,
+        };
+    }
+    invalid
 }
 
 fn acknowledged(index: i32, appended: &Appended) -> PartitionProduceResponse {
