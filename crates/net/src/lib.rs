@@ -35,10 +35,12 @@ mod peer;
 mod probe;
 mod replies;
 mod server;
+pub mod tls;
 
 pub use creation_rates::IpCreationRates;
 pub use dispatch::{Dispatch, Incoming, Outcome, Reply};
 pub use error::Error;
+pub use log_limit::LogLimit;
 pub use options::{ConnectionLimits, ListenerOptions, Options};
 pub use peer::{ClientSoftware, Peer};
 pub use probe::{ApiProbe, Closed, Histogram, ListenerProbe, Probe, Refused};

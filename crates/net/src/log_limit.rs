@@ -8,7 +8,7 @@ const LINES: u32 = 20;
 const WINDOW_MS: i64 = 10_000;
 
 /// Lets a number of lines pass in each window of time and counts the others.
-pub(crate) struct LogLimit {
+pub struct LogLimit {
     clock: Clock,
     state: Mutex<State>,
 }
@@ -21,7 +21,9 @@ struct State {
 }
 
 impl LogLimit {
-    pub(crate) fn new(clock: Clock) -> Self {
+    /// A new one, through which everything passes at first.
+    #[must_use]
+    pub fn new(clock: Clock) -> Self {
         LogLimit {
             clock,
             state: Mutex::default(),
@@ -29,7 +31,7 @@ impl LogLimit {
     }
 
     /// Whether a line may be written now, and then how many were left out before it.
-    pub(crate) fn pass(&self) -> Option<u64> {
+    pub fn pass(&self) -> Option<u64> {
         let now_ms = self.clock.monotonic_ms();
         let mut state = self.state.lock();
         if state.lines == 0 || now_ms - state.window_start_ms >= WINDOW_MS {

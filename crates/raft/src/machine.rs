@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 
 use crate::error::Error;
 use crate::member::Position;
+use crate::observer::Observer;
 use crate::openraft_config::{LogId, SnapshotMeta, StoredMembership, Types};
 use crate::snapshot::{SnapshotFile, Snapshots};
 use crate::state_machine::{StateMachine, View};
@@ -39,6 +40,7 @@ pub(crate) struct Machine {
     growth: Arc<AtomicU64>,
     /// The newest snapshot; the builder puts it there.
     newest: Arc<Mutex<Option<(SnapshotMeta, SnapshotFile)>>>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Machine {
@@ -49,6 +51,7 @@ impl Machine {
         state: Box<dyn StateMachine>,
         newest: Option<(SnapshotMeta, SnapshotFile)>,
         growth: Arc<AtomicU64>,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Self {
         Machine {
             runtime,
@@ -58,6 +61,7 @@ impl Machine {
             membership: StoredMembership::default(),
             growth,
             newest: Arc::new(Mutex::new(newest)),
+            observer,
         }
     }
 
@@ -155,6 +159,7 @@ impl RaftStateMachine<Types> for Machine {
                 last_membership: self.membership.clone(),
             },
             newest: Arc::clone(&self.newest),
+            observer: self.observer.clone(),
         }
     }
 
@@ -201,6 +206,7 @@ pub(crate) struct Builder {
     view: Mutex<Option<View>>,
     meta: SnapshotMeta,
     newest: Arc<Mutex<Option<(SnapshotMeta, SnapshotFile)>>>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl RaftSnapshotBuilder<Types> for Builder {
@@ -215,6 +221,7 @@ impl RaftSnapshotBuilder<Types> for Builder {
                 ));
             };
             let (snapshots, meta) = (self.snapshots.clone(), self.meta.clone());
+            let began = self.runtime.clock.instant();
             let write = move || {
                 let written = snapshots.write(&meta, view());
                 (view, written)
@@ -222,7 +229,13 @@ impl RaftSnapshotBuilder<Types> for Builder {
             let (view, written) = self.runtime.tasks.blocking(write).await;
             *self.view.get_mut() = Some(view);
             let error = match written {
-                Ok(file) => return Ok(self.finish(file).await),
+                Ok(file) => {
+                    if let Some(observer) = &self.observer {
+                        let now = self.runtime.clock.instant();
+                        observer.snapshot_written(now.saturating_duration_since(began));
+                    }
+                    return Ok(self.finish(file).await);
+                }
                 Err(error) => error,
             };
             match &error {

@@ -20,6 +20,7 @@ use ottla_runtime::Runtime;
 
 use crate::async_runtime::SeededRuntime;
 use crate::member::{Member, NodeId, Position};
+use crate::observer::Observer;
 use crate::openraft_config::{Types, Vote};
 use crate::peers::{Peer, Peers};
 use crate::rpc::{
@@ -48,6 +49,7 @@ pub(crate) struct Factory<T> {
     pub(crate) peers: Arc<Peers>,
     /// Who speaks; the target is filled in.
     pub(crate) envelope: Envelope,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     /// How long an answer may take that needs a flush.
     pub(crate) limit: Duration,
 }
@@ -62,6 +64,7 @@ pub(crate) struct Client<T> {
     peer: Arc<Peer>,
     member: Member,
     envelope: Envelope,
+    observer: Option<Arc<dyn Observer>>,
     limit: Duration,
 }
 
@@ -81,6 +84,7 @@ impl<T: Transport> RaftNetworkFactory<Types> for Factory<T> {
                 to_directory: member.directory_id,
                 ..self.envelope.clone()
             },
+            observer: self.observer.clone(),
             limit: self.limit,
         }
     }
@@ -248,7 +252,13 @@ impl<T: Transport> RaftNetworkV2<Types> for Client<T> {
         let cancel = pin!(cancel);
         match SeededRuntime::select2(cancel, sending).await {
             Select2::First(closed) => Err(StreamingError::Closed(closed)),
-            Select2::Second(sent) => sent.map_err(StreamingError::from),
+            Select2::Second(sent) => {
+                let sent = sent.map_err(StreamingError::from)?;
+                if let Some(observer) = &self.observer {
+                    observer.snapshot_sent();
+                }
+                Ok(sent)
+            }
         }
     }
 

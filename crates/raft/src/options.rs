@@ -1,11 +1,13 @@
 //! What a member needs to know.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_model::Uuid;
 
 use crate::member::NodeId;
+use crate::observer::Observer;
 
 /// What a member needs to know. [`Options::new`] has the defaults.
 #[derive(Debug, Clone)]
@@ -35,6 +37,8 @@ pub struct Options {
     pub entry_bytes_max: usize,
     /// A new segment of the log is begun after so many bytes.
     pub segment_bytes: u64,
+    /// Who is told what the member does, for figures.
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 impl Options {
@@ -54,6 +58,7 @@ impl Options {
             keep_entries: 1_000,
             entry_bytes_max: 8 << 20,
             segment_bytes: 16 << 20,
+            observer: None,
         }
     }
 }

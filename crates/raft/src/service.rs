@@ -91,7 +91,8 @@ impl Raft {
                 let newest = snapshots.newest()?;
                 let last = newest.as_ref().and_then(|(meta, _)| meta.last_log_id);
                 let last = last.as_ref().map(Position::of);
-                let store = Store::open(&runtime2, dir, last, options.segment_bytes)?;
+                let (size, observer) = (options.segment_bytes, options.observer.clone());
+                let store = Store::open(&runtime2, dir, last, size, observer)?;
                 Ok::<_, Error>((store, newest))
             };
             runtime.tasks.blocking(read).await?
@@ -103,6 +104,7 @@ impl Raft {
             Box::new(state_machine),
             newest,
             Arc::clone(&growth),
+            options.observer.clone(),
         );
         let peers = Arc::new(Peers::new(runtime.clock.clone()));
         let envelope = Envelope {
@@ -117,6 +119,7 @@ impl Raft {
             transport: Arc::new(transport),
             peers: Arc::clone(&peers),
             envelope: envelope.clone(),
+            observer: options.observer.clone(),
             limit: Duration::from_millis(1_000 + HEARTBEATS_PER_ANSWER * options.heartbeat_ms),
         };
         let build = openraft::Raft::build(

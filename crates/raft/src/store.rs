@@ -31,6 +31,7 @@ use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::member::Position;
+use crate::observer::Observer;
 use crate::openraft_config::{Entry, LogId, Types, Vote};
 use writer::{Segment, Writer, Written};
 
@@ -60,6 +61,7 @@ struct Inner {
     tail: Mutex<Tail>,
     /// Locked only while one piece of disk work runs; nothing else competes for it.
     writer: Mutex<Writer>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 /// What is known of the log without reading the disk.
@@ -186,6 +188,7 @@ impl Store {
         dir: &Path,
         snapshot: Option<Position>,
         segment_bytes: u64,
+        observer: Option<Arc<dyn Observer>>,
     ) -> Result<Self, Error> {
         let recovered = recovery::recover(&runtime.disk, dir, snapshot, segment_bytes)?;
         let writer = recovered.writer;
@@ -210,6 +213,7 @@ impl Store {
             workers: runtime.tasks.workers("raft-log", 1),
             tail: Mutex::new(tail),
             writer: Mutex::new(writer),
+            observer,
         })))
     }
 
@@ -338,10 +342,15 @@ impl Inner {
 
     fn flush(self: Arc<Self>, appends: Vec<Append>, last: Position) {
         let writer = self.writer.lock();
+        let began = self.runtime.clock.instant();
         if !Sabotage::ForgetsMetadata.is_on()
             && let Err(error) = writer.flush()
         {
             fail_stop(error);
+        }
+        if let Some(observer) = &self.observer {
+            let now = self.runtime.clock.instant();
+            observer.flushed(now.saturating_duration_since(began));
         }
         {
             let mut tail = self.tail.lock();

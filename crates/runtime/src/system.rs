@@ -11,6 +11,38 @@ pub fn hostname() -> String {
         .into_owned()
 }
 
+/// The version of the kernel, such as `6.1.0`.
+#[must_use]
+pub fn kernel_release() -> String {
+    rustix::system::uname()
+        .release()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The domain of a host by that name, if its own name or `/etc/hosts` tells it: in a pod of a
+/// StatefulSet, `zk-hs.default.svc.cluster.local`.
+#[must_use]
+pub fn domain(hostname: &str) -> Option<String> {
+    if let Some((_, domain)) = hostname.split_once('.') {
+        return Some(domain.to_owned());
+    }
+    domain_in(&std::fs::read_to_string("/etc/hosts").ok()?, hostname)
+}
+
+/// Of the text of an `/etc/hosts`: what follows the host's name in one of its longer names.
+fn domain_in(hosts: &str, hostname: &str) -> Option<String> {
+    let lines = hosts
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or(""));
+    // The first word of a line is an address.
+    let mut names = lines.flat_map(|line| line.split_whitespace().skip(1));
+    names
+        .find_map(|name| name.strip_prefix(hostname)?.strip_prefix('.'))
+        .filter(|domain| !domain.is_empty())
+        .map(str::to_owned)
+}
+
 /// How many processors the process may use.
 #[must_use]
 pub fn processors() -> usize {
@@ -118,8 +150,24 @@ fn meminfo_total() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     #[test]
+    fn a_pods_domain_is_in_its_hosts_file() {
+        let hosts = "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n\
+                     10.1.2.3\tzk-0.zk-hs.default.svc.cluster.local\tzk-0 # mine\n\
+                     10.1.2.4\tzk-01.elsewhere\n";
+        let domain = |name| super::domain_in(hosts, name);
+        assert_eq!(
+            domain("zk-0").as_deref(),
+            Some("zk-hs.default.svc.cluster.local")
+        );
+        assert_eq!(domain("zk-01").as_deref(), Some("elsewhere"));
+        assert_eq!(domain("localhost"), None);
+        assert_eq!(domain("mine"), None);
+    }
+
+    #[test]
     fn the_machine_tells_plausible_facts() {
         assert!(!super::hostname().is_empty());
+        assert!(!super::kernel_release().is_empty());
         assert!(super::processors() >= 1);
         assert!(super::memory_limit_bytes() > 1 << 20);
         assert!(super::resident_memory_bytes().unwrap() > 1 << 16);

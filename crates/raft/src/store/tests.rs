@@ -107,13 +107,13 @@ impl StoreBuilder<Types, FromOne, Machine> for Builder {
         let disk = SimDisk::new(7);
         let runtime = Runtime::simulated(7, disk);
         runtime.disk.create_dir_all(&dir()).unwrap();
-        let store = Store::open(&runtime, &dir(), None, 1 << 10).unwrap();
+        let store = Store::open(&runtime, &dir(), None, 1 << 10, None).unwrap();
         let snapshots = Snapshots {
             disk: Arc::clone(&runtime.disk),
             dir: dir(),
         };
         let growth = Arc::new(AtomicU64::new(0));
-        let machine = Machine::new(runtime, snapshots, Box::new(Counter(0)), None, growth);
+        let machine = Machine::new(runtime, snapshots, Box::new(Counter(0)), None, growth, None);
         let store = FromOne { store, gone: None };
         Ok(((), store, machine))
     }
