@@ -1,12 +1,14 @@
 //! The command line as a tree of arguments. Parsing reads no environment: what may also come from
 //! there is resolved afterwards, with the flag winning, so that a test can give both.
 
+use std::ffi::OsString;
+
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::ServerArgs;
 use crate::globals::GlobalArgs;
+use crate::{ServerArgs, StartZookeeperArgs};
 use crate::{
-    bench, broker, completions, config, consume, dev, doctor, dump, group, inspect, mirror,
+    bench, broker, completions, config, consume, dev, doctor, dump, group, inspect, keeper, mirror,
     produce, quorum, topic, txn,
 };
 
@@ -36,6 +38,8 @@ pub struct Cli {
 enum TopLevel {
     /// Run a node (what `ottla` alone does)
     Server(ServerArgs),
+    /// Run a keeper, with the flags of the image kubernetes-zookeeper
+    StartZookeeper(Box<StartZookeeperArgs>),
     #[command(flatten)]
     Client(Command),
 }
@@ -69,6 +73,8 @@ pub enum Command {
     /// Show the metadata quorum, and add and remove voters
     #[command(subcommand)]
     Quorum(quorum::QuorumCommand),
+    /// Work with a keeper, or with Apache ZooKeeper: znodes, ACLs, quotas, members, a shell
+    Keeper(keeper::KeeperArgs),
     /// Find out why clients cannot work with a cluster: names, addresses, brokers, partitions
     Doctor(doctor::DoctorArgs),
     /// Measure how much a cluster takes in and gives out, and how long it takes
@@ -110,6 +116,13 @@ pub enum Action {
 }
 
 impl Cli {
+    /// Reads the arguments of the process, or ends it with what is wrong with them. A program that
+    /// is called `start-zookeeper` is that command.
+    #[must_use]
+    pub fn of_process(arguments: impl Iterator<Item = OsString>) -> Self {
+        <Cli as Parser>::parse_from(with_name(arguments))
+    }
+
     /// Sorts out what was asked for.
     ///
     /// # Errors
@@ -119,6 +132,9 @@ impl Cli {
             None => refuse_with_server(&self.global).map(|()| self.server),
             Some(TopLevel::Server(server)) => {
                 refuse_with_server(&self.global).map(|()| self.server.merged(server))
+            }
+            Some(TopLevel::StartZookeeper(args)) => {
+                refuse_with_server(&self.global).map(|()| self.server.merged(args.into_server()))
             }
             Some(TopLevel::Client(command)) => {
                 if !self.server.is_empty() {
@@ -132,6 +148,19 @@ impl Cli {
         }
         .map(Action::Server)
     }
+}
+
+/// The name by which the image `kubernetes-zookeeper` starts its server.
+const START_ZOOKEEPER: &str = "start-zookeeper";
+
+/// A link to the program that is called like a command is that command.
+fn with_name(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = arguments.collect();
+    let program = arguments.first().map(std::path::Path::new);
+    if program.and_then(|path| path.file_name()) == Some(START_ZOOKEEPER.as_ref()) {
+        arguments.insert(1, START_ZOOKEEPER.into());
+    }
+    arguments
 }
 
 /// Flags about a cluster mean nothing to a server.

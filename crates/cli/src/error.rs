@@ -93,6 +93,25 @@ pub enum Error {
         /// The cluster's own words, if it gave any.
         message: Option<String>,
     },
+    /// No server of a keeper answered.
+    #[error(
+        "cannot reach {tried}; is the keeper running? start one with `ottla server`, or name \
+         another with --server"
+    )]
+    KeeperUnreachable {
+        /// Each address with what happened there.
+        tried: String,
+    },
+    /// A keeper refused.
+    #[error("{action}: {reason} ({})", code.name())]
+    Keeper {
+        /// What was tried.
+        action: String,
+        /// Why, and what to do.
+        reason: String,
+        /// ZooKeeper's code.
+        code: ottla_jute::ErrorCode,
+    },
     /// Anything else that the client tells.
     #[error("{action}: {reason}")]
     Failed {
@@ -213,7 +232,8 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Error::Usage(_) => Exit::Usage,
-            Error::Unreachable { .. } => Exit::Unreachable,
+            Error::Unreachable { .. } | Error::KeeperUnreachable { .. } => Exit::Unreachable,
+            Error::Keeper { code, .. } => exit_of_keeper(*code),
             Error::TimedOut { .. } => Exit::TimedOut,
             Error::NoTopic { .. } | Error::NoPartition { .. } | Error::NotThere { .. } => {
                 Exit::NotFound
@@ -235,6 +255,18 @@ impl Error {
             | Error::Stream { .. }
             | Error::Line { .. } => Exit::Failed,
         }
+    }
+}
+
+fn exit_of_keeper(code: ottla_jute::ErrorCode) -> Exit {
+    use ottla_jute::ErrorCode;
+    match code {
+        ErrorCode::NoNode | ErrorCode::NoWatcher => Exit::NotFound,
+        ErrorCode::NodeExists => Exit::AlreadyExists,
+        ErrorCode::NoAuth | ErrorCode::AuthFailed | ErrorCode::SessionClosedRequireSaslAuth => {
+            Exit::Denied
+        }
+        _ => Exit::Failed,
     }
 }
 

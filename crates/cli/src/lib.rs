@@ -4,6 +4,7 @@
 //!   Cli ─▶ action ─┬▶ Server(ServerArgs) ─▶ resolve: what the binary starts a node with
 //!                  └▶ Command ─▶ main ─▶ run ─▶ topic | group | config | txn | produce | …
 //!                                          │       └──▶ cluster (ottla-client) ─▶ View ─▶ -o
+//!                                          ├──▶ keeper: znodes, over a client of its own
 //!                                          ├──▶ dump: files, without a cluster
 //!                                          └──▶ dev: several nodes, each this program again
 //! ```
@@ -12,8 +13,10 @@
 //! for people is made from the same. Results go to standard output, everything else to standard
 //! error.
 //!
-//! Architecture invariant: this crate reaches a cluster only through `ottla-client`, and never
-//! imports the broker, the controller or the log. Files of a log are read by formats of its own.
+//! Architecture invariant: this crate reaches a cluster only through `ottla-client`, and a keeper
+//! only through its ports, as any client does. It never imports the broker, the controller, the
+//! keeper or the log; of `ottla-net` it takes TLS alone. Files of a log are read by formats of its
+//! own.
 
 mod arguments;
 mod base64;
@@ -34,6 +37,7 @@ mod exit;
 mod globals;
 mod group;
 mod inspect;
+mod keeper;
 mod mirror;
 mod moment;
 mod moving;
@@ -46,6 +50,7 @@ mod quorum;
 mod rebalance;
 mod server_arguments;
 mod size;
+mod start_zookeeper;
 mod streams;
 mod suggest;
 mod survey;
@@ -74,11 +79,13 @@ pub use exit::Exit;
 pub use globals::GlobalArgs;
 pub use group::GroupCommand;
 pub use inspect::ClusterCommand;
+pub use keeper::KeeperArgs;
 pub use mirror::MirrorArgs;
 pub use output::OutputFormat;
 pub use produce::ProduceArgs;
 pub use quorum::QuorumCommand;
 pub use server_arguments::{LogFormat, ServerArgs, ServerStart};
+pub use start_zookeeper::StartZookeeperArgs;
 pub use streams::Streams;
 pub use topic::TopicCommand;
 pub use txn::TxnCommand;
@@ -171,6 +178,16 @@ async fn dispatch(
             let examining = doctor::run(&args, &globals, runtime, streams);
             until_interrupted(&interrupt, examining).await
         }
+        Command::Keeper(args) => {
+            args.confirm(streams)?;
+            if !args.hears_signals(streams) {
+                hear_signals(runtime, &interrupt)?;
+            }
+            Box::pin(keeper::run(
+                &args, global, &globals, env, runtime, &interrupt, streams,
+            ))
+            .await
+        }
         Command::Mirror(args) => {
             let sides = args.sides(&globals)?;
             hear_signals(runtime, &interrupt)?;
@@ -245,6 +262,7 @@ async fn administer(
         | Command::Consume(_)
         | Command::Dev(_)
         | Command::Doctor(_)
+        | Command::Keeper(_)
         | Command::Mirror(_)
         | Command::Log(_)
         | Command::Completions(_) => Ok(()),

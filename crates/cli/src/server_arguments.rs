@@ -13,6 +13,10 @@ pub struct ServerArgs {
     /// Read this server.properties [env: OTTLA_CONFIG]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Read this zoo.cfg for the keeper; without --config, the process is nothing but a keeper
+    /// [env: OTTLA_KEEPER_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub keeper_config: Option<PathBuf>,
     /// Set a property; wins over environment and file, may be repeated [env: OTTLA_SET, one
     /// key=value a line]
     #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
@@ -31,6 +35,9 @@ pub struct ServerArgs {
     /// of `ottla dev` end with it
     #[arg(long, hide = true)]
     pub stop_with_input: bool,
+    /// Flags of another program that change nothing here, and why.
+    #[arg(skip)]
+    pub without_effect: Vec<(&'static str, &'static str)>,
 }
 
 /// How a node writes its log.
@@ -48,6 +55,8 @@ pub enum LogFormat {
 pub struct ServerStart {
     /// The properties file to read.
     pub config_file: Option<PathBuf>,
+    /// The `zoo.cfg` to read.
+    pub keeper_config_file: Option<PathBuf>,
     /// The settings of flags, in the order in which the last one of a key wins: for
     /// `ottla_config::Sources::flags`.
     pub settings: Vec<(String, String)>,
@@ -57,6 +66,8 @@ pub struct ServerStart {
     pub log_filter: String,
     /// Whether the node stops when its standard input ends.
     pub stop_with_input: bool,
+    /// Flags that were given and change nothing, and why: to be logged once.
+    pub without_effect: Vec<(&'static str, &'static str)>,
 }
 
 impl ServerArgs {
@@ -96,6 +107,10 @@ impl ServerArgs {
                 .config
                 .clone()
                 .or_else(|| variable("OTTLA_CONFIG").map(PathBuf::from)),
+            keeper_config_file: self
+                .keeper_config
+                .clone()
+                .or_else(|| variable("OTTLA_KEEPER_CONFIG").map(PathBuf::from)),
             settings,
             log_format,
             log_filter: self
@@ -104,12 +119,14 @@ impl ServerArgs {
                 .or(variable("OTTLA_LOG"))
                 .map_or_else(|| "info".to_owned(), Clone::clone),
             stop_with_input: self.stop_with_input,
+            without_effect: self.without_effect.clone(),
         })
     }
 
     /// Whether nothing was given.
     pub(crate) fn is_empty(&self) -> bool {
         self.config.is_none()
+            && self.keeper_config.is_none()
             && self.set.is_empty()
             && self.data_dir.is_none()
             && self.log_format.is_none()
@@ -122,11 +139,13 @@ impl ServerArgs {
         self.set.extend(later.set);
         ServerArgs {
             config: later.config.or(self.config),
+            keeper_config: later.keeper_config.or(self.keeper_config),
             set: self.set,
             data_dir: later.data_dir.or(self.data_dir),
             log_format: later.log_format.or(self.log_format),
             log_level: later.log_level.or(self.log_level),
             stop_with_input: later.stop_with_input || self.stop_with_input,
+            without_effect: later.without_effect,
         }
     }
 }

@@ -27,9 +27,9 @@ declare_properties! {
         cluster_id: Option<String>, "cluster.id",
             Any, None, Restart, Works;
             "The cluster's id: 16 bytes in base64. Unset, a new one is made with the data and kept with it."
-        process_roles: Vec<String> = "broker,controller", "process.roles",
-            OneOf(&["broker", "controller"]), None, Restart, Works;
-            "The roles of this process. A broker serves clients, a controller votes in the metadata quorum; a process may be both."
+        process_roles: Vec<String> = "broker,controller,keeper", "process.roles",
+            OneOf(&["broker", "controller", "keeper"]), None, Restart, Works;
+            "The roles of this process. A broker serves clients, a controller votes in the metadata quorum, a keeper serves clients of ZooKeeper; a process may be all of them. With a zoo.cfg and no server.properties it is a keeper."
         broker_rack: Option<String>, "broker.rack",
             Any, None, Restart, Works;
             "The rack or zone of the node, told to clients (KIP-36)."

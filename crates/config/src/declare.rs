@@ -9,11 +9,11 @@
 macro_rules! declare_properties {
     (
         $(#[$meta:meta])*
-        pub struct $Struct:ident { table $TABLE:ident }
+        $vis:vis struct $Struct:ident { table $TABLE:ident }
         $(
             $area:ident {
                 $(
-                    $field:ident: $ty:ty $(= $default:literal)?, $name:literal,
+                    $field:ident: $ty:ty $(= $default:literal)?, $name:expr,
                     $bounds:expr, $unit:ident, $change:ident, $effect:expr
                     $(, from [$(($fallback:literal, $factor:expr)),*])?;
                     $doc:literal
@@ -23,7 +23,7 @@ macro_rules! declare_properties {
     ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq)]
-        pub struct $Struct {
+        $vis struct $Struct {
             $($(
                 #[doc = concat!("`", $name, "`: ", $doc)]
                 pub $field: $ty,

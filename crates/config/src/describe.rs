@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::client_metrics::CLIENT_METRICS_PROPERTIES;
 use crate::group::GROUP_PROPERTIES;
-use crate::load::text_of;
+use crate::judge::text_of;
 use crate::node::NodeConfig;
 use crate::others::{self, NODE_PROPERTIES};
 use crate::property::{Change, Effect, Property, ValueType, split_list};

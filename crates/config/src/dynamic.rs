@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use crate::broker::BrokerProperties;
 use crate::error::InvalidConfig;
-use crate::load::{PER_IP_OVERRIDES_FORM, per_ip_overrides, text_of};
+use crate::judge::text_of;
+use crate::load::{PER_IP_OVERRIDES_FORM, per_ip_overrides};
 use crate::node::{Dynamic, NodeConfig};
 use crate::others;
 use crate::overrides;

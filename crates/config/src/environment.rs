@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::keeper;
+
 /// A property that was found in the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Variable {
@@ -38,7 +40,11 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ),
     (
         "ALLOW_ANONYMOUS_LOGIN",
-        "there is no ZooKeeper to log in to",
+        "clients of the keeper need no name unless enforce.auth.enabled asks for one",
+    ),
+    (
+        "ALLOW_EMPTY_PASSWORD",
+        "clients of the keeper need no name unless enforce.auth.enabled asks for one",
     ),
     ("BITNAMI_DEBUG", "it is for Bitnami's scripts"),
     ("KAFKA_ENABLE_KRAFT", "metadata never needs ZooKeeper"),
@@ -57,6 +63,7 @@ const ALIASES: &[(&str, &str)] = &[
 /// Variables of the command line, which are no properties.
 const COMMAND_LINE: &[&str] = &[
     "OTTLA_CONFIG",
+    "OTTLA_KEEPER_CONFIG",
     "OTTLA_SET",
     "OTTLA_LOG",
     "OTTLA_LOG_FORMAT",
@@ -100,7 +107,12 @@ pub(crate) fn read(env: &BTreeMap<String, String>, is_known: &dyn Fn(&str) -> bo
             }
             let key = property_name(rest);
             let prefixed = format!("ottla.{key}");
-            ours.push(variable(if is_known(&prefixed) { prefixed } else { key }));
+            let key = match (is_known(&prefixed), is_known(&key)) {
+                (true, _) => prefixed,
+                (false, true) => key,
+                (false, false) => keeper::of_variable(rest).unwrap_or(key),
+            };
+            ours.push(variable(key));
         } else if let Some(rest) = name.strip_prefix("KAFKA_") {
             let key = property_name(rest);
             if is_known(&key) {
@@ -125,7 +137,7 @@ pub(crate) fn property_name(rest: &str) -> String {
 /// Variables that begin with `OTTLA_` and are not ours: the command line's, and those that
 /// Kubernetes sets for a Service named `ottla` or `ottla-…`, such as
 /// `OTTLA_PORT_9092_TCP_ADDR` and `OTTLA_BROKER_SERVICE_HOST`.
-fn is_foreign(name: &str, rest: &str, value: &str) -> bool {
+pub(crate) fn is_foreign(name: &str, rest: &str, value: &str) -> bool {
     COMMAND_LINE.contains(&name)
         || rest.starts_with("SERVICE_")
         || rest.contains("_SERVICE_")

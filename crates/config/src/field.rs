@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use ottla_model::Secret;
+
 use crate::property::{ValueType, split_list};
 
 /// A type that a declared property can have.
@@ -58,6 +60,13 @@ impl Field for String {
     const TYPE: ValueType = ValueType::String;
     fn read(text: &str) -> Option<Self> {
         Some(text.trim().to_owned())
+    }
+}
+
+impl Field for Secret {
+    const TYPE: ValueType = ValueType::Password;
+    fn read(text: &str) -> Option<Self> {
+        Some(Secret::new(text.trim()))
     }
 }
 

@@ -196,7 +196,7 @@ impl Bounded {
     fn of(&self, node: &NodeConfig) -> (i64, i64) {
         let bound = |name: &str, otherwise: i64| {
             let property = others::find(name);
-            let text = property.and_then(|p| crate::load::text_of(p, &node.settings));
+            let text = property.and_then(|p| crate::judge::text_of(p, &node.settings));
             text.and_then(|t| t.trim().parse().ok())
                 .unwrap_or(otherwise)
         };

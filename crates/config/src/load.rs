@@ -6,14 +6,16 @@ use std::sync::Arc;
 use crate::broker::BrokerProperties;
 use crate::environment;
 use crate::error::{ConfigError, ConfigErrors};
+use crate::found::Found;
+use crate::judge::{Catalogue, Settings, text_of};
+use crate::keeper::{self, KeeperConfig};
 use crate::listeners;
 use crate::node::{Dynamic, HttpListener, Loaded, NodeConfig, NodeIdSource, Roles};
 use crate::others;
 use crate::properties_file;
-use crate::property::{Bounds, Effect, Property, split_list};
+use crate::property::{Property, split_list};
 use crate::quorum::QuorumConfig;
-use crate::sources::{Level, Notice, Origin, Setting, Sources};
-use crate::suggest::nearest;
+use crate::sources::{Level, Origin, Setting, Sources};
 use crate::template::{self, Context};
 use crate::topic::TopicConfig;
 
@@ -30,8 +32,6 @@ pub(crate) const TEMPLATED: &[&str] = &[
     "ottla.http.listener",
 ];
 
-type Settings = BTreeMap<String, Setting>;
-
 impl NodeConfig {
     /// Reads a configuration. A flag wins over the environment, that over the file, that over the
     /// default.
@@ -41,14 +41,14 @@ impl NodeConfig {
     pub fn load(sources: Sources) -> Result<Loaded, ConfigErrors> {
         let mut loading = Loading::default();
         let mut settings = loading.collect(&sources);
-        loading.judge(&mut settings);
+        NODE.judge(&mut settings, &mut loading.found);
         let context = Context {
             env: &sources.env,
             hostname: &sources.hostname,
         };
         loading.expand(&mut settings, &context);
-        loading.check(&mut settings);
-        loading.finish(settings, &sources.hostname)
+        NODE.check(&mut settings, &mut loading.found);
+        loading.finish(settings, &sources)
     }
 }
 
@@ -61,19 +61,38 @@ impl Default for NodeConfig {
     }
 }
 
+/// Kafka's properties, and our own.
+const NODE: Catalogue = Catalogue {
+    what: "a known property",
+    find: others::find,
+    family: others::family,
+    names: || {
+        let kafkas = others::NODE_PROPERTIES.iter().map(|property| property.name);
+        kafkas.chain(keeper::names()).collect()
+    },
+};
+
 #[derive(Default)]
 struct Loading {
-    errors: Vec<ConfigError>,
-    notices: Vec<Notice>,
+    found: Found,
+    /// What is set of ZooKeeper's properties.
+    keeper: keeper::Gathered,
 }
 
 impl Loading {
     fn note(&mut self, level: Level, key: &str, message: String) {
-        self.notices.push(Notice {
-            level,
-            key: key.to_owned(),
-            message,
-        });
+        self.found.note(level, key, message);
+    }
+
+    /// Puts a setting where it belongs: among Kafka's and our own, or among the keeper's. The one
+    /// that it replaces comes back.
+    fn place(&mut self, settings: &mut Settings, key: &str, setting: Setting) -> Option<Setting> {
+        if others::find(key).is_none()
+            && let Some(name) = keeper::canonical(key)
+        {
+            return self.keeper.set(&name, setting);
+        }
+        settings.insert(key.to_owned(), setting)
     }
 
     /// Gathers the settings of all sources; stronger ones replace weaker ones.
@@ -82,13 +101,17 @@ impl Loading {
         if let Some((path, text)) = &sources.file {
             self.collect_file(path, text, &mut settings);
         }
+        if let Some((path, text)) = &sources.keeper_file {
+            self.keeper.read_file(path, text, &mut self.found);
+        }
+        keeper::read_environment(&sources.env, &mut self.keeper, &mut self.found);
         let environment = environment::read(&sources.env, &|name| others::find(name).is_some());
         for variable in environment.properties {
             let setting = Setting {
                 value: variable.value,
                 origin: Origin::Environment(variable.name.clone()),
             };
-            let earlier = settings.insert(variable.key.clone(), setting);
+            let earlier = self.place(&mut settings, &variable.key, setting);
             if let Some(Setting {
                 origin: Origin::Environment(other),
                 ..
@@ -117,7 +140,7 @@ impl Loading {
                 value: value.clone(),
                 origin: Origin::Flag,
             };
-            settings.insert(key.trim().to_owned(), setting);
+            self.place(&mut settings, key.trim(), setting);
         }
         settings
     }
@@ -125,7 +148,7 @@ impl Loading {
     fn collect_file(&mut self, path: &str, text: &str, settings: &mut Settings) {
         let (entries, bad_lines) = properties_file::parse(text);
         for bad in bad_lines {
-            self.errors.push(ConfigError::Syntax {
+            self.found.errors.push(ConfigError::Syntax {
                 path: path.to_owned(),
                 line: bad.line,
                 reason: bad.reason,
@@ -138,57 +161,11 @@ impl Loading {
                 line,
             };
             let value = entry.value;
-            let earlier = settings.insert(entry.key.clone(), Setting { value, origin });
+            let earlier = self.place(settings, &entry.key, Setting { value, origin });
             if earlier.is_some() {
                 let key = &entry.key;
                 let message = format!("{key} is in {path} more than once; line {line} counts.");
                 self.note(Level::Warn, key, message);
-            }
-        }
-    }
-
-    /// Names what is unknown or has no effect, refuses what is not supported, and leaves only
-    /// declared properties in the settings.
-    fn judge(&mut self, settings: &mut Settings) {
-        let keys: Vec<String> = settings.keys().cloned().collect();
-        for key in keys {
-            let Some(setting) = settings.get(&key).cloned() else {
-                continue;
-            };
-            let property = others::find(&key);
-            let effect = property
-                .map(|property| property.effect)
-                .or_else(|| others::family(&key));
-            let origin = &setting.origin;
-            match effect {
-                None => {
-                    let names = others::NODE_PROPERTIES.iter().map(|property| property.name);
-                    let hint = nearest(&key, names)
-                        .map(|name| format!(" Did you mean {name}?"))
-                        .unwrap_or_default();
-                    let message = format!(
-                        "{key} ({origin}) is not a known property and has no effect.{hint}"
-                    );
-                    self.note(Level::Warn, &key, message);
-                }
-                Some(Effect::Works) => {}
-                Some(Effect::NoEffect(reason)) => {
-                    let message = format!("{key} ({origin}) has no effect: {reason}.");
-                    self.note(Level::Info, &key, message);
-                }
-                Some(Effect::Refused(reason)) => {
-                    if !states_default(property, &setting.value) {
-                        self.errors.push(ConfigError::Refused {
-                            setting: Box::new(shown(property, &setting)),
-                            reason: reason.to_owned(),
-                            key: key.clone(),
-                        });
-                        settings.remove(&key);
-                    }
-                }
-            }
-            if property.is_none() {
-                settings.remove(&key);
             }
         }
     }
@@ -202,7 +179,7 @@ impl Loading {
                 match context.expand(key, &setting.value, None) {
                     Ok(value) => setting.value = value,
                     Err(error) => {
-                        self.errors.push(error);
+                        self.found.errors.push(error);
                         // What could not be filled in must not be reported a second time.
                         settings.remove(key);
                     }
@@ -230,7 +207,7 @@ impl Loading {
             let port = listeners::name_of(&entry).and_then(|name| ports.get(&name).copied());
             match context.expand(key, &entry, port) {
                 Ok(text) => expanded.push(text),
-                Err(error) => self.errors.push(error),
+                Err(error) => self.found.errors.push(error),
             }
         }
         if expanded.is_empty() && !setting.value.trim().is_empty() {
@@ -240,28 +217,8 @@ impl Loading {
         }
     }
 
-    /// Checks types and bounds. A value that fails is taken out, so that the rest can be checked.
-    fn check(&mut self, settings: &mut Settings) {
-        settings.retain(|key, setting| {
-            let Some(property) = others::find(key) else {
-                return false;
-            };
-            match property.check(&setting.value) {
-                Ok(()) => true,
-                Err(reason) => {
-                    self.errors.push(ConfigError::Invalid {
-                        key: key.clone(),
-                        setting: Box::new(shown(Some(property), setting)),
-                        reason: reason.trim_end_matches('.').to_owned(),
-                        allowed: allowed(property),
-                    });
-                    false
-                }
-            }
-        });
-    }
-
-    fn finish(mut self, settings: Settings, hostname: &str) -> Result<Loaded, ConfigErrors> {
+    fn finish(mut self, settings: Settings, sources: &Sources) -> Result<Loaded, ConfigErrors> {
+        let hostname = sources.hostname.as_str();
         let broker = BrokerProperties::read(&|property: &Property| {
             text_of(property, &settings).map(str::to_owned)
         });
@@ -274,31 +231,30 @@ impl Loading {
                     (_, Err(error)) => error.to_string(),
                     _ => String::new(),
                 };
-                self.errors.push(ConfigError::Conflict {
+                self.found.errors.push(ConfigError::Conflict {
                     keys: "properties".to_owned(),
                     reason,
                 });
-                return Err(ConfigErrors(self.errors));
+                return Err(ConfigErrors(self.found.errors));
             }
         };
         self.cross_check(&broker, &topic_defaults);
         let node_id = self.node_id(&broker, hostname);
         let map_is_set = settings.contains_key("listener.security.protocol.map");
-        let roles = Roles {
-            broker: broker.process_roles.iter().any(|role| role == "broker"),
-            controller: broker.process_roles.iter().any(|role| role == "controller"),
+        let roles = roles(&broker, &settings, sources);
+        let quorum = QuorumConfig::of(&broker, &mut self.found.errors);
+        let wanted = listeners::Wanted {
+            roles,
+            has_quorum: quorum.is_configured(),
         };
-        let quorum = QuorumConfig::of(&broker, &mut self.errors);
-        let opened = listeners::build(
-            &broker,
-            listeners::Wanted {
-                roles,
-                has_quorum: quorum.is_configured(),
-            },
-            map_is_set,
-            hostname,
-            &mut self.errors,
-        );
+        // A keeper alone has nothing to do with Kafka's listeners, not even with their defaults.
+        let opened = match roles.broker || roles.controller {
+            true => {
+                let errors = &mut self.found.errors;
+                listeners::build(&broker, wanted, map_is_set, hostname, errors)
+            }
+            false => listeners::Opened::default(),
+        };
         for name in opened.not_opened {
             let message = format!(
                 "The listener {name} is not opened: the node is a cluster of its own, and its \
@@ -308,13 +264,15 @@ impl Loading {
             self.note(Level::Info, "controller.listener.names", message);
         }
         let (listeners, controller_listeners) = (opened.broker, opened.controller);
-        quorum.check_node(
-            roles,
-            node_id.configured(),
-            &controller_listeners,
-            hostname,
-            &mut self.errors,
-        );
+        if roles.broker || roles.controller {
+            quorum.check_node(
+                roles,
+                node_id.configured(),
+                &controller_listeners,
+                hostname,
+                &mut self.found.errors,
+            );
+        }
         let inter_broker_listener_name = match roles.broker {
             true => self.inter_broker(&broker, &listeners),
             false => String::new(),
@@ -322,13 +280,15 @@ impl Loading {
         let http_listener = self.http_listener(&broker);
         let max_connections_per_ip_overrides = self.per_ip_overrides(&broker);
         let log_dirs = broker.log_dirs.as_ref().unwrap_or(&broker.log_dir).clone();
-        if !self.errors.is_empty() {
-            return Err(ConfigErrors(self.errors));
+        let keeper = self.keeper(roles, &log_dirs, sources);
+        if !self.found.errors.is_empty() {
+            return Err(ConfigErrors(self.found.errors));
         }
         Ok(Loaded {
             config: NodeConfig {
                 node_id,
                 roles,
+                keeper,
                 quorum,
                 listeners,
                 controller_listeners,
@@ -342,21 +302,43 @@ impl Loading {
                 settings,
                 dynamic: Dynamic::default(),
             },
-            notices: self.notices,
+            notices: self.found.notices,
         })
     }
 
-    fn conflict(&mut self, keys: String, reason: &str) {
-        self.errors.push(ConfigError::Conflict {
-            keys,
-            reason: reason.to_owned(),
-        });
+    /// The keeper's configuration, if the process has that role.
+    fn keeper(
+        &mut self,
+        roles: Roles,
+        log_dirs: &[String],
+        sources: &Sources,
+    ) -> Option<KeeperConfig> {
+        let gathered = std::mem::take(&mut self.keeper);
+        if !roles.keeper {
+            if !gathered.is_empty() {
+                let message = format!(
+                    "process.roles does not have keeper, so {} has no effect.",
+                    gathered.names().join(", ")
+                );
+                self.note(Level::Warn, "process.roles", message);
+            }
+            return None;
+        }
+        let around = keeper::Surroundings {
+            context: Context {
+                env: &sources.env,
+                hostname: &sources.hostname,
+            },
+            domain: sources.domain.as_deref(),
+            node_dir: log_dirs.first().map_or(".", String::as_str),
+        };
+        gathered.finish(&around, &mut self.found)
     }
 
     /// What holds between several properties.
     fn cross_check(&mut self, broker: &BrokerProperties, topic: &TopicConfig) {
         if topic.retention_ms == 0 {
-            self.conflict(
+            self.found.conflict(
                 "log.retention.ms, log.retention.minutes, log.retention.hours".to_owned(),
                 "the retention must be at least 1 ms, or -1 for ever, and it is 0",
             );
@@ -366,7 +348,7 @@ impl Loading {
             broker.group_max_session_timeout_ms,
         );
         if min > max {
-            self.conflict(
+            self.found.conflict(
                 format!(
                     "group.min.session.timeout.ms = {min}, group.max.session.timeout.ms = {max}"
                 ),
@@ -378,7 +360,7 @@ impl Loading {
             broker.socket_request_max_bytes,
         );
         if queued > 0 && queued < i64::from(request) {
-            self.conflict(
+            self.found.conflict(
                 format!(
                     "queued.max.request.bytes = {queued}, socket.request.max.bytes = {request}"
                 ),
@@ -408,7 +390,7 @@ impl Loading {
         let older = broker.broker_id.filter(|&id| id >= 0);
         match (broker.node_id, older) {
             (Some(id), Some(other)) if id != other => {
-                self.conflict(
+                self.found.conflict(
                     format!("node.id = {id}, broker.id = {other}"),
                     "both are the node's id, so they must be the same; broker.id can go",
                 );
@@ -420,7 +402,7 @@ impl Loading {
                 Some(offset) => match template::ordinal(hostname) {
                     Ok(ordinal) => {
                         if ordinal.checked_add(offset).is_none() {
-                            self.conflict(
+                            self.found.conflict(
                                 format!("ottla.node.id.ordinal.offset = {offset}"),
                                 "the hostname's ordinal plus the offset is no 32-bit number",
                             );
@@ -428,7 +410,7 @@ impl Loading {
                         NodeIdSource::FromOrdinal { ordinal, offset }
                     }
                     Err(error) => {
-                        self.errors.push(error);
+                        self.found.errors.push(error);
                         NodeIdSource::FromDataOrDefault
                     }
                 },
@@ -446,8 +428,8 @@ impl Loading {
         match &broker.inter_broker_listener_name {
             Some(name) if !names.contains(&name.to_uppercase().as_str()) => {
                 // With broken listeners the name cannot be judged; they are reported already.
-                if self.errors.is_empty() {
-                    self.errors.push(ConfigError::Listener {
+                if self.found.errors.is_empty() {
+                    self.found.errors.push(ConfigError::Listener {
                         key: "inter.broker.listener.name".to_owned(),
                         entry: name.clone(),
                         reason: format!("there is no such listener; there is {}", names.join(", ")),
@@ -457,7 +439,7 @@ impl Loading {
             }
             Some(name) => name.to_uppercase(),
             None if broker.security_inter_broker_protocol != "PLAINTEXT" => {
-                self.conflict(
+                self.found.conflict(
                     format!(
                         "security.inter.broker.protocol = {}",
                         broker.security_inter_broker_protocol
@@ -477,7 +459,7 @@ impl Loading {
         match listeners::parse_host_port("ottla.http.listener", &broker.http_listener) {
             Ok((host, port)) => Some(HttpListener { host, port }),
             Err(error) => {
-                self.errors.push(error);
+                self.found.errors.push(error);
                 None
             }
         }
@@ -486,13 +468,31 @@ impl Loading {
     fn per_ip_overrides(&mut self, broker: &BrokerProperties) -> BTreeMap<String, i32> {
         let (overrides, wrong) = per_ip_overrides(&broker.max_connections_per_ip_overrides);
         for entry in wrong {
-            self.errors.push(ConfigError::Listener {
+            self.found.errors.push(ConfigError::Listener {
                 key: "max.connections.per.ip.overrides".to_owned(),
                 entry,
                 reason: PER_IP_OVERRIDES_FORM.to_owned(),
             });
         }
         overrides
+    }
+}
+
+/// What the process does. With a `zoo.cfg` alone it is a keeper.
+fn roles(broker: &BrokerProperties, settings: &Settings, sources: &Sources) -> Roles {
+    let is_set = settings.contains_key("process.roles");
+    if !is_set && sources.file.is_none() && sources.keeper_file.is_some() {
+        return Roles {
+            broker: false,
+            controller: false,
+            keeper: true,
+        };
+    }
+    let has = |role: &str| broker.process_roles.iter().any(|known| known == role);
+    Roles {
+        broker: has("broker"),
+        controller: has("controller"),
+        keeper: has("keeper"),
     }
 }
 
@@ -516,39 +516,6 @@ pub(crate) fn per_ip_overrides(text: &str) -> (BTreeMap<String, i32>, Vec<String
         }
     }
     (overrides, wrong)
-}
-
-/// The text of a node's property: as set, or its default.
-pub(crate) fn text_of<'a>(property: &Property, settings: &'a Settings) -> Option<&'a str> {
-    settings
-        .get(property.name)
-        .map(|setting| setting.value.as_str())
-        .or(property.default)
-}
-
-fn states_default(property: Option<&'static Property>, value: &str) -> bool {
-    match property {
-        Some(property) => property.is_default(value),
-        None => value.trim().is_empty(),
-    }
-}
-
-/// A setting as it may be printed.
-fn shown(property: Option<&'static Property>, setting: &Setting) -> Setting {
-    let mut shown = setting.clone();
-    if property.is_some_and(Property::is_sensitive) {
-        "[hidden]".clone_into(&mut shown.value);
-    }
-    shown
-}
-
-/// The type and the bounds, in words.
-fn allowed(property: &Property) -> String {
-    let kind = property.value_type.name().to_lowercase();
-    match property.bounds {
-        Bounds::Any => kind,
-        bounds => format!("{kind}, {bounds}"),
-    }
 }
 
 #[cfg(test)]

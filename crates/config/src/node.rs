@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::broker::BrokerProperties;
+use crate::keeper::KeeperConfig;
 use crate::listeners::Listener;
 use crate::quorum::QuorumConfig;
 use crate::sources::{Notice, Setting};
@@ -44,6 +45,8 @@ pub struct Roles {
     pub broker: bool,
     /// It votes in the metadata quorum.
     pub controller: bool,
+    /// It serves clients of ZooKeeper.
+    pub keeper: bool,
 }
 
 /// The address of the HTTP server.
@@ -62,6 +65,8 @@ pub struct NodeConfig {
     pub node_id: NodeIdSource,
     /// What the process does.
     pub roles: Roles,
+    /// The keeper, if the process has that role.
+    pub keeper: Option<KeeperConfig>,
     /// The controllers and how to find them.
     pub quorum: QuorumConfig,
     /// The listeners of the broker, in the order given; none for a controller alone.

@@ -187,6 +187,20 @@ pub enum Area {
     Tier,
     /// Everything that is declared only so that it can be named.
     Other,
+    /// The keeper: who it is, and its ensemble.
+    KeeperEnsemble,
+    /// The keeper: where it listens, and what it tells.
+    KeeperListeners,
+    /// The keeper: sessions and znodes.
+    KeeperSessions,
+    /// The keeper: its files.
+    KeeperStorage,
+    /// The keeper: how much clients may have.
+    KeeperLimits,
+    /// The keeper: who is let in.
+    KeeperSecurity,
+    /// The keeper: TLS.
+    KeeperTls,
 }
 
 impl Area {
@@ -208,6 +222,13 @@ impl Area {
             Area::Replication => "Replication",
             Area::Tier => "Tiered storage",
             Area::Other => "Other",
+            Area::KeeperEnsemble => "Servers and ticks",
+            Area::KeeperListeners => "Ports",
+            Area::KeeperSessions => "Sessions and znodes",
+            Area::KeeperStorage => "Files",
+            Area::KeeperLimits => "Limits",
+            Area::KeeperSecurity => "Access",
+            Area::KeeperTls => "TLS",
         }
     }
 }

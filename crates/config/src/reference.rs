@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::client_metrics::CLIENT_METRICS_PROPERTIES;
 use crate::group::GROUP_PROPERTIES;
+use crate::keeper;
 use crate::load::TEMPLATED;
 use crate::others::{self, NODE_PROPERTIES};
 use crate::property::{Area, Bounds, Effect, Property, Unit};
@@ -14,7 +15,8 @@ use crate::topic::TOPIC_PROPERTIES;
 #[must_use]
 pub fn reference_markdown() -> String {
     let mut out = String::from(INTRODUCTION);
-    let templated: Vec<String> = TEMPLATED.iter().map(|name| format!("`{name}`")).collect();
+    let templated = TEMPLATED.iter().chain(keeper::TEMPLATED);
+    let templated: Vec<String> = templated.map(|name| format!("`{name}`")).collect();
     line(
         &mut out,
         &format!("They are filled in in {}.\n", templated.join(", ")),
@@ -36,6 +38,10 @@ pub fn reference_markdown() -> String {
     line(&mut out, CLIENT_METRICS);
     areas(&mut out, CLIENT_METRICS_PROPERTIES.iter(), true);
 
+    line(&mut out, "# The keeper\n");
+    line(&mut out, KEEPER);
+    areas(&mut out, keeper::PROPERTIES.iter().filter(works), false);
+
     line(&mut out, "# Accepted without effect\n");
     line(
         &mut out,
@@ -45,18 +51,23 @@ pub fn reference_markdown() -> String {
         Effect::NoEffect(reason) => Some(reason),
         _ => None,
     };
-    grouped(&mut out, &without_effect);
+    grouped(&mut out, nodes(), &without_effect);
+    line(&mut out, "Of ZooKeeper's:\n");
+    grouped(&mut out, keepers(), &without_effect);
 
     line(&mut out, "# Refused\n");
     line(
         &mut out,
-        "They would change what the node does, so any value but Kafka's default stops the start.\n",
+        "They would change what the node does, so any value but the default of Kafka or of \
+         ZooKeeper stops the start.\n",
     );
     let refused = |effect| match effect {
         Effect::Refused(reason) => Some(reason),
         _ => None,
     };
-    grouped(&mut out, &refused);
+    grouped(&mut out, nodes(), &refused);
+    line(&mut out, "Of ZooKeeper's:\n");
+    grouped(&mut out, keepers(), &refused);
     out
 }
 
@@ -64,6 +75,12 @@ pub fn reference_markdown() -> String {
 #[must_use]
 pub fn node_properties() -> &'static [Property] {
     &NODE_PROPERTIES
+}
+
+/// Every declared property of the keeper, in the order of the declarations.
+#[must_use]
+pub fn keeper_properties() -> &'static [Property] {
+    &keeper::PROPERTIES
 }
 
 /// Every declared property of a topic, in the order of the declarations.
@@ -121,6 +138,27 @@ node's property in the column *falls back to*, then the default.
 const CLIENT_METRICS: &str = "\
 Of one subscription to clients' metrics (KIP-714): `kafka-client-metrics`, or `kafka-configs
 --entity-type client-metrics`.
+";
+
+const KEEPER: &str = "\
+The keeper is configured in ZooKeeper's words. They stand in a `zoo.cfg` (`--keeper-config
+zoo.cfg`; with it alone the process is nothing but a keeper), and beside Kafka's in
+`server.properties`, `--set clientPort=2181` and `OTTLA_CLIENTPORT=2181`. Where ZooKeeper has a
+system property, the name is what stands behind `zookeeper.`; with that it works, too.
+
+There are also:
+
+| property | |
+|---|---|
+| `server.N` | one server of the ensemble: `host:port:port`, then `:participant` or `:observer`, then `;port` or `;host:port` for its clients. Several addresses are separated by a bar. N is the server's `myid` |
+| `authProvider.N` | ZooKeeper's own classes `SASLAuthenticationProvider`, `X509AuthenticationProvider`, `DigestAuthenticationProvider`, `IPAuthenticationProvider`, `EnsembleAuthenticationProvider`; the first of them turns SASL on, the others are there anyway |
+| `superUser`, `superUser.N` | users who may do everything once SASL has let them in |
+
+The variables of ZooKeeper's images are understood: `ZK_REPLICAS`, `ZK_TICK_TIME` and the like of
+`kubernetes-zookeeper`, `ZOO_MY_ID`, `ZOO_SERVERS`, `ZOO_CFG_EXTRA` and the like of Docker's image,
+`ZOO_PORT_NUMBER`, `ZOO_TLS_CLIENT_ENABLE`, `ZOO_CFG_*` and the like of Bitnami's, and what
+`JVMFLAGS` has as `-Dzookeeper.NAME=VALUE`.
+
 ";
 
 fn line(out: &mut String, text: &str) {
@@ -224,14 +262,33 @@ fn allowed(property: &Property) -> String {
     text
 }
 
+/// The names of a node's properties and families, with their effects.
+fn nodes() -> impl Iterator<Item = (String, Effect)> {
+    with_families(&NODE_PROPERTIES, others::families())
+}
+
+/// The same of the keeper's.
+fn keepers() -> impl Iterator<Item = (String, Effect)> {
+    with_families(&keeper::PROPERTIES, keeper::families())
+}
+
+fn with_families(
+    properties: &'static [Property],
+    families: impl Iterator<Item = (&'static str, Effect)>,
+) -> impl Iterator<Item = (String, Effect)> {
+    let declared = properties.iter();
+    let declared = declared.map(|property| (property.name.to_owned(), property.effect));
+    declared.chain(families.map(|(prefix, effect)| (format!("{prefix}*"), effect)))
+}
+
 /// The names of all properties of one kind of effect, by the reason for it.
-fn grouped(out: &mut String, reason_of: &dyn Fn(Effect) -> Option<&'static str>) {
+fn grouped(
+    out: &mut String,
+    declared: impl Iterator<Item = (String, Effect)>,
+    reason_of: &dyn Fn(Effect) -> Option<&'static str>,
+) {
     let mut groups: Vec<(&'static str, Vec<String>)> = Vec::new();
-    let declared = NODE_PROPERTIES
-        .iter()
-        .map(|property| (property.name.to_owned(), property.effect));
-    let families = others::families().map(|(prefix, effect)| (format!("{prefix}*"), effect));
-    for (name, effect) in declared.chain(families) {
+    for (name, effect) in declared {
         let Some(reason) = reason_of(effect) else {
             continue;
         };

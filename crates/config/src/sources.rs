@@ -12,8 +12,13 @@ pub struct Sources {
     pub env: BTreeMap<String, String>,
     /// The name and the text of a `server.properties`.
     pub file: Option<(String, String)>,
+    /// The name and the text of a `zoo.cfg`, for the keeper. With it alone, and no
+    /// `process.roles`, the process is a keeper and nothing else.
+    pub keeper_file: Option<(String, String)>,
     /// The name of this host, for its ordinal and for advertised listeners.
     pub hostname: String,
+    /// The domain of this host, if it is known: for the names of the other servers of a StatefulSet.
+    pub domain: Option<String>,
 }
 
 /// Where a value was set.

@@ -95,6 +95,7 @@ impl Options {
         let roles = Roles {
             broker: true,
             controller: true,
+            keeper: false,
         };
         Options {
             log_dir,

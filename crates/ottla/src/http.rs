@@ -1,6 +1,7 @@
 //! The HTTP port: health for Kubernetes' probes, metrics for Prometheus.
 
 mod accept;
+pub(crate) mod keeper;
 
 use std::sync::{Arc, OnceLock};
 
@@ -44,18 +45,37 @@ struct Recovery {
 
 /// Serves in the background. The node is handed in later, so that the startup probe has an answer
 /// while large logs are recovered.
-pub(crate) fn serve(runtime: &Runtime, listener: Listener) -> Arc<OnceLock<Arc<Node>>> {
-    let node = Arc::new(OnceLock::new());
+///
+/// `command_url` is where AdminServer's commands are, if they are served.
+pub(crate) fn serve(
+    runtime: &Runtime,
+    listener: Listener,
+    node: &Arc<OnceLock<Arc<Node>>>,
+    command_url: Option<&str>,
+) {
     let http = Http {
         runtime: runtime.clone(),
-        node: Arc::clone(&node),
+        node: Arc::clone(node),
     };
-    let router = Router::new()
+    let mut router = Router::new()
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/health/startup", get(startup))
         .route("/metrics", get(metrics_text))
         .with_state(http);
+    if let Some(command_url) = command_url {
+        let keeper = keeper::Keeper {
+            runtime: runtime.clone(),
+            node: Arc::clone(node),
+            command_url: command_url.into(),
+        };
+        router = router.merge(Router::new().fallback(keeper::commands).with_state(keeper));
+    }
+    run(runtime, "http", listener, router);
+}
+
+/// Serves in the background until the node stops.
+fn run(runtime: &Runtime, name: &'static str, listener: Listener, router: Router) {
     let shutdown = runtime.shutdown().clone();
     let clock = runtime.clock.clone();
     let served = async move {
@@ -67,8 +87,7 @@ pub(crate) fn serve(runtime: &Runtime, listener: Listener) -> Arc<OnceLock<Arc<N
             result = server => result,
         }
     };
-    runtime.tasks.spawn(TaskKind::Service, "http", served);
-    node
+    runtime.tasks.spawn(TaskKind::Service, name, served);
 }
 
 /// Alive means that the process answers: only a restart helps when it does not.
@@ -97,7 +116,7 @@ fn started(node: Option<&Node>, word: &'static str) -> Response {
         return answer(StatusCode::SERVICE_UNAVAILABLE, "starting", reason, None);
     };
     let (total, ready) = partitions(node);
-    if node.broker.as_ref().is_some_and(|b| b.is_fenced()) {
+    if node.broker().is_some_and(|b| b.is_fenced()) {
         let reason = "the broker is fenced: the controller does not hear it".to_owned();
         return answer(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -120,13 +139,13 @@ fn started(node: Option<&Node>, word: &'static str) -> Response {
 
 /// How many partitions the node holds, and how many of them can be used already.
 fn partitions(node: &Node) -> (usize, usize) {
-    node.broker.as_ref().map_or((0, 0), |b| b.partitions())
+    node.broker().map_or((0, 0), |b| b.partitions())
 }
 
 fn answer(code: StatusCode, status: &'static str, reason: String, node: Option<&Node>) -> Response {
     let (partitions_total, partitions_ready) = node.map_or((0, 0), partitions);
-    let recovery = node.map(|n| {
-        let progress = n.log_dir.recovery_progress();
+    let recovery = node.and_then(|n| n.kafka.as_ref()).map(|kafka| {
+        let progress = kafka.log_dir.recovery_progress();
         Recovery {
             logs_total: progress.logs_total(),
             logs_done: progress.logs_done(),

@@ -1,12 +1,14 @@
 //! A node of Ottla: the roles put together, and what a person and a cluster see of it.
 //!
-//! Architecture invariant: this is the only place where `controller` and `broker` meet.
+//! Architecture invariant: this is the only place where `controller`, `broker` and `keeper` meet.
 
 mod banner;
 mod http;
+mod kafka;
 mod log_levels;
 mod metrics;
 mod node;
 pub mod server;
 
+pub use kafka::Kafka;
 pub use node::Node;

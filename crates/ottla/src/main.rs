@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use clap::Parser;
 use ottla_cli::{Action, Cli, ServerArgs, ServerStart};
 
 /// Gives pages back that a burst needed, and keeps small and large requests apart: with the C library's
@@ -12,7 +11,7 @@ use ottla_cli::{Action, Cli, ServerArgs, ServerStart};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    match Cli::parse().action() {
+    match Cli::of_process(std::env::args_os()).action() {
         Ok(Action::Server(args)) => server(&args),
         Ok(Action::Command(command, global)) => ottla_cli::main(command, &global),
         Err(usage) => usage.exit(),

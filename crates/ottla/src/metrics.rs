@@ -6,6 +6,7 @@ mod pushed;
 
 use std::fmt;
 
+use ottla_keeper::monitor::Dialect;
 use ottla_log::SYNC_TIME_BOUNDS_US;
 use ottla_model::QuotaKey;
 use ottla_net::{Closed, Histogram, Refused};
@@ -18,7 +19,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use crate::Node;
+use crate::{Kafka, Node};
 
 use self::pushed::Pushed;
 
@@ -31,7 +32,11 @@ pub(crate) fn text(node: &Node) -> Result<String, fmt::Error> {
     let mut registry = Registry::default();
     registry.register_collector(Box::new(Scrape::of(node)));
     registry.register_collector(Box::new(Pushed::of(node)));
-    prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    prometheus_client::encoding::text::encode_registry(&mut text, &registry)?;
+    if let Some(keeper) = &node.keeper {
+        text.push_str(&keeper.reading().prometheus(Dialect::OpenMetrics));
+    }
+    prometheus_client::encoding::text::encode_eof(&mut text)?;
     Ok(text)
 }
 
@@ -68,18 +73,25 @@ struct Durations {
 impl Scrape {
     fn of(node: &Node) -> Self {
         let mut scrape = Scrape::default();
-        scrape.process(node);
-        scrape.quorum(node);
-        if let Some(broker) = &node.broker {
-            scrape.connections(broker);
-            scrape.requests(broker);
-            scrape.quotas(broker);
-            scrape.telemetry(broker);
-            scrape.partitions(node, broker);
-            scrape.replication(broker);
+        scrape.process();
+        if let Some(kafka) = &node.kafka {
+            scrape.kafka(kafka);
         }
-        scrape.log(node);
         scrape
+    }
+
+    fn kafka(&mut self, kafka: &Kafka) {
+        self.metadata(kafka);
+        self.quorum(kafka);
+        if let Some(broker) = &kafka.broker {
+            self.connections(broker);
+            self.requests(broker);
+            self.quotas(broker);
+            self.telemetry(broker);
+            self.partitions(kafka, broker);
+            self.replication(broker);
+        }
+        self.log(kafka);
     }
 
     fn counter(&mut self, name: &'static str, help: &'static str, values: Vec<(Labels, f64)>) {
@@ -98,7 +110,7 @@ impl Scrape {
         });
     }
 
-    fn process(&mut self, node: &Node) {
+    fn process(&mut self) {
         let version = vec![("version", env!("CARGO_PKG_VERSION").to_owned())];
         self.gauge(
             "ottla_build_info",
@@ -115,13 +127,16 @@ impl Scrape {
         );
         let files = system::open_files().unwrap_or(0) as f64;
         self.gauge("process_open_fds", "Open file descriptors", one(files));
-        let image = node.controller.image();
+    }
+
+    fn metadata(&mut self, kafka: &Kafka) {
+        let image = kafka.controller.image();
         self.gauge(
             "ottla_topics",
             "Topics of the cluster",
             one(image.topic_count() as f64),
         );
-        let broker = node.broker.as_ref();
+        let broker = kafka.broker.as_ref();
         let (total, ready) = broker.map_or((0, 0), |b| b.partitions());
         self.gauge(
             "ottla_partitions",
@@ -135,8 +150,8 @@ impl Scrape {
         );
     }
 
-    fn quorum(&mut self, node: &Node) {
-        let state = node.controller.raft_state();
+    fn quorum(&mut self, kafka: &Kafka) {
+        let state = kafka.controller.raft_state();
         let flag = |yes: bool| one(f64::from(u8::from(yes)));
         self.gauge(
             "ottla_quorum_leader",
@@ -165,7 +180,7 @@ impl Scrape {
             "The last entry of the quorum's log that this node has applied",
             one(applied as f64),
         );
-        if let Some(broker) = &node.broker {
+        if let Some(broker) = &kafka.broker {
             self.gauge(
                 "ottla_broker_fenced",
                 "1 while the broker is fenced: it leads nothing",
@@ -354,9 +369,9 @@ impl Scrape {
         self.gauge("ottla_fetch_sessions", "Open fetch sessions", one(sessions));
     }
 
-    fn log(&mut self, node: &Node) {
+    fn log(&mut self, kafka: &Kafka) {
         use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-        let log = node.log_dir.probe();
+        let log = kafka.log_dir.probe();
         let rows: [(&'static str, &'static str, &AtomicU64); 14] = [
             (
                 "ottla_log_appends",
@@ -432,7 +447,7 @@ impl Scrape {
         for (name, help, value) in rows {
             self.counter(name, help, one(value.load(Relaxed) as f64));
         }
-        self.compaction(node);
+        self.compaction(kafka);
         let sum = log.sync_us.load(Relaxed) as f64 / 1e6;
         let buckets = buckets(&SYNC_TIME_BOUNDS_US, &log.sync_time_buckets());
         self.metrics.push(Metric {
@@ -442,9 +457,9 @@ impl Scrape {
         });
     }
 
-    fn compaction(&mut self, node: &Node) {
+    fn compaction(&mut self, kafka: &Kafka) {
         use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-        let log = node.log_dir.probe();
+        let log = kafka.log_dir.probe();
         let rows: [(&'static str, &'static str, &AtomicU64); 5] = [
             (
                 "ottla_compaction_runs",
@@ -497,12 +512,12 @@ impl Scrape {
         self.gauge(
             "ottla_compaction_running",
             "Logs that are being compacted",
-            node.log_dir.being_cleaned().iter().map(of).collect(),
+            kafka.log_dir.being_cleaned().iter().map(of).collect(),
         );
         self.gauge(
             "ottla_compaction_uncleanable",
             "Logs that cannot be compacted; the log of the node says why",
-            node.log_dir.uncleanable().keys().map(of).collect(),
+            kafka.log_dir.uncleanable().keys().map(of).collect(),
         );
     }
 
@@ -566,7 +581,7 @@ impl Scrape {
         );
     }
 
-    fn partitions(&mut self, node: &Node, broker: &ottla_broker::Handle) {
+    fn partitions(&mut self, kafka: &Kafka, broker: &ottla_broker::Handle) {
         let logs = broker.logs();
         let each = |value: &dyn Fn(&ottla_log::Log) -> f64| {
             let row = |(topic, partition, log): &(String, i32, ottla_log::Log)| {
@@ -596,13 +611,13 @@ impl Scrape {
             "End of what consumers of committed records may read",
             stable,
         );
-        let age = node.log_dir.oldest_transaction_age_ms() as f64 / 1e3;
+        let age = kafka.log_dir.oldest_transaction_age_ms() as f64 / 1e3;
         self.gauge(
             "ottla_oldest_open_transaction_age_seconds",
             "Silence of the producer of the oldest open transaction",
             one(age),
         );
-        let late = node.log_dir.partitions_with_late_transactions() as f64;
+        let late = kafka.log_dir.partitions_with_late_transactions() as f64;
         self.gauge(
             "ottla_partitions_with_late_transactions",
             "Partitions whose transaction no coordinator will end",

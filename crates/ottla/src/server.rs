@@ -11,12 +11,13 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use ottla_broker::LogLevels;
 use ottla_cli::{LogFormat, ServerStart};
-use ottla_config::{Level, Loaded, NodeConfig, Sources};
+use ottla_config::{KeeperConfig, Level, Loaded, NodeConfig, Notice, Sources};
 use ottla_runtime::{Runtime, Shutdown, TaskKind, process, system};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -48,22 +49,55 @@ pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
 
 /// Reads the configuration, or says everything that is wrong with it.
 pub fn configure(args: &ServerStart) -> anyhow::Result<Loaded> {
-    let file = match &args.config_file {
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| {
-                format!("the configuration file {} cannot be read", path.display())
-            })?;
-            Some((path.display().to_string(), text))
-        }
-        None => None,
+    let read = |path: &Option<PathBuf>| match path {
+        Some(path) => read_text(path).map(|text| Some((path.display().to_string(), text))),
+        None => Ok(None),
     };
+    let hostname = system::hostname();
     let sources = Sources {
         flags: args.settings.clone(),
         env: std::env::vars().collect::<BTreeMap<_, _>>(),
-        file,
-        hostname: system::hostname(),
+        file: read(&args.config_file)?,
+        keeper_file: read(&args.keeper_config_file)?,
+        domain: system::domain(&hostname),
+        hostname,
     };
-    NodeConfig::load(sources).map_err(anyhow::Error::new)
+    let mut loaded = NodeConfig::load(sources).map_err(anyhow::Error::new)?;
+    if let Some(keeper) = &mut loaded.config.keeper {
+        settle_keeper(keeper)?;
+    }
+    for (flag, reason) in &args.without_effect {
+        loaded.notices.push(Notice {
+            level: Level::Info,
+            key: (*flag).to_owned(),
+            message: format!("{flag} has no effect: {reason}."),
+        });
+    }
+    Ok(loaded)
+}
+
+fn read_text(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path)
+        .with_context(|| format!("the configuration file {} cannot be read", path.display()))
+}
+
+/// Reads what the keeper's configuration only names: the list of its servers, and which of them this
+/// is. Afterwards `my_id_given` has the number.
+fn settle_keeper(keeper: &mut KeeperConfig) -> anyhow::Result<()> {
+    if let Some(path) = keeper.dynamic_config_file.clone() {
+        let text = read_text(Path::new(&path))?;
+        keeper.read_dynamic_config(&path, &text)?;
+    }
+    let path = Path::new(&keeper.storage.data_dir).join("myid");
+    let file = match std::fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => {
+            return Err(error).with_context(|| format!("{} cannot be read", path.display()));
+        }
+    };
+    keeper.my_id_given = Some(keeper.my_id(file.as_deref())?);
+    Ok(())
 }
 
 /// Runs a node until it is told to stop.
@@ -89,6 +123,7 @@ pub async fn run(
         watch_input(&runtime, &abandoned)?;
     }
     let config = Arc::new(config);
+    let slot = Arc::new(OnceLock::new());
     let health = match &config.http_listener {
         Some(http) => {
             let listener = runtime.network.listen(&http.host, http.port).await.with_context(|| {
@@ -99,10 +134,17 @@ pub async fn run(
                 )
             })?;
             let address = listener.local_addr()?;
-            Some((http::serve(&runtime, listener), address))
+            let admin = config.keeper.as_ref().map(|keeper| &keeper.admin);
+            let admin = admin.filter(|admin| admin.enabled);
+            let command_url = admin.map(|admin| admin.command_url.as_str());
+            http::serve(&runtime, listener, &slot, command_url);
+            Some(address)
         }
         None => None,
     };
+    if let Some(keeper) = &config.keeper {
+        http::keeper::open_ports(&runtime, keeper, &slot).await?;
+    }
     let stop = async {
         tokio::select! {
             biased;
@@ -127,15 +169,23 @@ pub async fn run(
         }
     };
     let node = Arc::new(node);
-    banner::print(&node, health.as_ref().map(|(_, address)| *address));
-    if let Some((slot, _)) = health {
-        set(&slot, Arc::clone(&node));
-    }
+    let data = data_of(&config);
+    banner::print(&node, &data, health);
+    set(&slot, Arc::clone(&node));
     stop.await;
     tracing::info!("stopping: no new connections, requests in work end first");
     stop_node(&node, &runtime, &abandoned).await?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Where the node's data is.
+fn data_of(config: &NodeConfig) -> PathBuf {
+    let of_keeper = config.keeper.as_ref().map(|k| k.storage.data_dir.clone());
+    let of_kafka = config.log_dirs.first().cloned();
+    let is_kafka = config.roles.broker || config.roles.controller;
+    let data = if is_kafka { of_kafka } else { of_keeper };
+    PathBuf::from(data.unwrap_or_default())
 }
 
 fn set(slot: &OnceLock<Arc<Node>>, node: Arc<Node>) {

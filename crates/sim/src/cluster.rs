@@ -74,6 +74,7 @@ pub(crate) fn config(seed: u64, plans: &[Plan], plan: &Plan) -> anyhow::Result<N
     ]);
     if let [_] = plans {
         flags.extend(self::flags([
+            ("process.roles", "broker,controller"),
             ("listeners", "PLAINTEXT://:9092"),
             (
                 "advertised.listeners",

@@ -185,19 +185,23 @@ pub(crate) fn replicas(number: usize, node: &Node) -> Vec<Event> {
 }
 
 fn logs(node: &Node) -> Vec<(String, i32, Log)> {
-    let broker = node.broker.as_ref();
+    let broker = node.broker();
     let mut logs = broker.map(ottla_broker::Handle::logs).unwrap_or_default();
     logs.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     logs
 }
 
 fn image(node: &Node) -> Arc<Image> {
-    node.controller.image()
+    let kafka = node.kafka.as_ref();
+    kafka.map_or_else(
+        || Arc::new(Image::empty()),
+        |kafka| kafka.controller.image(),
+    )
 }
 
 /// The term and the leader of the metadata quorum, as the node knows it.
 fn controller(node: &Node) -> Option<(u64, u64)> {
-    let raft = node.controller.raft_state();
+    let raft = node.kafka.as_ref()?.controller.raft_state();
     raft.leader.map(|leader| (raft.term, leader))
 }
 

@@ -1,7 +1,9 @@
 //! `ottla config reference`.
 
 use ottla_config::reference_markdown;
-use ottla_config::{Bounds, Effect, Property, node_properties, topic_properties};
+use ottla_config::{
+    Bounds, Effect, Property, keeper_properties, node_properties, topic_properties,
+};
 use serde::Serialize;
 
 use crate::output::{self, OutputFormat, View};
@@ -25,6 +27,7 @@ pub(super) fn run(output: Option<OutputFormat>, streams: &mut Streams) -> Result
 pub(super) struct Reference {
     node: Vec<Row>,
     topic: Vec<Row>,
+    keeper: Vec<Row>,
 }
 
 /// One property.
@@ -52,6 +55,7 @@ impl Reference {
         Reference {
             node: node_properties().iter().map(row).collect(),
             topic: topic_properties().iter().map(row).collect(),
+            keeper: keeper_properties().iter().map(row).collect(),
         }
     }
 }
@@ -85,7 +89,8 @@ impl View for Reference {
         }
         let node = self.node.iter().map(|row| ("node", row));
         let topic = self.topic.iter().map(|row| ("topic", row));
-        let rows = node.chain(topic).map(|(scope, row)| {
+        let keeper = self.keeper.iter().map(|row| ("keeper", row));
+        let rows = node.chain(topic).chain(keeper).map(|(scope, row)| {
             let mut cells = vec![
                 scope.to_owned(),
                 row.name.to_owned(),
@@ -105,7 +110,7 @@ impl View for Reference {
     }
 
     fn names(&self) -> Vec<String> {
-        let rows = self.node.iter().chain(&self.topic);
+        let rows = self.node.iter().chain(&self.topic).chain(&self.keeper);
         rows.map(|row| row.name.to_owned()).collect()
     }
 }

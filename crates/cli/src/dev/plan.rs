@@ -155,8 +155,8 @@ impl Plan {
             let sources = Sources {
                 flags: self.settings_of(&place, 0),
                 env: BTreeMap::new(),
-                file: None,
                 hostname: HOST.to_owned(),
+                ..Sources::default()
             };
             NodeConfig::load(sources).map_err(|errors| Error::Usage(errors.to_string()))?;
         }

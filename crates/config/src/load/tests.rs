@@ -1,5 +1,7 @@
 use super::*;
 use crate::broker::BROKER_PROPERTIES;
+use crate::judge::shown;
+use crate::property::{Bounds, Effect};
 use crate::topic::TOPIC_PROPERTIES;
 
 fn sources() -> Sources {

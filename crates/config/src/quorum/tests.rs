@@ -27,6 +27,7 @@ fn a_node_without_a_word_about_a_quorum_is_a_cluster_of_its_own() {
     let both = Roles {
         broker: true,
         controller: true,
+        keeper: true,
     };
     assert_eq!(config.roles, both);
 }

@@ -18,8 +18,7 @@ pub(super) struct Pushed(Vec<ClientMetricFamily>);
 impl Pushed {
     pub(super) fn of(node: &Node) -> Self {
         Pushed(
-            node.broker
-                .as_ref()
+            node.broker()
                 .map(|b| b.client_metrics())
                 .unwrap_or_default(),
         )

@@ -273,6 +273,7 @@ fn bytes(log: &ottla_log::Log) -> Vec<u8> {
 fn config(dir: &std::path::Path, id: i32, settings: &[(String, String)]) -> NodeConfig {
     let usual = [
         ("log.dirs", dir.display().to_string()),
+        ("process.roles", "broker,controller".to_owned()),
         ("node.id", id.to_string()),
         ("listeners", "PLAINTEXT://127.0.0.1:0".to_owned()),
         ("group.initial.rebalance.delay.ms", "0".to_owned()),

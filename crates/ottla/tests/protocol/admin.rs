@@ -274,7 +274,7 @@ fn quorum_of(topic: &str, partition: i32) -> DescribeQuorumRequest {
 async fn the_quorum_is_described_in_every_version_and_grows_with_the_metadata() {
     let node = TestNode::start(&[]).await;
     let mut client = node.connect().await;
-    let own = node.node.identity.clone();
+    let own = node.kafka().identity.clone();
     let mut ends = Vec::new();
     for version in ApiKey::DescribeQuorum.stable_versions() {
         let before = now_ms();

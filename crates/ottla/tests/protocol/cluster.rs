@@ -96,7 +96,7 @@ async fn moves_of_partitions_are_begun_listed_and_refused_in_every_version() {
     let node = TestNode::start(&[]).await;
     let mut client = node.connect().await;
     client.create("topic", 1, &[]).await;
-    let own = node.node.identity.node_id.0;
+    let own = node.kafka().identity.node_id.0;
     for version in ApiKey::AlterPartitionReassignments.stable_versions() {
         // It is there already.
         let there = reassign(&mut client, version, "topic", Some(vec![own])).await;

@@ -12,18 +12,18 @@ use crate::harness::*;
 
 fn log_of(node: &TestNode, topic: &str, partition: i32) -> Log {
     let name = TopicPartition::new(TopicName::new(topic).unwrap(), partition);
-    node.node.log_dir.log(&name).unwrap()
+    node.kafka().log_dir.log(&name).unwrap()
 }
 
 /// Waits until the node has compacted the partition up to `offset`.
 async fn compacted_up_to(node: &TestNode, log: &Log, offset: i64) {
     for _ in 0..2000 {
-        if node.node.log_dir.cleaned_up_to(log.partition()) == Some(offset) {
+        if node.kafka().log_dir.cleaned_up_to(log.partition()) == Some(offset) {
             return;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    panic!("{:?}", node.node.log_dir.cleaned_up_to(log.partition()));
+    panic!("{:?}", node.kafka().log_dir.cleaned_up_to(log.partition()));
 }
 
 #[tokio::test]
@@ -75,8 +75,8 @@ async fn groups_are_the_same_after_their_topic_was_compacted() {
         }
     }
     let (mut records, mut kept) = (0, 0);
-    let (_service, cleaner) = Cleaner::new(&node.node.log_dir, CleanerOptions::default());
-    for log in node.node.log_dir.logs() {
+    let (_service, cleaner) = Cleaner::new(&node.kafka().log_dir, CleanerOptions::default());
+    for log in node.kafka().log_dir.logs() {
         if log.partition().topic.as_str() == "__consumer_offsets" && log.log_end_offset() > 0 {
             log.roll().await.unwrap();
             let cleaned = cleaner.clean(&log).await.unwrap().unwrap();

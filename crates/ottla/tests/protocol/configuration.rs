@@ -77,12 +77,15 @@ async fn a_port_that_the_system_chose_is_the_one_that_clients_are_told() {
 #[tokio::test]
 async fn who_the_node_is_stays_with_its_data() {
     let node = TestNode::start(&[("node.id", "41")]).await;
-    let cluster = node.node.identity.cluster_id.clone();
+    let cluster = node.kafka().identity.cluster_id.clone();
     let dir = node.stop().await;
     // Neither the id nor the cluster is configured any more.
     let node = TestNode::start_in(Arc::clone(&dir), &[]).await.unwrap();
     assert_eq!(
-        (node.node.identity.node_id.0, &node.node.identity.cluster_id),
+        (
+            node.kafka().identity.node_id.0,
+            &node.kafka().identity.cluster_id
+        ),
         (41, &cluster)
     );
     let mut client = node.connect().await;

@@ -71,7 +71,7 @@ async fn join(client: &mut Connection, version: i16, group: &str) -> JoinGroupRe
 async fn coordinators_are_found_in_every_version() {
     let node = TestNode::start(&[]).await;
     let mut client = node.connect().await;
-    let own = node.node.identity.node_id.0;
+    let own = node.kafka().identity.node_id.0;
     for version in ApiKey::FindCoordinator.stable_versions() {
         let mut request = FindCoordinatorRequest::default();
         if version >= 4 {

@@ -163,7 +163,7 @@ impl TestNode {
             }
         };
         let begin = std::time::Instant::now();
-        let partitions = || node.broker.as_ref().unwrap().partitions();
+        let partitions = || node.broker().unwrap().partitions();
         while partitions().0 > partitions().1 {
             assert!(begin.elapsed() < PATIENCE, "the logs are not opened");
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -184,7 +184,11 @@ impl TestNode {
     }
 
     pub(crate) fn broker(&self) -> &ottla_broker::Handle {
-        self.node.broker.as_ref().unwrap()
+        self.node.broker().unwrap()
+    }
+
+    pub(crate) fn kafka(&self) -> &ottla::Kafka {
+        self.node.kafka.as_ref().unwrap()
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -208,6 +212,7 @@ fn config(dir: &Path, settings: &[(&str, &str)]) -> NodeConfig {
     let data = dir.display().to_string();
     let usual = [
         ("log.dirs", data.as_str()),
+        ("process.roles", "broker,controller"),
         ("listeners", "PLAINTEXT://127.0.0.1:0"),
         ("group.initial.rebalance.delay.ms", "0"),
         ("offsets.topic.num.partitions", "3"),

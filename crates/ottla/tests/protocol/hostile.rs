@@ -185,7 +185,7 @@ async fn what_is_asked_for_many_times_is_answered_once() {
         ..MetadataRequest::default()
     };
     assert_eq!(client.ask(12, request).await.topics.len(), 1);
-    let own = node.node.identity.node_id.0;
+    let own = node.kafka().identity.node_id.0;
     let resource = |name: String| DescribeConfigsResource {
         resource_type: 4,
         resource_name: name.as_str().into(),

@@ -287,8 +287,8 @@ async fn what_lies_before_the_log_start_is_gone() {
     client.append("topic", &["a", "b"]).await;
     client.append("topic", &["c"]).await;
     let name = TopicPartition::new(TopicName::new("topic").unwrap(), 0);
-    let log = node.node.log_dir.log(&name).unwrap();
-    node.node
+    let log = node.kafka().log_dir.log(&name).unwrap();
+    node.kafka()
         .log_dir
         .delete_records_before(&log, 2)
         .await

@@ -100,7 +100,7 @@ async fn creation_can_only_be_tried_out_and_can_name_its_brokers() {
     };
     let refused = create(&mut client, vec![manual(99)]).await;
     assert_eq!(refused, [ErrorCode::InvalidReplicaAssignment]);
-    let own = node.node.identity.node_id.0;
+    let own = node.kafka().identity.node_id.0;
     assert_eq!(
         create(&mut client, vec![manual(own)]).await,
         [ErrorCode::None]
@@ -172,7 +172,7 @@ async fn partitions_are_added_and_never_taken_away() {
         grow(&mut client, on(77)).await,
         ErrorCode::InvalidReplicaAssignment
     );
-    let own = node.node.identity.node_id.0;
+    let own = node.kafka().identity.node_id.0;
     assert_eq!(grow(&mut client, on(own)).await, ErrorCode::None);
     assert_eq!(grow(&mut client, to("topic", 6)).await, ErrorCode::None);
     assert_eq!(

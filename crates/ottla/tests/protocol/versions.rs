@@ -88,7 +88,7 @@ async fn api_versions_refuses_software_names_that_are_none_and_other_clusters() 
     assert_eq!(error(answer.error_code), ErrorCode::InvalidRequest);
     let misrouted = ApiVersionsRequest {
         cluster_id: Some("another".into()),
-        node_id: node.node.identity.node_id.0,
+        node_id: node.kafka().identity.node_id.0,
         ..api_versions()
     };
     let answer = client.ask(5, misrouted).await;
@@ -299,12 +299,12 @@ async fn the_cluster_and_its_properties_are_described_in_every_version() {
     client
         .create("topic", 1, &[("max.message.bytes", "2000")])
         .await;
-    let own = node.node.identity.node_id.0;
+    let own = node.kafka().identity.node_id.0;
     for version in versions(ApiKey::DescribeCluster) {
         let answer = client.ask(version, DescribeClusterRequest::default()).await;
         assert_eq!(
             (answer.error_code, &*answer.cluster_id),
-            (0, &*node.node.identity.cluster_id.0)
+            (0, &*node.kafka().identity.cluster_id.0)
         );
         assert_eq!(answer.controller_id, own);
         let brokers: Vec<_> = answer
