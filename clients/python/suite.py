@@ -73,9 +73,9 @@ class LogTail(logging.Handler):
 
 
 class Suite:
-    def __init__(self, description):
+    def __init__(self, description, address="--bootstrap", address_help="HOST:PORT of the node"):
         parser = argparse.ArgumentParser(description=description)
-        parser.add_argument("--bootstrap", required=True, help="HOST:PORT of the node")
+        parser.add_argument(address, dest="address", required=True, help=address_help)
         parser.add_argument("--control", help="HOST:PORT that restarts the node")
         parser.add_argument("--only", help="run the cases whose name contains this")
         self.parser = parser
@@ -87,7 +87,7 @@ class Suite:
 
     def arguments(self):
         self.args = self.parser.parse_args()
-        self.bootstrap = self.args.bootstrap
+        self.bootstrap = self.args.address
         self.control = Control(self.args.control)
         return self.args
 
@@ -95,12 +95,15 @@ class Suite:
         self.cases.append((name or function.__name__, function))
         return function
 
-    def run(self, version):
+    def run(self, version, at_end=None):
+        """Runs the cases and ends the process; `at_end` is called before that."""
         print(f"version: {version}", flush=True)
         failed = 0
         for name, function in self.cases:
             if not self.args.only or self.args.only in name:
                 failed += not self._run_case(name, function)
+        if at_end:
+            at_end()
         # Clients leave threads behind when a case fails; they must not keep the process.
         sys.stdout.flush()
         os._exit(1 if failed else 0)

@@ -192,6 +192,7 @@ impl Broker {
         let mut command = Command::new(binary);
         command
             .arg("server")
+            .args(["--set", "process.roles=broker,controller"])
             .args([
                 "--set",
                 &format!("listeners=PLAINTEXT://127.0.0.1:{}", self.port),

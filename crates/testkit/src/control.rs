@@ -3,6 +3,7 @@
 //! ```text
 //! program → control   "restart\n"   SIGTERM and a new start     "kill\n"   SIGKILL and a new start
 //!                     of a cluster:  "stop ID\n"  "kill ID\n"  "start ID\n"  node by node
+//!                     of an ensemble as well:  "spawn ID\n"  a start that is not waited for
 //! control → program   "ok\n" once the broker is ready again, or "error: …\n"
 //! ```
 
@@ -17,6 +18,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::broker::Broker;
 use crate::cluster::Cluster;
+use crate::zookeeper::ZooKeeper;
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(130);
 
@@ -42,6 +44,14 @@ impl Control {
         Control::serve_with(move |word| {
             let mut cluster = cluster.lock().unwrap_or_else(PoisonError::into_inner);
             obey_for_node(&mut cluster, word)
+        })
+    }
+
+    /// Listens on a free port for words to an ensemble's servers, which are named by their ids.
+    pub fn serve_zookeeper(ensemble: Arc<Mutex<ZooKeeper>>) -> Result<Control> {
+        Control::serve_with(move |word| {
+            let mut ensemble = ensemble.lock().unwrap_or_else(PoisonError::into_inner);
+            obey_for_server(&mut ensemble, word)
         })
     }
 
@@ -92,10 +102,7 @@ fn obey(broker: &mut Broker, word: &str) -> Result<()> {
 }
 
 fn obey_for_node(cluster: &mut Cluster, words: &str) -> Result<()> {
-    let (word, id) = words.split_once(' ').context("a word and a node's id")?;
-    let id: usize = id.parse().context("a node's id")?;
-    let node = id.checked_sub(1).filter(|node| *node < cluster.len());
-    let node = node.with_context(|| format!("there is no node {id}"))?;
+    let (word, node) = word_and_place(words, cluster.len())?;
     match word {
         "stop" => cluster.stop(node),
         "kill" => cluster.kill(node),
@@ -105,6 +112,30 @@ fn obey_for_node(cluster: &mut Cluster, words: &str) -> Result<()> {
         }
         other => bail!("unknown word {other:?}: stop, kill and start are known"),
     }
+}
+
+/// `spawn` does not wait, as a server without a quorum is never ready.
+fn obey_for_server(ensemble: &mut ZooKeeper, words: &str) -> Result<()> {
+    let (word, server) = word_and_place(words, ensemble.len())?;
+    match word {
+        "stop" => ensemble.stop(server),
+        "kill" => ensemble.kill(server),
+        "spawn" => ensemble.spawn(server),
+        "start" => {
+            ensemble.spawn(server)?;
+            ensemble.wait_ready(server)
+        }
+        other => bail!("unknown word {other:?}: stop, kill, spawn and start are known"),
+    }
+}
+
+/// Ids begin with 1, places with 0.
+fn word_and_place(words: &str, count: usize) -> Result<(&str, usize)> {
+    let (word, id) = words.split_once(' ').context("a word and a node's id")?;
+    let id: usize = id.parse().context("a node's id")?;
+    let place = id.checked_sub(1).filter(|place| *place < count);
+    let place = place.with_context(|| format!("there is no node {id}"))?;
+    Ok((word, place))
 }
 
 fn answer(mut stream: &TcpStream, obey: &mut impl FnMut(&str) -> Result<()>) -> Result<()> {

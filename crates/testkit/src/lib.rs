@@ -4,7 +4,7 @@
 //! that the tests themselves are proved against. It starts on free ports with its data in a
 //! temporary folder, can be stopped, killed and started again on the same data, and tells what
 //! CPU time and memory it used. [`Control`] lets the test programs of other languages restart it.
-//! A [`cluster::Cluster`] is several of them under faults.
+//! A [`cluster::Cluster`] is several of them under faults. [`ZooKeeper`] is Apache ZooKeeper, the keeper's reference.
 //! With the feature `clients` there is librdkafka too: [`scenario`].
 //!
 //! Tests that use [`TestNode`] run against our own node, built on demand, unless
@@ -25,12 +25,14 @@ pub mod scenario;
 mod test_node;
 #[cfg(feature = "clients")]
 pub mod workload;
+mod zookeeper;
 
 pub use binary::{Profile, node_binary};
 pub use broker::{Broker, Launch};
 pub use control::{Control, ask};
 pub use process::{Process, Signal, descendants, signal};
 pub use test_node::TestNode;
+pub use zookeeper::{ZooKeeper, ZooKeeperOptions, four_letters};
 
 use std::fs;
 use std::net::TcpListener;

@@ -86,6 +86,18 @@ pub(crate) struct Missing {
     pub(crate) unreachable: bool,
 }
 
+impl Missing {
+    /// The failure to get a client, as the entry for the report.
+    pub(crate) fn because(client: &str, error: &anyhow::Error) -> Missing {
+        let message = format!("{error:#}");
+        Missing {
+            client: client.to_owned(),
+            unreachable: crate::setup::unreachable(&message),
+            reason: message.lines().take(6).collect::<Vec<_>>().join(" | "),
+        }
+    }
+}
+
 /// The table for people, with its closing line.
 pub(crate) fn report(tallies: &[Tally], missing: &[Missing]) -> String {
     let mut rows = vec![["suite", "client", "passed", "failed", "not run"].map(String::from)];

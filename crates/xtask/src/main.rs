@@ -6,6 +6,8 @@ mod cases;
 mod clients;
 mod cluster_test;
 mod fix;
+mod keeper_clients;
+mod keeper_suites;
 mod setup;
 mod sim;
 mod suites;
@@ -31,6 +33,11 @@ enum Command {
     Test(test::Arguments),
     /// Runs the real clients' suites only, against our node, Apache Kafka or a given address
     Clients(clients::Arguments),
+    /// Runs the suites of ZooKeeper's clients, against Apache ZooKeeper or given addresses
+    KeeperClients(keeper_clients::Arguments),
+    /// Starts Apache ZooKeeper, one server or an ensemble, until standard input ends
+    #[command(name = "zookeeper")]
+    ZooKeeper(keeper_clients::ZooKeeperArguments),
     /// Checks the layers, file sizes, leftovers and calls that go around the runtime crate
     Tidy,
     /// Formats, applies clippy's suggestions and writes the generated documents again
@@ -48,6 +55,8 @@ fn main() -> Result<ExitCode> {
     let good = match Arguments::parse().command {
         Command::Test(arguments) => test::run(&arguments)?,
         Command::Clients(arguments) => clients::run(&arguments)?,
+        Command::KeeperClients(arguments) => keeper_clients::run(&arguments)?,
+        Command::ZooKeeper(arguments) => keeper_clients::zookeeper(&arguments)?,
         Command::Tidy => tidy::run()?,
         Command::Fix => fix::run()?,
         Command::Sim(arguments) => sim::run(&arguments)?,

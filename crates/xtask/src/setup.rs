@@ -110,6 +110,32 @@ pub(crate) fn java_program(name: &str) -> Result<String> {
     ))
 }
 
+/// Builds the C program of `clients/NAME` with a library from Debian; the program.
+pub(crate) fn c_program(name: &str, library: &str, package: &str) -> Result<PathBuf> {
+    let sources = root().join("clients").join(name);
+    let folder = target()?.join("clients").join(name);
+    fs::create_dir_all(&folder)?;
+    require("cc", &["gcc", "libc6-dev"])?;
+    let program = folder.join("suite");
+    let mut files: Vec<PathBuf> = fs::read_dir(&sources)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "c"))
+        .collect();
+    files.sort();
+    let build = || {
+        let mut compiler = Command::new("cc");
+        compiler.args(["-std=gnu11", "-O1", "-Wall", "-DTHREADED", "-o"]);
+        compiler.arg(&program).args(&files);
+        quietly(compiler.arg(format!("-l{library}")))
+    };
+    // The library may be there already, from Debian or from elsewhere.
+    build().or_else(|_| {
+        install(&[package])?;
+        build()
+    })?;
+    Ok(program)
+}
+
 /// Gets what faults in a cluster need, where that is possible; what cannot be had, with the reason.
 pub(crate) fn for_faults() -> Vec<String> {
     let programs = [

@@ -77,14 +77,6 @@ impl Suite {
 
     /// Gets the client; the command that runs its suite, without the node's address.
     pub(crate) fn prepare(self) -> Result<Command> {
-        let clients = root().join("clients");
-        let script = |path: &str| -> Result<Command> {
-            let mut command = Command::new(setup::python()?);
-            command
-                .env("PYTHONDONTWRITEBYTECODE", "1")
-                .arg(clients.join(path));
-            Ok(command)
-        };
         match self {
             Suite::Kcat => {
                 setup::kcat()?;
@@ -138,14 +130,8 @@ impl Suite {
 
     /// As [`Suite::prepare`], with a failure as the entry for the report.
     pub(crate) fn prepare_or_missing(self) -> Result<Command, Missing> {
-        self.prepare().map_err(|error| {
-            let message = format!("{error:#}");
-            Missing {
-                client: self.name().to_owned(),
-                unreachable: setup::unreachable(&message),
-                reason: message.lines().take(6).collect::<Vec<_>>().join(" | "),
-            }
-        })
+        self.prepare()
+            .map_err(|error| Missing::because(self.name(), &error))
     }
 
     /// Runs the suite, shows what it prints, and counts its cases.
@@ -177,6 +163,15 @@ impl Suite {
         tally.take_end(success);
         Ok(tally)
     }
+}
+
+/// The command of a Python program below `clients`.
+pub(crate) fn script(path: &str) -> Result<Command> {
+    let mut command = Command::new(setup::python()?);
+    command
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .arg(root().join("clients").join(path));
+    Ok(command)
 }
 
 /// Runs a command, prints each line of its output and hands it on; whether it succeeded. After

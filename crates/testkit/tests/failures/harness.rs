@@ -129,6 +129,8 @@ pub(crate) fn place(data: &std::path::Path) -> Vec<String> {
     let port = || free_port().unwrap();
     vec![
         "--set".into(),
+        "process.roles=broker,controller".into(),
+        "--set".into(),
         format!("log.dirs={}", data.display()),
         "--set".into(),
         format!("listeners=PLAINTEXT://127.0.0.1:{}", port()),

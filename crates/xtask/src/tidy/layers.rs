@@ -46,7 +46,7 @@ const LAYERS: [(&str, u8, &[&str]); 28] = [
 const DEV: u8 = u8::MAX;
 
 /// Imports that the layers alone would allow.
-const NEVER: [(&str, &str, &str); 12] = [
+const NEVER: [(&str, &str, &str); 11] = [
     (
         "cli",
         "broker",
@@ -63,7 +63,6 @@ const NEVER: [(&str, &str, &str); 12] = [
         "it reaches a cluster only through `client`",
     ),
     ("cli", "log", "it reaches a cluster only through `client`"),
-    ("cli", "net", "it reaches a cluster only through `client`"),
     (
         "operator",
         "broker",

@@ -14,17 +14,17 @@ import java.util.function.BooleanSupplier;
 import java.util.function.Supplier;
 
 /** Runs named cases and prints one line for each, in the form that all suites share. */
-final class Suite {
+public final class Suite {
     private static final long CASE_SECONDS_MAX = 120;
 
     /** A case may fail in any way. */
-    interface Case {
+    public interface Case {
         void run() throws Exception;
     }
 
     /** Thrown by a case that cannot run here; the reason is printed. */
-    static final class NotRun extends RuntimeException {
-        NotRun(String reason) {
+    public static final class NotRun extends RuntimeException {
+        public NotRun(String reason) {
             super(reason);
         }
     }
@@ -33,16 +33,16 @@ final class Suite {
     private final String control;
 
     /** @param control HOST:PORT that restarts the node, or null */
-    Suite(String control) {
+    public Suite(String control) {
         this.control = control;
     }
 
-    void add(String name, Case body) {
+    public void add(String name, Case body) {
         cases.put(name, body);
     }
 
     /** Runs the cases whose name contains {@code only}; answers whether none failed. */
-    boolean run(String only) throws InterruptedException {
+    public boolean run(String only) throws InterruptedException {
         boolean good = true;
         for (Map.Entry<String, Case> entry : cases.entrySet()) {
             if (only == null || entry.getKey().contains(only)) {
@@ -94,7 +94,7 @@ final class Suite {
     }
 
     /** Asks whoever started the node: "restart" (SIGTERM) or "kill" (SIGKILL), then a new start. */
-    void askForNode(String word) throws IOException {
+    public void askForNode(String word) throws IOException {
         if (control == null) {
             throw new NotRun("needs --control, the address that restarts the node");
         }
@@ -110,17 +110,17 @@ final class Suite {
     }
 
     /** A name that no earlier run has used. */
-    static String fresh(String name) {
+    public static String fresh(String name) {
         return name + "-" + UUID.randomUUID().toString().substring(0, 8);
     }
 
-    static void check(boolean condition, String what) {
+    public static void check(boolean condition, String what) {
         if (!condition) {
             throw new AssertionError(what);
         }
     }
 
-    static void checkEqual(Object actual, Object expected, String what) {
+    public static void checkEqual(Object actual, Object expected, String what) {
         if (!Objects.deepEquals(actual, expected)) {
             throw new AssertionError(what + ": expected " + shortened(expected) + ", got " + shortened(actual));
         }
@@ -132,7 +132,7 @@ final class Suite {
     }
 
     /** Waits until the condition holds, 45 s at most. */
-    static void eventually(BooleanSupplier condition, Supplier<String> what) throws InterruptedException {
+    public static void eventually(BooleanSupplier condition, Supplier<String> what) throws InterruptedException {
         long deadline = System.nanoTime() + Duration.ofSeconds(45).toNanos();
         while (System.nanoTime() < deadline) {
             if (condition.getAsBoolean()) {
