@@ -5,6 +5,7 @@
 //! links can be cut; otherwise on a loopback address of its own, and [`Cluster::lacks`] says what is
 //! then impossible. Dropping a cluster kills its processes and removes everything that it made.
 
+mod coordination;
 mod disk;
 mod links;
 mod network;
@@ -25,12 +26,15 @@ use network::Network;
 use node::Place;
 use preload::Preload;
 
+pub use coordination::four_letters;
 pub use disk::SmallDisk;
 pub use links::{End, Links};
 pub use node::{Flavour, Node};
 
 const CLIENT_PORT: u16 = 9092;
 const CONTROLLER_PORT: u16 = 9093;
+/// What coordination services listen on for clients, for each other, and for their elections.
+const COORDINATION_PORTS: [u16; 3] = [2181, 2888, 3888];
 /// How long our command line tries to carry out an order.
 const ORDER_LIMIT: &str = "10s";
 const HTTP_PORT: u16 = 8080;
@@ -119,7 +123,7 @@ impl Cluster {
         };
         let mut nodes = Vec::new();
         for node in 0..options.nodes {
-            let place = place(&network, node)?;
+            let place = place(&network, node, &options.flavour)?;
             let home = folder.path().join(format!("node-{}", node + 1));
             nodes.push(Node::new(node + 1, place, home)?);
         }
@@ -134,8 +138,8 @@ impl Cluster {
         cluster.lack(Ability::Links, why_no_links);
         cluster.prepare_disks();
         cluster.prepare_preload();
-        if matches!(cluster.options.flavour, Flavour::Kafka { .. }) {
-            let reason = "orders are given with our own command line".to_owned();
+        if !matches!(cluster.options.flavour, Flavour::Ottla { .. }) {
+            let reason = "orders are given to our own brokers".to_owned();
             cluster.lack(Ability::Orders, Some(reason));
         }
         if let Flavour::Kafka { lib, .. } = &cluster.options.flavour {
@@ -242,6 +246,9 @@ impl Cluster {
         let flavour = &self.options.flavour;
         let node = self.nodes.get(node).context("no such node")?;
         let settings = &self.options.settings;
+        if flavour.coordinates() {
+            return coordination::arguments(flavour, node, &self.nodes, settings);
+        }
         let properties =
             node::properties(flavour, node, &voters.join(","), self.nodes.len(), settings);
         node::arguments(flavour, node, &properties)
@@ -291,6 +298,20 @@ impl Cluster {
     /// A node that stood still goes on.
     pub fn resume(&mut self, node: usize) -> Result<()> {
         self.nodes[node].signal(Signal::CONT)
+    }
+
+    /// What a node of a coordination service is at the moment: `leader`, `follower`, `observer`,
+    /// `standalone`; `None` if it does not serve.
+    pub fn mode(&self, node: usize) -> Option<String> {
+        coordination::mode(self.nodes.get(node)?.client_address())
+    }
+
+    /// The place of the node that leads a coordination service; one alone leads itself.
+    pub fn leader(&self) -> Option<usize> {
+        (0..self.len()).find(|&node| {
+            let mode = self.mode(node);
+            matches!(mode.as_deref(), Some("leader" | "standalone"))
+        })
     }
 
     /// Brings all links into this state.
@@ -425,21 +446,24 @@ impl Cluster {
 }
 
 /// In a namespace the ports are the usual ones; on loopback they are free ones.
-fn place(network: &Network, node: usize) -> Result<Place> {
+fn place(network: &Network, node: usize, flavour: &Flavour) -> Result<Place> {
     let address = network.address(node);
-    Ok(match network {
-        Network::Namespaces(_) => Place {
-            address,
-            client_port: CLIENT_PORT,
-            controller_port: CONTROLLER_PORT,
-            http_port: HTTP_PORT,
-        },
-        Network::Loopback { .. } => Place {
-            address,
-            client_port: free_port_at(address)?,
-            controller_port: free_port_at(address)?,
-            http_port: free_port_at(address)?,
-        },
+    let mut ports = [CLIENT_PORT, CONTROLLER_PORT, 0, HTTP_PORT];
+    if flavour.coordinates() {
+        ports[..3].copy_from_slice(&COORDINATION_PORTS);
+    }
+    if let Network::Loopback { .. } = network {
+        for port in &mut ports {
+            *port = free_port_at(address)?;
+        }
+    }
+    let [client_port, controller_port, election_port, http_port] = ports;
+    Ok(Place {
+        address,
+        client_port,
+        controller_port,
+        election_port,
+        http_port,
     })
 }
 

@@ -5,7 +5,8 @@
 //! temporary folder, can be stopped, killed and started again on the same data, and tells what
 //! CPU time and memory it used. [`Control`] lets the test programs of other languages restart it.
 //! A [`cluster::Cluster`] is several of them under faults. [`ZooKeeper`] is Apache ZooKeeper, the keeper's reference.
-//! With the feature `clients` there is librdkafka too: [`scenario`].
+//! With the feature `clients` there is librdkafka too: [`scenario`]; with `keeper`, clients of
+//! ZooKeeper's protocol, and what compares and judges servers of it.
 //!
 //! Tests that use [`TestNode`] run against our own node, built on demand, unless
 //! `OTTLA_TEST_BOOTSTRAP` (and `OTTLA_TEST_CONTROL`, to restart it) name another broker.
@@ -19,7 +20,11 @@ pub mod dice;
 #[cfg(feature = "clients")]
 pub mod faults;
 pub mod history;
+#[cfg(feature = "keeper")]
+pub mod keeper;
+pub mod meter;
 mod process;
+pub mod report;
 #[cfg(feature = "clients")]
 pub mod scenario;
 mod test_node;

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: builds the release node and measures it, beside Apache Kafka or alone.
+//! `cargo xtask bench`: builds the release node and measures it, beside Apache Kafka and ZooKeeper or alone.
 
 use anyhow::Result;
 use ottla_testkit::{Profile, node_binary};
@@ -14,6 +14,8 @@ pub(crate) enum Command {
     Node(Passed),
     /// Three nodes of ours and of Apache Kafka: failover, hand-over, throughput, latency, many topics
     Cluster(Passed),
+    /// Our keeper and Apache ZooKeeper in turn: throughput, latency, memory, start, failover
+    Keeper(Passed),
 }
 
 #[derive(Debug, clap::Args)]
@@ -28,6 +30,7 @@ pub(crate) fn run(command: &Command) -> Result<bool> {
         Command::Kafka(passed) => ("kafka", passed),
         Command::Node(passed) => ("node", passed),
         Command::Cluster(passed) => ("cluster", passed),
+        Command::Keeper(passed) => return run_keeper(passed),
     };
     let mut bench = cargo(&["run", "--release", "--quiet", "-p", "ottla-testkit"]);
     bench.args(["--bin", "bench", "--"]);
@@ -37,7 +40,7 @@ pub(crate) fn run(command: &Command) -> Result<bool> {
     let json = target()?.join("bench").join(format!("{name}.json"));
     bench.arg("--json").arg(json);
     match command {
-        Command::Kafka(_) => {}
+        Command::Kafka(_) | Command::Keeper(_) => {}
         Command::Node(_) => {
             bench.arg("--alone");
         }
@@ -45,6 +48,25 @@ pub(crate) fn run(command: &Command) -> Result<bool> {
             bench.arg("--cluster");
         }
     }
+    bench.args(&passed.options);
+    succeeds(&mut bench)
+}
+
+/// Without librdkafka, which takes minutes to build and is not needed.
+fn run_keeper(passed: &Passed) -> Result<bool> {
+    let mut bench = cargo(&["run", "--release", "--quiet", "-p", "ottla-testkit"]);
+    bench.args(["--no-default-features", "--features", "keeper"]);
+    bench.args(["--bin", "keeper-bench", "--"]);
+    if !passed
+        .options
+        .iter()
+        .any(|option| option == "--zookeeper-alone")
+    {
+        bench.arg("--ottla").arg(node_binary(Profile::Release)?);
+    }
+    bench.arg("--zookeeper").arg(setup::jars("zookeeper")?);
+    let json = target()?.join("bench").join("keeper.json");
+    bench.arg("--json").arg(json);
     bench.args(&passed.options);
     succeeds(&mut bench)
 }

@@ -7,6 +7,7 @@ mod clients;
 mod cluster_test;
 mod fix;
 mod keeper_clients;
+mod keeper_differential;
 mod keeper_suites;
 mod setup;
 mod sim;
@@ -46,6 +47,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Runs real clusters under faults, and judges what clients saw
     ClusterTest(cluster_test::Arguments),
+    /// Compares our keeper with Apache ZooKeeper, operation by operation
+    KeeperDifferential(keeper_differential::Arguments),
     /// Measures the node
     #[command(subcommand)]
     Bench(bench::Command),
@@ -61,6 +64,7 @@ fn main() -> Result<ExitCode> {
         Command::Fix => fix::run()?,
         Command::Sim(arguments) => sim::run(&arguments)?,
         Command::ClusterTest(arguments) => cluster_test::run(&arguments)?,
+        Command::KeeperDifferential(arguments) => keeper_differential::run(&arguments)?,
         Command::Bench(command) => bench::run(&command)?,
     };
     Ok(if good {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
+use super::coordination;
 use super::disk::SmallDisk;
 use super::network::Network;
 use super::preload::Preload;
@@ -34,6 +35,18 @@ pub enum Flavour {
     },
     /// Apache Kafka, broker and controller in each process.
     Kafka {
+        /// The folder with its jars.
+        lib: PathBuf,
+        /// Options of its JVM.
+        jvm: Vec<String>,
+    },
+    /// Our own in the role of a keeper, and in no other.
+    Keeper {
+        /// The path of the binary.
+        binary: PathBuf,
+    },
+    /// Apache ZooKeeper.
+    ZooKeeper {
         /// The folder with its jars.
         lib: PathBuf,
         /// Options of its JVM.
@@ -68,12 +81,32 @@ impl Flavour {
         Flavour::Kafka { lib, jvm }
     }
 
+    /// Apache ZooKeeper with what its own start script gives to the JVM, but for the size of the heap.
+    pub fn zookeeper(lib: PathBuf, heap_mib: u32) -> Flavour {
+        let jvm = vec![format!("-Xmx{heap_mib}m")];
+        Flavour::ZooKeeper { lib, jvm }
+    }
+
+    /// Apache ZooKeeper for tests in which it need not be fast: it starts sooner, and takes less.
+    pub fn lean_zookeeper(lib: PathBuf) -> Flavour {
+        let lean = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+        let jvm = lean.map(str::to_owned).to_vec();
+        Flavour::ZooKeeper { lib, jvm }
+    }
+
     /// For reports.
     pub fn name(&self) -> &'static str {
         match self {
             Flavour::Ottla { .. } => "ottla",
             Flavour::Kafka { .. } => "kafka",
+            Flavour::Keeper { .. } => "keeper",
+            Flavour::ZooKeeper { .. } => "zookeeper",
         }
+    }
+
+    /// Whether it speaks ZooKeeper's protocol instead of Kafka's.
+    pub fn coordinates(&self) -> bool {
+        matches!(self, Flavour::Keeper { .. } | Flavour::ZooKeeper { .. })
     }
 }
 
@@ -82,7 +115,10 @@ impl Flavour {
 pub(super) struct Place {
     pub(super) address: Ipv4Addr,
     pub(super) client_port: u16,
+    /// Where the other nodes reach it.
     pub(super) controller_port: u16,
+    /// Where members of a ZooKeeper ensemble elect their leader.
+    pub(super) election_port: u16,
     pub(super) http_port: u16,
 }
 
@@ -122,6 +158,11 @@ impl Node {
         format!("{}:{}", self.place.address, self.place.client_port)
     }
 
+    /// The same as an address.
+    pub fn client_address(&self) -> SocketAddr {
+        SocketAddr::from((self.place.address, self.place.client_port))
+    }
+
     /// `HOST:PORT` of our node's HTTP: health and metrics.
     pub fn http(&self) -> SocketAddr {
         SocketAddr::from((self.place.address, self.place.http_port))
@@ -158,8 +199,12 @@ impl Node {
     ) -> Result<()> {
         ensure!(self.process.is_none(), "node {} runs already", self.id);
         let mut command = match flavour {
-            Flavour::Ottla { binary } => network.command(self.id - 1, &shown(binary)),
-            Flavour::Kafka { .. } => network.command(self.id - 1, "java"),
+            Flavour::Ottla { binary } | Flavour::Keeper { binary } => {
+                network.command(self.id - 1, &shown(binary))
+            }
+            Flavour::Kafka { .. } | Flavour::ZooKeeper { .. } => {
+                network.command(self.id - 1, "java")
+            }
         };
         command.args(arguments).current_dir(&self.folder);
         if let Some(preload) = &self.preload {
@@ -184,6 +229,9 @@ impl Node {
             let ready = match flavour {
                 Flavour::Ottla { .. } => answers_ready(self.http()),
                 Flavour::Kafka { .. } => process.log().contains("Kafka Server started"),
+                Flavour::Keeper { .. } | Flavour::ZooKeeper { .. } => {
+                    coordination::is_ready(self.client_address())
+                }
             };
             if ready {
                 return Ok(());
@@ -258,6 +306,7 @@ pub(super) fn properties(
         client_port,
         controller_port,
         http_port,
+        ..
     } = node.place;
     let set = |name: &str, value: String| (name.to_owned(), value);
     let mut all = vec![
@@ -308,6 +357,8 @@ pub(super) fn properties(
             ));
             all.push(set("share.coordinator.state.topic.min.isr", in_sync));
         }
+        // They have a file of their own kind: see `coordination`.
+        Flavour::Keeper { .. } | Flavour::ZooKeeper { .. } => {}
     }
     // A later line wins, so what is given comes last, once.
     all.retain(|(name, _)| settings.iter().all(|(given, _)| given != name));
@@ -321,27 +372,23 @@ pub(super) fn arguments(
     node: &Node,
     properties: &[(String, String)],
 ) -> Result<Vec<String>> {
-    match flavour {
-        Flavour::Ottla { .. } => {
-            let mut arguments = vec!["server".to_owned()];
-            for (name, value) in properties {
-                arguments.push("--set".into());
-                arguments.push(format!("{name}={value}"));
-            }
-            Ok(arguments)
-        }
-        Flavour::Kafka { lib, jvm } => {
-            let file = node.folder.join("server.properties");
-            let lines: Vec<String> = properties
-                .iter()
-                .map(|(n, v)| format!("{n}={v}\n"))
-                .collect();
-            fs::write(&file, lines.concat())?;
-            let mut arguments = java_arguments(lib, jvm);
-            arguments.extend(["kafka.Kafka".to_owned(), shown(&file)]);
-            Ok(arguments)
-        }
+    if let Flavour::Kafka { lib, jvm } = flavour {
+        let file = node.folder.join("server.properties");
+        let lines: Vec<String> = properties
+            .iter()
+            .map(|(n, v)| format!("{n}={v}\n"))
+            .collect();
+        fs::write(&file, lines.concat())?;
+        let mut arguments = java_arguments(lib, jvm);
+        arguments.extend(["kafka.Kafka".to_owned(), shown(&file)]);
+        return Ok(arguments);
     }
+    let mut arguments = vec!["server".to_owned()];
+    for (name, value) in properties {
+        arguments.push("--set".into());
+        arguments.push(format!("{name}={value}"));
+    }
+    Ok(arguments)
 }
 
 /// The address of a voter, `ID@HOST:PORT`.
@@ -394,7 +441,7 @@ fn directory_id(node: usize) -> String {
     format!("{}{}ottlaTestDirectorAAA", letter(node / 26), letter(node))
 }
 
-fn java_arguments(lib: &Path, jvm: &[String]) -> Vec<String> {
+pub(super) fn java_arguments(lib: &Path, jvm: &[String]) -> Vec<String> {
     let fixed = [
         "-Djava.awt.headless=true",
         "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
@@ -408,7 +455,7 @@ fn java_arguments(lib: &Path, jvm: &[String]) -> Vec<String> {
     arguments
 }
 
-fn shown(path: &Path) -> String {
+pub(super) fn shown(path: &Path) -> String {
     path.display().to_string()
 }
 
@@ -445,6 +492,7 @@ mod tests {
             address: Ipv4Addr::LOCALHOST,
             client_port: 1,
             controller_port: 2,
+            election_port: 4,
             http_port: 3,
         };
         let node = Node::new(2, place, folder.path().join("2")).unwrap();

@@ -14,8 +14,8 @@ use ottla_wire::messages::{ApiVersionsRequest, ProduceRequest, RequestHeader};
 use ottla_wire::{ApiKey, Chunks, Request, Text, encode_request};
 
 use crate::clients;
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
+use ottla_testkit::report::{Goal, Report};
 
 const IDLE: usize = 1_000;
 const BUSY: usize = 200;

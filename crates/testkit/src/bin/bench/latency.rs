@@ -12,14 +12,14 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::clients::Counting;
 use crate::java::Java;
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
+use ottla_testkit::report::{Goal, Report};
 
 const RECORDS_PER_S: u64 = 5_000;
 const WARM_UP_S: u64 = 4;
 const RECORD_BYTES: usize = 100;
 const BEHIND: Duration = Duration::from_secs(30);
-const HALF: [Goal; 1] = [Goal::AtMostOfKafka(0.5)];
+const HALF: [Goal; 1] = [Goal::AtMostOfTheirs(0.5)];
 
 pub(crate) fn measure(
     report: &mut Report,

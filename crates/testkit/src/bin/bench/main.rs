@@ -9,14 +9,11 @@ mod cluster;
 mod connections;
 mod java;
 mod latency;
-mod meter;
-mod report;
 mod side;
 mod start;
 mod stored;
 mod volume;
 
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -24,7 +21,7 @@ use clap::Parser;
 use serde_json::json;
 
 use java::Java;
-use report::Report;
+use ottla_testkit::report::{self, Report};
 use side::{Programs, Side};
 
 /// What can be measured.
@@ -134,7 +131,7 @@ fn main() -> Result<()> {
     } else {
         &[Side::Ottla, Side::Kafka]
     };
-    let mut report = Report::default();
+    let mut report = Report::of("Ottla", "Kafka");
     for figure in figures {
         // These take minutes, and differ little between rounds.
         let once = matches!(
@@ -187,17 +184,14 @@ fn measure(report: &mut Report, arguments: &Arguments, figure: Figure, side: Sid
 
 /// What a reader must know of the machine and the run.
 fn conditions(arguments: &Arguments) -> serde_json::Value {
-    let of = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let cpu = of("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
-    json!({
-        "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-        "cpu": model.map(|m| m.trim_matches([' ', '\t', ':'])),
-        "memory": of("/proc/meminfo").lines().next(),
-        "kernel": of("/proc/sys/kernel/osrelease").trim(),
-        "rounds": arguments.rounds,
-        "mib": arguments.mib,
-        "gib_stored": arguments.gib_stored,
-        "durable_records": arguments.durable_records,
-    })
+    let mut all = report::machine();
+    for (name, value) in [
+        ("rounds", json!(arguments.rounds)),
+        ("mib", json!(arguments.mib)),
+        ("gib_stored", json!(arguments.gib_stored)),
+        ("durable_records", json!(arguments.durable_records)),
+    ] {
+        all.insert(name.to_owned(), value);
+    }
+    all.into()
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use ottla_testkit::cluster::{Cluster, ClusterOptions, Flavour};
+use ottla_testkit::report::Whose;
 use ottla_testkit::{Broker, Launch};
 
 /// What its own start script gives to each node.
@@ -23,6 +24,15 @@ impl Side {
         match self {
             Side::Ottla => "ottla",
             Side::Kafka => "kafka",
+        }
+    }
+}
+
+impl From<Side> for Whose {
+    fn from(side: Side) -> Whose {
+        match side {
+            Side::Ottla => Whose::Ours,
+            Side::Kafka => Whose::Theirs,
         }
     }
 }

@@ -9,9 +9,9 @@ use ottla_testkit::scenario::{Acknowledgements, Outcome, Record, Scenario, send}
 use ottla_testkit::{Broker, Launch};
 use rdkafka::producer::{BaseProducer, Producer};
 
-use crate::meter::mib;
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
+use ottla_testkit::meter::mib;
+use ottla_testkit::report::{Goal, Report};
 
 const IDLE: Duration = Duration::from_secs(10);
 const LIMIT: Duration = Duration::from_secs(180);
@@ -28,7 +28,7 @@ const IMPATIENT: [(&str, &str); 6] = [
 /// Start until the first acknowledged record, and memory when idle.
 pub(crate) fn measure(report: &mut Report, programs: &Programs, side: Side) -> Result<()> {
     let launch = programs.launch(side, Flushing::BeforeAcknowledging);
-    let goals = [Goal::AtMost(150.0), Goal::AtMostOfKafka(0.05)];
+    let goals = [Goal::AtMost(150.0), Goal::AtMostOfTheirs(0.05)];
     let ms = until_first_record_ms(&launch)?;
     report.add(
         side,

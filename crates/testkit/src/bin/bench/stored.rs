@@ -8,10 +8,10 @@ use ottla_testkit::scenario::Scenario;
 
 use crate::clients;
 use crate::java::Java;
-use crate::meter::{gib, measured, mib};
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
 use crate::start::until_acknowledged;
+use ottla_testkit::meter::{gib, measured, mib};
+use ottla_testkit::report::{Goal, Report};
 
 const PARTITIONS: i32 = 100;
 const RECORD_BYTES: u64 = 1024;
@@ -44,7 +44,7 @@ pub(crate) fn measure(
     broker.wait_ready()?;
     let (throughput, cost) = measured(&broker, || java.consume(&bootstrap, &topic, records))?;
     let name = format!("catch-up read of {gib_stored} GiB");
-    let goals = [Goal::AtLeastOfKafka(1.5)];
+    let goals = [Goal::AtLeastOfTheirs(1.5)];
     report.add(side, &name, "MiB/s", &goals, throughput.mib_per_second);
     let cores = cost.client_cpu_s / cost.wall_s;
     report.add(
@@ -55,7 +55,7 @@ pub(crate) fn measure(
         cores,
     );
     let cpu = cost.broker_cpu_s / gib(records * RECORD_BYTES);
-    let goals = [Goal::AtMostOfKafka(1.0 / 3.0)];
+    let goals = [Goal::AtMostOfTheirs(1.0 / 3.0)];
     report.add(
         side,
         &format!("broker CPU per GiB: {name}"),
@@ -67,7 +67,7 @@ pub(crate) fn measure(
         clients::consume(&bootstrap, &topic, PARTITIONS, records)
     })?;
     let speed = gib(records * RECORD_BYTES) * 1024.0 / cost.wall_s;
-    let goals = [Goal::AtLeastOfKafka(1.5)];
+    let goals = [Goal::AtLeastOfTheirs(1.5)];
     report.add(side, &format!("{name}, librdkafka"), "MiB/s", &goals, speed);
     let cores = cost.client_cpu_s / cost.wall_s;
     report.add(

@@ -6,12 +6,12 @@ use ottla_testkit::scenario::Scenario;
 
 use crate::clients;
 use crate::java::{Java, Load};
-use crate::meter::{Cost, gib, measured, mib};
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
+use ottla_testkit::meter::{Cost, gib, measured, mib};
+use ottla_testkit::report::{Goal, Report};
 
-const CPU: [Goal; 1] = [Goal::AtMostOfKafka(1.0 / 3.0)];
-const SPEED: [Goal; 1] = [Goal::AtLeastOfKafka(1.0)];
+const CPU: [Goal; 1] = [Goal::AtMostOfTheirs(1.0 / 3.0)];
+const SPEED: [Goal; 1] = [Goal::AtLeastOfTheirs(1.0)];
 /// Of one broker: what a JVM has not compiled yet is not what people run.
 const WARM_UP_RECORDS: u64 = 300_000;
 
@@ -54,7 +54,7 @@ pub(crate) fn measure(
         side,
         "resident memory, the most under load",
         "MiB",
-        &[Goal::AtMostOfKafka(0.2)],
+        &[Goal::AtMostOfTheirs(0.2)],
         peak,
     );
     broker.stop()
@@ -186,7 +186,7 @@ pub(crate) fn measure_durable(
         java.produce(&bootstrap, load(records / 10))?;
         let (throughput, cost) = measured(&broker, || java.produce(&bootstrap, load(records)))?;
         let name = format!("durable, 100 B in batches of 1 kB, {partitions} partitions");
-        let goals = [Goal::AtLeastOfKafka(3.0)];
+        let goals = [Goal::AtLeastOfTheirs(3.0)];
         report.add(side, &name, "MiB/s", &goals, throughput.mib_per_second);
         let per_gib = cost.broker_cpu_s / gib(records * 100);
         report.add(

@@ -7,8 +7,8 @@ use ottla_testkit::scenario::{Outcome, Record, Scenario, send};
 use rdkafka::producer::Producer;
 
 use super::{Clients, IMPATIENT, LIMIT};
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
+use ottla_testkit::report::{Goal, Report};
 
 const BETWEEN_RECORDS: Duration = Duration::from_millis(5);
 const BEFORE_THE_KILL: usize = 100;

@@ -11,8 +11,8 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::{Clients, IMPATIENT, LIMIT, NODES};
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
+use ottla_testkit::report::{Goal, Report};
 
 const TOPIC: &str = "hand-over";
 const LEADERS_EACH: i32 = 1000;

@@ -10,8 +10,8 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
 
 use super::{Clients, LIMIT, NODES};
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
+use ottla_testkit::report::{Goal, Report};
 
 const RECORDS_PER_S: u32 = 2000;
 const WARM_UP_S: u64 = 8;
@@ -96,7 +96,7 @@ pub(crate) fn measure(
         let name =
             format!("produce at 2,000 records/s, acks=all, three replicas, durable, {percentile}");
         let goal = if per_mille == 990 {
-            Goal::AtMostOfKafka(0.5)
+            Goal::AtMostOfTheirs(0.5)
         } else {
             Goal::None
         };

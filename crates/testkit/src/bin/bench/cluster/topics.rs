@@ -5,9 +5,9 @@ use std::time::Instant;
 use anyhow::Result;
 
 use super::{Clients, NODES};
-use crate::meter::mib;
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
+use ottla_testkit::meter::mib;
+use ottla_testkit::report::{Goal, Report};
 
 const TOPICS: i32 = 1000;
 const PARTITIONS: i32 = 10;
@@ -26,7 +26,7 @@ pub(crate) fn measure(report: &mut Report, programs: &Programs, side: Side) -> R
     }
     let answered_s = began.elapsed().as_secs_f64();
     clients.wait_in_sync(None, TOPICS * PARTITIONS)?;
-    let goals = [Goal::AtMost(5.0), Goal::AtMostOfKafka(1.0 / 3.0)];
+    let goals = [Goal::AtMost(5.0), Goal::AtMostOfTheirs(1.0 / 3.0)];
     let what = "1,000 topics of 10 partitions, three replicas";
     let name = format!("{what}: until all are in sync");
     report.add(side, &name, "s", &goals, began.elapsed().as_secs_f64());

@@ -4,9 +4,9 @@ use anyhow::Result;
 
 use super::{Clients, NODES, cpu_seconds};
 use crate::java::{Java, Load};
-use crate::meter::{gib, measured_by};
-use crate::report::{Goal, Report};
 use crate::side::{Flushing, Programs, Side};
+use ottla_testkit::meter::{gib, measured_by};
+use ottla_testkit::report::{Goal, Report};
 
 const PARTITIONS: i32 = 6;
 const RECORD_BYTES: u64 = 1024;
@@ -45,10 +45,10 @@ pub(crate) fn measure(
         )?;
         let what = format!("acks=all, three replicas, {named}");
         let name = format!("produced, {what}");
-        let goals = [Goal::AtLeastOfKafka(1.0)];
+        let goals = [Goal::AtLeastOfTheirs(1.0)];
         report.add(side, &name, "MiB/s", &goals, throughput.mib_per_second);
         let name = format!("CPU of all nodes per GiB, {what}");
-        let goals = [Goal::AtMostOfKafka(1.0 / 3.0)];
+        let goals = [Goal::AtMostOfTheirs(1.0 / 3.0)];
         report.add(side, &name, "s", &goals, cost.broker_cpu_s / gib(bytes));
         let name = format!("cores that the client takes, {what}");
         report.add(

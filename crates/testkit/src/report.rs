@@ -1,4 +1,4 @@
-//! The figures, their goals, and the table of both.
+//! The figures of a benchmark that compares two sides, their goals, and the table of both.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,16 +8,23 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::json;
 
-use crate::side::Side;
+/// One of the two that are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Our own.
+    Ours,
+    /// What it is measured against.
+    Theirs,
+}
 
 /// What a figure is to reach.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Goal {
-    /// Ours is at most this part of Kafka's.
-    AtMostOfKafka(f64),
-    /// Ours is at least this many times Kafka's.
-    AtLeastOfKafka(f64),
-    /// Ours is at most this, whatever Kafka's is.
+pub enum Goal {
+    /// Ours is at most this part of theirs.
+    AtMostOfTheirs(f64),
+    /// Ours is at least this many times theirs.
+    AtLeastOfTheirs(f64),
+    /// Ours is at most this, whatever theirs is.
     AtMost(f64),
     /// Shown for what it explains.
     None,
@@ -28,65 +35,79 @@ pub(crate) enum Goal {
 struct Figure {
     unit: &'static str,
     goals: Vec<Goal>,
-    ottla: Vec<f64>,
-    kafka: Vec<f64>,
+    ours: Vec<f64>,
+    theirs: Vec<f64>,
 }
 
 /// All rows, in the order in which they were first measured.
-#[derive(Debug, Default)]
-pub(crate) struct Report {
+#[derive(Debug)]
+pub struct Report {
+    our_name: &'static str,
+    their_name: &'static str,
     names: Vec<String>,
     figures: BTreeMap<String, Figure>,
 }
 
 impl Report {
+    /// Without rows yet; the names are those of the columns.
+    pub fn of(our_name: &'static str, their_name: &'static str) -> Report {
+        Report {
+            our_name,
+            their_name,
+            names: Vec::new(),
+            figures: BTreeMap::new(),
+        }
+    }
+
     /// Adds a value of one round.
-    pub(crate) fn add(
+    pub fn add(
         &mut self,
-        side: Side,
+        whose: impl Into<Whose>,
         name: &str,
         unit: &'static str,
         goals: &[Goal],
         value: f64,
     ) {
-        println!("  {:<6} {name}: {value:.2} {unit}", side.name());
+        let whose = whose.into();
+        let shown = match whose {
+            Whose::Ours => self.our_name,
+            Whose::Theirs => self.their_name,
+        };
+        println!("  {shown:<9} {name}: {value:.2} {unit}");
         if !self.figures.contains_key(name) {
             self.names.push(name.to_owned());
         }
         let figure = self.figures.entry(name.to_owned()).or_insert(Figure {
             unit,
             goals: goals.to_vec(),
-            ottla: Vec::new(),
-            kafka: Vec::new(),
+            ours: Vec::new(),
+            theirs: Vec::new(),
         });
-        match side {
-            Side::Ottla => figure.ottla.push(value),
-            Side::Kafka => figure.kafka.push(value),
+        match whose {
+            Whose::Ours => figure.ours.push(value),
+            Whose::Theirs => figure.theirs.push(value),
         }
     }
 
     /// The table in Markdown.
-    pub(crate) fn table(&self) -> String {
-        let mut table = String::from(
-            "| figure | unit | Ottla | Kafka | Ottla / Kafka | goal | |\n|---|---|---|---|---|---|---|\n",
+    pub fn table(&self) -> String {
+        let (ours, theirs) = (self.our_name, self.their_name);
+        let mut table = format!(
+            "| figure | unit | {ours} | {theirs} | {ours} / {theirs} | goal | |\n|---|---|---|---|---|---|---|\n",
         );
         for (name, figure) in self.rows() {
             let ratio = figure
                 .ratio()
                 .map_or("–".into(), |ratio| format!("{ratio:.3}"));
-            let goals: Vec<String> = figure
-                .goals
-                .iter()
-                .filter_map(|goal| goal.words())
-                .collect();
+            let goals = figure.goals_in_words(self.their_name);
             let shown = |values: &[f64]| median(values).map_or("–".into(), number);
             // Writing into a string cannot fail.
             let _ = writeln!(
                 table,
                 "| {name} | {} | {} | {} | {ratio} | {} | {} |",
                 figure.unit,
-                shown(&figure.ottla),
-                shown(&figure.kafka),
+                shown(&figure.ours),
+                shown(&figure.theirs),
                 goals.join(", "),
                 figure.verdict(),
             );
@@ -95,17 +116,19 @@ impl Report {
     }
 
     /// Writes medians, ratios and all single values.
-    pub(crate) fn write_json(&self, path: &Path, conditions: &serde_json::Value) -> Result<()> {
+    pub fn write_json(&self, path: &Path, conditions: &serde_json::Value) -> Result<()> {
+        let [ours, theirs] = [self.our_name, self.their_name].map(str::to_lowercase);
+        let values = |values: &[f64]| json!({ "median": median(values), "values": values });
         let rows: Vec<_> = self
             .rows()
             .map(|(name, figure)| {
                 json!({
                     "figure": name,
                     "unit": figure.unit,
-                    "ottla": { "median": median(&figure.ottla), "values": figure.ottla },
-                    "kafka": { "median": median(&figure.kafka), "values": figure.kafka },
+                    ours.as_str(): values(&figure.ours),
+                    theirs.as_str(): values(&figure.theirs),
                     "ratio": figure.ratio(),
-                    "goals": figure.goals.iter().filter_map(|goal| goal.words()).collect::<Vec<_>>(),
+                    "goals": figure.goals_in_words(self.their_name),
                     "verdict": figure.verdict(),
                 })
             })
@@ -126,9 +149,14 @@ impl Report {
 }
 
 impl Figure {
-    /// Ours divided by Kafka's, of the medians.
+    /// Ours divided by theirs, of the medians.
     fn ratio(&self) -> Option<f64> {
-        Some(median(&self.ottla)? / median(&self.kafka)?)
+        Some(median(&self.ours)? / median(&self.theirs)?)
+    }
+
+    fn goals_in_words(&self, theirs: &str) -> Vec<String> {
+        let words = |goal: &Goal| goal.words(theirs);
+        self.goals.iter().filter_map(words).collect()
     }
 
     fn verdict(&self) -> &'static str {
@@ -146,10 +174,10 @@ impl Figure {
 }
 
 impl Goal {
-    fn words(self) -> Option<String> {
+    fn words(self, theirs: &str) -> Option<String> {
         match self {
-            Goal::AtMostOfKafka(part) => Some(format!("at most {part:.2} of Kafka's")),
-            Goal::AtLeastOfKafka(times) => Some(format!("at least {times:.1} × Kafka's")),
+            Goal::AtMostOfTheirs(part) => Some(format!("at most {part:.2} of {theirs}'s")),
+            Goal::AtLeastOfTheirs(times) => Some(format!("at least {times:.1} × {theirs}'s")),
             Goal::AtMost(value) => Some(format!("under {value}")),
             Goal::None => None,
         }
@@ -157,9 +185,9 @@ impl Goal {
 
     fn met(self, figure: &Figure) -> Option<bool> {
         match self {
-            Goal::AtMostOfKafka(part) => Some(figure.ratio()? <= part),
-            Goal::AtLeastOfKafka(times) => Some(figure.ratio()? >= times),
-            Goal::AtMost(value) => Some(median(&figure.ottla)? < value),
+            Goal::AtMostOfTheirs(part) => Some(figure.ratio()? <= part),
+            Goal::AtLeastOfTheirs(times) => Some(figure.ratio()? >= times),
+            Goal::AtMost(value) => Some(median(&figure.ours)? < value),
             Goal::None => None,
         }
     }
@@ -185,30 +213,51 @@ fn number(value: f64) -> String {
     }
 }
 
+/// What a reader must know of the machine.
+pub fn machine() -> serde_json::Map<String, serde_json::Value> {
+    let of = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let cpu = of("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name"));
+    let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let known = [
+        ("cores", json!(cores)),
+        (
+            "cpu",
+            json!(model.map(|m| m.trim_matches([' ', '\t', ':']))),
+        ),
+        ("memory", json!(of("/proc/meminfo").lines().next())),
+        ("kernel", json!(of("/proc/sys/kernel/osrelease").trim())),
+    ];
+    known
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn goals_are_judged_by_medians() {
-        let mut report = Report::default();
+        let mut report = Report::of("Ottla", "Kafka");
         for (ottla, kafka) in [(1.0, 9.0), (2.0, 4.0), (50.0, 6.0)] {
             report.add(
-                Side::Ottla,
+                Whose::Ours,
                 "cost",
                 "s",
-                &[Goal::AtMostOfKafka(0.34)],
+                &[Goal::AtMostOfTheirs(0.34)],
                 ottla,
             );
             report.add(
-                Side::Kafka,
+                Whose::Theirs,
                 "cost",
                 "s",
-                &[Goal::AtMostOfKafka(0.34)],
+                &[Goal::AtMostOfTheirs(0.34)],
                 kafka,
             );
         }
-        report.add(Side::Ottla, "start", "ms", &[Goal::AtMost(150.0)], 200.0);
+        report.add(Whose::Ours, "start", "ms", &[Goal::AtMost(150.0)], 200.0);
         let table = report.table();
         assert!(
             table.contains("| cost | s | 2.00 | 6.00 | 0.333 | at most 0.34 of Kafka's | met |"),

@@ -3,26 +3,27 @@
 use std::fs;
 use std::time::Instant;
 
+use crate::Broker;
 use anyhow::{Context, Result};
-use ottla_testkit::Broker;
 
 /// The cost of one piece of work.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Cost {
+pub struct Cost {
     /// User and system time of the broker.
-    pub(crate) broker_cpu_s: f64,
+    pub broker_cpu_s: f64,
     /// User and system time of this process and of the client programs that it waited for.
-    pub(crate) client_cpu_s: f64,
-    pub(crate) wall_s: f64,
+    pub client_cpu_s: f64,
+    /// How long it took.
+    pub wall_s: f64,
 }
 
 /// Runs `work` and measures it.
-pub(crate) fn measured<T>(broker: &Broker, work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
+pub fn measured<T>(broker: &Broker, work: impl FnOnce() -> Result<T>) -> Result<(T, Cost)> {
     measured_by(|| broker.process()?.cpu_seconds(), work)
 }
 
 /// The same, with the broker's CPU time, or that of several, as the caller reads it.
-pub(crate) fn measured_by<T>(
+pub fn measured_by<T>(
     broker_cpu_seconds: impl Fn() -> Result<f64>,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<(T, Cost)> {
@@ -58,7 +59,7 @@ fn ticks_with_children(stat: &str) -> Option<u64> {
     clippy::cast_precision_loss,
     reason = "memory in KiB is far below 2^52"
 )]
-pub(crate) fn mib(kib: u64) -> f64 {
+pub fn mib(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
 
@@ -67,7 +68,7 @@ pub(crate) fn mib(kib: u64) -> f64 {
     clippy::cast_precision_loss,
     reason = "a benchmark's bytes are far below 2^52"
 )]
-pub(crate) fn gib(bytes: u64) -> f64 {
+pub fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
