@@ -44,6 +44,8 @@ const SNAPSHOT_AFTER_BYTES: u64 = 256 << 20;
 /// begins after twice to four times as long. Busy machines answer late.
 const HEARTBEAT_MS: u64 = 60;
 const ELECTION_MS: u64 = 200;
+/// How soon a server that is alone serves.
+const SERVING_SOON: Duration = Duration::from_millis(1);
 /// How long a server that stops lets another one take over.
 const RESIGN_LIMIT: Duration = Duration::from_secs(3);
 
@@ -133,6 +135,10 @@ pub async fn start(runtime: &Runtime, options: Options, stop: &Shutdown) -> Resu
     let beginning = begin(server.clone(), members, stop.clone());
     if is_standalone {
         beginning.await?;
+        // Nobody else has to be waited for, and whoever is told that the server is there uses it.
+        while !server.has_leader() && !stop.is_announced() {
+            runtime.clock.sleep(SERVING_SOON).await;
+        }
     } else {
         let stopping = runtime.shutdown().clone();
         runtime
