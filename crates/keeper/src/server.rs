@@ -79,6 +79,8 @@ pub(crate) struct Server {
     next_session: AtomicU64,
     has_leader: AtomicBool,
     touched: Mutex<Vec<i64>>,
+    /// Connections of this server whose session has moved to another connection.
+    left: Mutex<BTreeMap<i64, Owner>>,
     told: tokio::sync::Notify,
 }
 
@@ -126,6 +128,7 @@ impl Server {
             next_session: AtomicU64::new(first_session),
             has_leader: AtomicBool::new(false),
             touched: Mutex::default(),
+            left: Mutex::default(),
             told: tokio::sync::Notify::new(),
             config,
         }
@@ -422,8 +425,11 @@ impl Applying<'_> {
                 }
                 if outcome.reply.is_ok() {
                     server.liveness.closed(*session);
-                    let connection = before.and_then(|owner| server.connection(owner));
-                    connection.inspect(|connection| connection.close());
+                    let left = server.left.lock().remove(session);
+                    for owner in before.into_iter().chain(left) {
+                        let connection = server.connection(owner);
+                        connection.inspect(|connection| connection.close());
+                    }
                 }
             }
             Command::Write { requester, .. } => self.answer(requester.owner, &outcome),
@@ -449,6 +455,10 @@ impl Applying<'_> {
             server.liveness.opened(session, *timeout_ms, now_ms);
             if matches!(command, Command::AttachSession { .. }) && server.desk.office().is_some() {
                 server.meters.revalidated_for_others.add(1);
+            }
+            // A session that has moved away may still be closed elsewhere; then this connection ends, too.
+            if let Some(old) = before.filter(|old| old.server == server.id && *old != owner) {
+                server.left.lock().insert(session, old);
             }
             // The client has come back to the same server, and left its old connection. One that it has
             // on another server is refused when it is used again (`ZooKeeperServer.processConnectRequest`).
