@@ -173,13 +173,10 @@ async fn prepare(
         return Err(ErrorCode::ReconfigDisabled);
     }
     let identities = connection.identities();
-    let (old, version) = {
+    let (old, version, acl) = {
         let state = server.tree.read();
         let (acl, _) = state.get_acl(CONFIG_PATH, everything())?;
-        if !ottla_znode::allows(&acl, perms::WRITE, &identities, server.rules) {
-            return Err(ErrorCode::NoAuth);
-        }
-        (servers(&state), state.config_version())
+        (servers(&state), state.config_version(), acl)
     };
     if old.is_empty() {
         // Alone, there is nothing to be changed (`PrepRequestProcessor`).
@@ -190,6 +187,10 @@ async fn prepare(
     }
     let new = changed(&old, request)?;
     let to = wanted(&new).ok_or(ErrorCode::BadArguments)?;
+    // Whoever may not is told so last, as ZooKeeper does it.
+    if !ottla_znode::allows(&acl, perms::WRITE, &identities, server.rules) {
+        return Err(ErrorCode::NoAuth);
+    }
     let Some(members) = server.members() else {
         return Err(ErrorCode::ReconfigInProgress);
     };

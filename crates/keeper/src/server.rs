@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use ottla_config::KeeperConfig;
 use ottla_jute::{EventType, KeeperState, ReplyHeader, perms, xid};
+use ottla_model::Sabotage;
 use ottla_raft::NodeId;
 use ottla_runtime::Runtime;
 use ottla_runtime::published::{Published, Publisher, published};
@@ -400,7 +401,12 @@ impl Applying<'_> {
         let session = session_of(command);
         let before = session.and_then(|id| self.state.session(id).map(|s| s.owner));
         let epoch = u32::try_from(self.term).unwrap_or(u32::MAX);
-        let outcome = self.state.apply(epoch, self.now_ms, command, self.rules);
+        let now_ms = if Sabotage::StampsOwnTime.is_on() {
+            server.runtime.clock.now_ms()
+        } else {
+            self.now_ms
+        };
+        let outcome = self.state.apply(epoch, now_ms, command, self.rules);
         server.digests.applied(&self.state, outcome.zxid);
         if let Command::CloseSession {
             closing: Closing::Expired,
@@ -411,17 +417,33 @@ impl Applying<'_> {
         {
             server.meters.sessions_expired.add(1);
         }
-        if !outcome.changes.is_empty() {
-            let events = server.watches.lock().fire(&outcome.changes);
-            server.send_events(outcome.zxid, &events);
+        if !Sabotage::AnswersBeforeEvents.is_on() {
+            self.fire(&outcome);
         }
+        self.answer_to(command, before, &outcome);
+        if Sabotage::AnswersBeforeEvents.is_on() {
+            self.fire(&outcome);
+        }
+    }
+
+    /// Tells whoever watches what was changed.
+    fn fire(&self, outcome: &Outcome) {
+        if !outcome.changes.is_empty() {
+            let events = self.server.watches.lock().fire(&outcome.changes);
+            self.server.send_events(outcome.zxid, &events);
+        }
+    }
+
+    /// Tells whoever sent the command what came of it.
+    fn answer_to(&self, command: &Command, before: Option<Owner>, outcome: &Outcome) {
+        let server = self.server;
         match command {
             Command::OpenSession { owner, .. } | Command::AttachSession { owner, .. } => {
-                self.attached(*owner, before, command, &outcome);
+                self.attached(*owner, before, command, outcome);
             }
             Command::CloseSession { session, owner, .. } => {
                 if let Some(owner) = owner {
-                    self.answer(*owner, &outcome);
+                    self.answer(*owner, outcome);
                 }
                 if outcome.reply.is_ok() {
                     server.liveness.closed(*session);
@@ -432,13 +454,13 @@ impl Applying<'_> {
                     }
                 }
             }
-            Command::Write { requester, .. } => self.answer(requester.owner, &outcome),
+            Command::Write { requester, .. } => self.answer(requester.owner, outcome),
             Command::SetConfig { requester, .. } => {
                 if outcome.reply.is_ok() {
                     server.publish_participants(&self.state);
                 }
                 if let Some(requester) = requester {
-                    self.answer(requester.owner, &outcome);
+                    self.answer(requester.owner, outcome);
                 }
             }
             Command::ReapContainer { .. } | Command::ReapTtl { .. } => {}

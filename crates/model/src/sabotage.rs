@@ -30,13 +30,23 @@ pub enum Sabotage {
     ReusesBrokerEpoch,
     /// Votes are not flushed.
     ForgetsVotes,
-    /// Metadata is not flushed.
+    /// Metadata is not flushed, nor is what a keeper's servers agree on.
     ForgetsMetadata,
+    /// A keeper's client gets the answer to a change before the events that come of it.
+    AnswersBeforeEvents,
+    /// A keeper's reads do not wait for what the same client wrote before.
+    ReadsPastWrites,
+    /// A keeper answers `sync` without asking the leader.
+    SyncsAtOnce,
+    /// A new leader of a keeper does not take over the sessions.
+    ForgetsSessions,
+    /// Each server of a keeper stamps changes with its own time.
+    StampsOwnTime,
 }
 
 impl Sabotage {
     /// Each of them.
-    pub const ALL: [Sabotage; 12] = [
+    pub const ALL: [Sabotage; 17] = [
         Sabotage::AcknowledgesEarly,
         Sabotage::ForgetsDivergence,
         Sabotage::ServesUncommitted,
@@ -49,6 +59,11 @@ impl Sabotage {
         Sabotage::ReusesBrokerEpoch,
         Sabotage::ForgetsVotes,
         Sabotage::ForgetsMetadata,
+        Sabotage::AnswersBeforeEvents,
+        Sabotage::ReadsPastWrites,
+        Sabotage::SyncsAtOnce,
+        Sabotage::ForgetsSessions,
+        Sabotage::StampsOwnTime,
     ];
 }
 

@@ -138,11 +138,16 @@ fn for_suites(lib: PathBuf, servers: usize) -> ZooKeeperOptions {
 }
 
 /// What came of suites.
-type Outcome = (Vec<Tally>, Vec<Missing>);
+pub(crate) type Outcome = (Vec<Tally>, Vec<Missing>);
 
 fn against_zookeeper(suites: &[KeeperSuite], servers: usize) -> Result<Outcome> {
     let options = for_suites(setup::jars("zookeeper")?, servers);
     against_fresh(suites, &options)
+}
+
+/// What `cargo xtask test` runs: each client once, against three servers.
+pub(crate) fn in_every_test(binary: &Path) -> Result<Outcome> {
+    against_keeper(&KeeperSuite::ALL, 3, binary)
 }
 
 /// The suites against the keeper of this binary.

@@ -8,6 +8,7 @@ use ottla_testkit::{Profile, node_binary};
 use crate::cases::{self, Tally};
 use crate::clients::{Against, node, run_suites};
 use crate::cluster_test;
+use crate::keeper_clients;
 use crate::suites::{Suite, each_line};
 use crate::workspace::cargo;
 
@@ -41,9 +42,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let mut missing = Vec::new();
     match node_binary(Profile::Release) {
         Ok(binary) => {
-            let (ran, absent) = run_suites(&suites, &Against::Fresh(node(binary)))?;
+            let (ran, absent) = run_suites(&suites, &Against::Fresh(node(binary.clone())))?;
             tallies.extend(ran);
             missing = absent;
+            if arguments.only.is_empty() {
+                let (ran, absent) = keeper_clients::in_every_test(&binary)?;
+                tallies.extend(ran);
+                missing.extend(absent);
+            }
             if arguments.only.is_empty() && arguments.cluster_minutes > 0.0 {
                 tallies.push(cluster_test::in_every_test(arguments.cluster_minutes)?);
             }

@@ -4,7 +4,7 @@
 use ottla_jute::{ErrorCode, MultiOp, MultiResult, Request, Response, perms};
 
 use crate::acl;
-use crate::command::{Command, Operation, Requester};
+use crate::command::{Closing, Command, Operation, Requester};
 use crate::commit::{Done, Moment};
 use crate::decide::{Decider, Planned};
 use crate::kind::Kind;
@@ -79,8 +79,15 @@ impl State {
                     owner: *owner,
                 },
             ),
-            Command::CloseSession { session, owner, .. } => {
-                self.check_session(*session, *owner)?;
+            Command::CloseSession {
+                session,
+                owner,
+                closing,
+            } => {
+                // A client that closes its session means it, over whichever connection. One that is
+                // silent may have come back over another.
+                let speaks = owner.filter(|_| *closing == Closing::Expired);
+                self.check_session(*session, speaks)?;
                 changes.extend(self.delete_ephemerals(*session, at.zxid));
                 self.remove_session(*session);
                 Ok(Reply::Closed)

@@ -108,7 +108,8 @@ pub enum Command {
     CloseSession {
         /// The session.
         session: i64,
-        /// Void unless the session still has this owner; `None` ends it in any case.
+        /// The connection that closes it, or that was silent: then void unless the session still has
+        /// this owner. `None` ends it in any case.
         owner: Option<Owner>,
         /// Why.
         closing: Closing,

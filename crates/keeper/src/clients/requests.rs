@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::{Bytes, BytesMut};
 use ottla_jute::{ErrorCode, OpCode, Reader, Record, ReplyHeader, Request, RequestHeader};
+use ottla_model::Sabotage;
 use ottla_runtime::Instant;
 use ottla_znode::{Closing, Command, Operation, Requester, State};
 use parking_lot::RwLockReadGuard;
@@ -198,6 +199,10 @@ impl Taking<'_> {
                 };
                 self.write((OpCode::CloseSession, xid), &command);
             }
+            Request::Sync(asked) if Sabotage::SyncsAtOnce.is_on() => {
+                let response = ottla_jute::Response::Sync { path: asked.path };
+                self.ready(xid, 0, |writer| response.write(writer));
+            }
             other => {
                 let op = other.op_code();
                 match Operation::try_from(other) {
@@ -255,7 +260,7 @@ impl Taking<'_> {
         let identities = self.connection.identities();
         {
             let mut work = self.connection.work();
-            if !work.waiting.is_empty() {
+            if !work.waiting.is_empty() && !Sabotage::ReadsPastWrites.is_on() {
                 server.throttles.begun(1);
                 work.waiting.push_back(Waiting::Read {
                     xid,
@@ -291,7 +296,9 @@ impl Taking<'_> {
                 self.ready(xid, 0, |writer| response.write(writer));
             }
             Err(code) => {
-                self.refuse(xid, code);
+                // Java's client reads the token even of a refusal, and tries for ever without it.
+                let response = ottla_jute::Response::Sasl { token: None };
+                self.ready(xid, code.code(), |writer| response.write(writer));
                 self.connection.close();
             }
         }

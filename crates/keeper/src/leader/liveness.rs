@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ottla_model::Sabotage;
 use ottla_runtime::{Service, Shutdown};
 use ottla_znode::{Closing, Command};
 use parking_lot::Mutex;
@@ -34,6 +35,9 @@ impl Liveness {
     pub(crate) fn begin(&self, server: &Server) {
         // First the list, then the sessions: one that is opened in between is added by the applier.
         *self.0.lock() = Some(BTreeMap::new());
+        if Sabotage::ForgetsSessions.is_on() {
+            return;
+        }
         let sessions = server.tree.sessions();
         for (session, timeout_ms) in sessions {
             self.opened(session, timeout_ms, server.runtime.clock.monotonic_ms());

@@ -8,7 +8,8 @@ use ottla_jute::{
     Acl, CreateMode, ErrorCode, Id, MultiOp, MultiResult, Request, Response, Stat, perms,
 };
 use ottla_znode::{
-    Access, Change, ChangeKind, Command, Owner, Reply, Requester, Rules, State, is_valid_path,
+    Access, Change, ChangeKind, Closing, Command, Owner, Reply, Requester, Rules, State,
+    is_valid_path,
 };
 
 use crate::random::Commands;
@@ -435,8 +436,13 @@ impl Model {
                 let timeout_ms = *timeout_ms;
                 Ok(Reply::Session { timeout_ms })
             }
-            Command::CloseSession { session, owner, .. } => {
-                self.session(*session, *owner)?;
+            Command::CloseSession {
+                session,
+                owner,
+                closing,
+            } => {
+                let is_expiry = *closing == Closing::Expired;
+                self.session(*session, owner.filter(|_| is_expiry))?;
                 self.sessions.remove(session);
                 let all = self.nodes.iter();
                 let own: Vec<_> = all

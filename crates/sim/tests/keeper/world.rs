@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use ottla_config::{KeeperConfig, KeeperListener, KeeperServer};
 use ottla_jute::{Acl, Create, GetData, Request, Response};
 use ottla_keeper::{Handle, Options};
+use ottla_model::Sabotage;
 use ottla_runtime::disk::SimDisk;
 use ottla_runtime::{Random, Runtime, Shutdown};
 use parking_lot::Mutex;
@@ -27,11 +28,24 @@ thread_local! {
 pub(crate) struct Plan {
     seed: u64,
     servers: u64,
+    /// What the servers do wrong on purpose.
+    sabotage: Option<Sabotage>,
 }
 
 impl Plan {
     pub(crate) fn new(seed: u64, servers: u64) -> Self {
-        Plan { seed, servers }
+        Plan {
+            seed,
+            servers,
+            sabotage: None,
+        }
+    }
+
+    pub(crate) fn with(self, sabotage: Sabotage) -> Self {
+        Plan {
+            sabotage: Some(sabotage),
+            ..self
+        }
     }
 }
 
@@ -89,6 +103,7 @@ impl World {
             PANICS.with_borrow_mut(|panics| panics.push(info.to_string()));
         }));
         PANICS.with_borrow_mut(Vec::clear);
+        Sabotage::set(plan.sabotage);
         let random = Random::from_seed(plan.seed ^ 0x6b65_6570);
         let mut sim = turmoil::Builder::new()
             .rng_seed(plan.seed)

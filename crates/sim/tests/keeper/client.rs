@@ -105,29 +105,67 @@ impl Client {
                 self.ask(wire, sync).await?.ok()?;
                 self.read(wire, path, Some(began_ms)).await
             }
+            8 if self.random.below(2) == 0 => self.write_and_read(wire, path).await,
             8 => self.make_ephemeral(wire).await,
             _ => self.look_at_ephemerals(wire).await,
         }
     }
 
     async fn write(&mut self, wire: &mut Wire, path: String) -> Option<()> {
+        let (value, set) = self.next_write(&path);
+        let began_ms = self.now_ms();
+        let answer = self.ask(wire, set).await;
+        self.written(&path, &value, began_ms, answer)
+    }
+
+    /// Sends a write and a read behind it together: the read sees what was written.
+    async fn write_and_read(&mut self, wire: &mut Wire, path: String) -> Option<()> {
+        let (value, set) = self.next_write(&path);
+        let get = Request::GetData(GetData {
+            path: path.clone(),
+            watch: false,
+        });
+        let began_ms = self.now_ms();
+        let sent = (wire.send(&set).await, wire.send(&get).await);
+        let (Some(first), Some(second)) = sent else {
+            self.history.count(|c| c.unknown += 1);
+            return None;
+        };
+        let answer = self.answer(wire, first, set.op_code()).await;
+        self.written(&path, &value, began_ms, answer)?;
+        let answer = self.answer(wire, second, get.op_code()).await?;
+        self.was_read(&path, answer)
+    }
+
+    /// The next value that nobody else writes, and the request that writes it.
+    fn next_write(&mut self, path: &str) -> (String, Request) {
         self.state.writes += 1;
         let value = format!("{}-{}", self.number, self.state.writes);
-        let began_ms = self.now_ms();
         let set = Request::SetData(SetData {
-            path: path.clone(),
+            path: path.to_owned(),
             data: Some(Bytes::copy_from_slice(value.as_bytes())),
             version: -1,
         });
-        match self.ask(wire, set).await {
+        (value, set)
+    }
+
+    /// Takes the answer to a write.
+    fn written(
+        &mut self,
+        path: &str,
+        value: &str,
+        began_ms: u64,
+        answer: Option<Result<Response, ErrorCode>>,
+    ) -> Option<()> {
+        match answer {
             Some(Ok(Response::Stat(stat))) => {
                 let ended_ms = self.now_ms();
                 self.history
-                    .wrote(&path, began_ms, ended_ms, stat.version, stat.mzxid);
-                self.history.saw(&path, stat.version, &value, stat.mzxid);
-                self.knows(&path, stat.mzxid);
+                    .wrote(path, began_ms, ended_ms, stat.version, stat.mzxid);
+                self.history.saw(path, stat.version, value, stat.mzxid);
+                self.knows(path, stat.mzxid);
                 // The client's own change fires its watch, too.
-                self.check_watch(&path, stat.mzxid);
+                self.check_watch(path, stat.mzxid);
                 Some(())
             }
             Some(Err(ErrorCode::NoNode)) => Some(()),
@@ -149,30 +187,37 @@ impl Client {
             path: path.clone(),
             watch,
         });
-        match self.ask(wire, get).await? {
+        let answer = self.ask(wire, get).await?;
+        if let Ok(Response::GetData { stat, .. }) = &answer {
+            if let Some(began_ms) = synced {
+                self.history.read_behind_sync(&path, began_ms, stat.version);
+            }
+            let mzxid = stat.mzxid;
+            self.was_read(&path, answer)?;
+            if watch {
+                self.state.watched.insert(path, mzxid);
+            }
+            return Some(());
+        }
+        self.was_read(&path, answer)
+    }
+
+    /// Takes the answer to a read.
+    fn was_read(&mut self, path: &str, answer: Result<Response, ErrorCode>) -> Option<()> {
+        match answer {
             Ok(Response::GetData { data, stat }) => {
                 self.history.count(|c| c.reads += 1);
                 let data = data.unwrap_or_default();
                 let value = String::from_utf8_lossy(&data).into_owned();
-                self.history.saw(&path, stat.version, &value, stat.mzxid);
-                if let Some(began_ms) = synced {
-                    self.history.read_behind_sync(&path, began_ms, stat.version);
-                }
-                if self
-                    .state
-                    .newest
-                    .get(&path)
-                    .is_some_and(|known| stat.mzxid < *known)
-                {
+                self.history.saw(path, stat.version, &value, stat.mzxid);
+                let known = self.state.newest.get(path);
+                if known.is_some_and(|known| stat.mzxid < *known) {
                     let number = self.number;
                     self.history
                         .violation(format!("client {number} sees {path} go back"));
                 }
-                self.knows(&path, stat.mzxid);
-                self.check_watch(&path, stat.mzxid);
-                if watch {
-                    self.state.watched.insert(path, stat.mzxid);
-                }
+                self.knows(path, stat.mzxid);
+                self.check_watch(path, stat.mzxid);
                 Some(())
             }
             Err(ErrorCode::NoNode) => Some(()),
@@ -254,8 +299,17 @@ impl Client {
         wire: &mut Wire,
         request: Request,
     ) -> Option<Result<Response, ErrorCode>> {
-        let op: OpCode = request.op_code();
         let xid = wire.send(&request).await?;
+        self.answer(wire, xid, request.op_code()).await
+    }
+
+    /// Takes the answer to a request that was sent; none when the connection is gone.
+    async fn answer(
+        &mut self,
+        wire: &mut Wire,
+        xid: i32,
+        op: OpCode,
+    ) -> Option<Result<Response, ErrorCode>> {
         loop {
             match wire.receive().await? {
                 Received::Event(zxid, event) => {

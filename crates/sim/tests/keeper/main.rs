@@ -7,6 +7,7 @@
 
 mod client;
 mod history;
+mod sabotage;
 mod wire;
 mod world;
 
@@ -17,7 +18,7 @@ use world::{Plan, World};
 /// The seeds of every test run; `OTTLA_KEEPER_SEEDS=FIRST..LAST` plays others.
 fn seeds() -> std::ops::Range<u64> {
     let Ok(given) = std::env::var("OTTLA_KEEPER_SEEDS") else {
-        return 1..13;
+        return 1..61;
     };
     let parsed = given
         .split_once("..")
@@ -34,8 +35,8 @@ fn what_an_ensemble_promises_holds_through_crashes_and_cuts() {
         match played {
             Ok(counts) => totals.add(&counts),
             Err(violation) => panic!(
-                "seed {seed}: {violation}\nrepeat it: OTTLA_KEEPER_SEEDS={seed}..{} cargo test -p \
-                 ottla-keeper --test simulation",
+                "seed {seed}: {violation}\nrepeat it: OTTLA_KEEPER_SEEDS={seed}..{} cargo test --profile \
+                 sim -p ottla-sim --test keeper",
                 seed + 1
             ),
         }
