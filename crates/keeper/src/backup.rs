@@ -204,9 +204,10 @@ async fn restore(
 
 /// Reads a snapshot, whatever it is compressed with: what it holds, and how many nodes and sessions.
 fn read(source: impl Read) -> Result<(View, usize, usize), String> {
-    let source = Decompressed::of_any(source).map_err(|error| error.to_string())?;
+    let told = |error: &dyn std::fmt::Display| format!("the backup is refused: {error}");
+    let source = Decompressed::of_any(source).map_err(|error| told(&error))?;
     let mut import = Import::new();
-    import.snapshot(source).map_err(|error| error.to_string())?;
+    import.snapshot(source).map_err(|error| told(&error))?;
     let state = import.finish();
     let view = state.view();
     Ok((view, state.node_count(), state.session_count()))
