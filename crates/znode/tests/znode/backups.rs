@@ -38,7 +38,7 @@ fn commands(view: &View, restore: u64, only_if_empty: bool) -> Vec<Command> {
     // Cut into small parts, so that chunks have several.
     let mut parts = Vec::new();
     for chunk in view.chunks() {
-        let pieces: Vec<Bytes> = chunk.chunks(1_000).map(Bytes::copy_from_slice).collect();
+        let pieces: Vec<Bytes> = chunk.chunks(200).map(Bytes::copy_from_slice).collect();
         let last = pieces.len() - 1;
         for (at, bytes) in pieces.into_iter().enumerate() {
             parts.push(Command::RestorePart {
