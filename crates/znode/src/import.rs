@@ -64,12 +64,6 @@ impl Import {
         Ok(())
     }
 
-    /// How many nodes and sessions there are so far.
-    #[must_use]
-    pub fn counts(&self) -> (usize, usize) {
-        (self.state.tree.count(), self.state.session_count())
-    }
-
     /// A session of the snapshot.
     pub fn session(&mut self, id: i64, timeout_ms: i32) {
         if Kind::is_session_id(id) {
