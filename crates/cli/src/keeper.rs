@@ -3,10 +3,12 @@
 //! ```text
 //!   KeeperArgs ─┬▶ status: `srvr` on each server
 //!               ├▶ a verb (ls, get, create …) ─▶ client: one session ─▶ View ─▶ -o
-//!               └▶ shell: lines of verbs over one session
+//!               ├▶ shell: lines of verbs over one session
+//!               └▶ snapshot, restore, import: AdminServer, over HTTP
 //! ```
 
 mod acl;
+mod backup;
 mod client;
 mod connection;
 mod create;
@@ -45,6 +47,7 @@ use verbs::{Session, Verb};
         ottla keeper create /app/config '{\"retries\": 3}' --parents\n  \
         ottla keeper get /app/config -S zk-0:2181/tenant-a --auth digest:alice:secret\n  \
         ottla keeper watch /app --recursive\n  \
+        ottla keeper snapshot keeper.snap --admin zk-0:9644\n  \
         ottla keeper shell")]
 pub struct KeeperArgs {
     #[command(flatten)]
@@ -60,6 +63,13 @@ enum KeeperCommand {
     Status,
     /// Work with znodes in a shell, with completion and a history
     Shell(shell::ShellArgs),
+    /// Back up a running ensemble into a file, which is a snapshot of ZooKeeper's format
+    #[command(visible_alias = "backup")]
+    Snapshot(backup::SnapshotArgs),
+    /// Replace everything that a running ensemble has by a backup
+    Restore(backup::RestoreArgs),
+    /// Move the data of a ZooKeeper, snapshot and log, into a running ensemble that is empty
+    Import(backup::ImportArgs),
     #[command(flatten)]
     Verb(Verb),
 }
@@ -69,6 +79,8 @@ impl KeeperArgs {
     pub(crate) fn confirm(&self, streams: &mut Streams) -> Result<(), Error> {
         match &self.command {
             KeeperCommand::Verb(verb) => verb.confirm(streams),
+            KeeperCommand::Restore(args) => args.confirm(streams),
+            KeeperCommand::Import(args) => args.confirm(streams),
             _ => Ok(()),
         }
     }
@@ -108,6 +120,16 @@ pub(crate) async fn run(
         KeeperCommand::Shell(shell) => {
             shell::run(shell, &target, globals, env, runtime, interrupt, streams).await
         }
+        KeeperCommand::Snapshot(_) | KeeperCommand::Restore(_) | KeeperCommand::Import(_) => {
+            let context = backup::Context {
+                target: &target,
+                globals,
+                runtime,
+                streams,
+            };
+            let working = Box::pin(back_up(&args.command, context));
+            crate::until_interrupted(interrupt, working).await
+        }
         KeeperCommand::Verb(verb) => {
             let (client, events) = connect(&target, globals, runtime, interrupt).await?;
             let mut session = Session {
@@ -122,6 +144,16 @@ pub(crate) async fn run(
             client.close().await;
             done
         }
+    }
+}
+
+async fn back_up(command: &KeeperCommand, mut context: backup::Context<'_>) -> Result<(), Error> {
+    let context = &mut context;
+    match command {
+        KeeperCommand::Snapshot(args) => backup::snapshot(args, context).await,
+        KeeperCommand::Restore(args) => backup::restore(args, context).await,
+        KeeperCommand::Import(args) => backup::import(args, context).await,
+        KeeperCommand::Status | KeeperCommand::Shell(_) | KeeperCommand::Verb(_) => Ok(()),
     }
 }
 

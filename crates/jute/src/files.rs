@@ -1,5 +1,5 @@
-//! The files of a real ZooKeeper's data directory (`version-2`): its transaction log and its
-//! snapshots, for reading only.
+//! The files of a real ZooKeeper's data directory (`version-2`): its transaction log, for reading, and
+//! its snapshots, which are written, too.
 //!
 //! The caller opens files and gives what `std::io::Read` reads; nothing is opened here. Records come
 //! one by one, and no more than one is in memory.
@@ -13,13 +13,15 @@ mod log;
 mod snapshot;
 mod stream;
 mod transaction;
+mod write;
 
-pub use decompress::{Compression, Decompressed};
+pub use decompress::{Compression, Decompressed, LookedAt};
 pub use log::{LogEntry, LogReader};
 pub use snapshot::{SnapshotDigest, SnapshotNode, SnapshotReader};
 pub use transaction::{
     CloseSessionTxn, CreateContainerTxn, CreateTtlTxn, CreateTxn, Txn, TxnDigest, TxnHeader,
 };
+pub use write::SnapshotWriter;
 
 /// What a file's name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod lists;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::backup::{RESTORE, SNAPSHOT};
 use crate::json::{Fields, Json, text};
 use crate::monitor::ServerState;
 use crate::monitor::reading::state_of;
@@ -84,9 +85,11 @@ const COMMANDS: &[Command] = &[
         ensemble::reset_observers,
     ),
     command(&["observers", "obsr"], ensemble::observers),
+    command(&RESTORE, |_, _| elsewhere("POST")),
     command(&["ruok"], |_, _| Ok(Fields::new())),
     command(&["server_stats", "srvr"], figures::server_stats),
     always(&["set_trace_mask", "stmk"], figures::set_trace_mask),
+    command(&SNAPSHOT, |_, _| elsewhere("GET")),
     command(&["stat_reset", "srst"], figures::reset),
     command(&["stats", "stat"], figures::stats),
     always(&["system_properties", "sysp"], figures::system_properties),
@@ -96,6 +99,11 @@ const COMMANDS: &[Command] = &[
     command(&["watches_by_path", "wchp"], lists::watches_by_path),
     always(&["zabstate"], ensemble::zab_state),
 ];
+
+/// What takes or gives a body is answered by whoever has the HTTP server ([`crate::backup`]).
+fn elsewhere(method: &str) -> Result<Fields, String> {
+    Err(format!("it is asked for with {method}, over HTTP"))
+}
 
 impl Handle {
     /// Carries out one of AdminServer's commands, which is named by any of its names. Blocks, since

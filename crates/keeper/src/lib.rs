@@ -5,6 +5,7 @@
 //! ```
 
 pub mod admin;
+pub mod backup;
 mod clients;
 mod entry;
 mod error;

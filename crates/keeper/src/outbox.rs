@@ -52,6 +52,17 @@ impl Outbox {
         true
     }
 
+    /// Sends a command of the server's own.
+    pub(crate) fn push(&self, command: &Command) {
+        let mut commands = self.commands.lock();
+        let was_empty = commands.is_empty();
+        commands.push(command);
+        drop(commands);
+        if was_empty {
+            self.filled.notify_one();
+        }
+    }
+
     /// Gives up all that waits: the connections that wait for a command end.
     pub(crate) fn give_up(&self, connections: impl Iterator<Item = Arc<Connection>>) {
         let mut commands = self.commands.lock();

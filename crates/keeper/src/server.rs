@@ -17,6 +17,7 @@ use ottla_runtime::published::{Published, Publisher, published};
 use ottla_znode::{Closing, Command, Fired, Outcome, Owner, Reply, Rules, State, Watches};
 use parking_lot::{Mutex, RwLockWriteGuard};
 
+use crate::backup::{Gate, Steps};
 use crate::clients::auth::SaslUsers;
 use crate::clients::connection::{Connection, Waiting};
 use crate::clients::replies::{self, Asked};
@@ -70,6 +71,10 @@ pub(crate) struct Server {
     pub(crate) last_snapshot: Mutex<Option<LastSnapshot>>,
     /// The last change in the snapshot that is being written.
     pub(crate) snapshot_zxid: AtomicI64,
+    /// Backups that are sent, and restored.
+    pub(crate) backups: Gate,
+    pub(crate) restores: Gate,
+    pub(crate) steps: Steps,
     pub(crate) rules: Rules,
     /// Whom SASL lets in.
     pub(crate) sasl_users: SaslUsers,
@@ -121,6 +126,9 @@ impl Server {
             trace_mask: AtomicI64::new(TRACE_MASK),
             last_snapshot: Mutex::default(),
             snapshot_zxid: AtomicI64::new(0),
+            backups: Gate::default(),
+            restores: Gate::default(),
+            steps: Steps::default(),
             rules,
             sasl_users,
             group: OnceLock::new(),
@@ -252,6 +260,7 @@ impl Server {
     /// Whoever waits for a command will not learn what became of it.
     pub(crate) fn give_up_waiting(&self) {
         self.outbox.give_up(self.all_connections().into_iter());
+        self.steps.give_up();
     }
 
     /// Nobody is served any more: this server has been without a leader for too long.
@@ -320,8 +329,14 @@ impl Server {
     pub(crate) fn restore(&self, state: State) {
         let mut tree = self.tree.write();
         *tree = state;
+        self.steps.give_up();
+        self.replaced(&tree);
+    }
+
+    /// The state is another one.
+    fn replaced(&self, state: &State) {
         self.digests.clear();
-        self.publish_participants(&tree);
+        self.publish_participants(state);
         for connection in self.all_connections() {
             connection.abort();
         }
@@ -463,8 +478,28 @@ impl Applying<'_> {
                     self.answer(requester.owner, outcome);
                 }
             }
+            Command::RestorePart { restore, .. } | Command::RestoreAbort { restore } => {
+                server.steps.applied(*restore, &outcome);
+            }
+            Command::RestoreEnd { restore, .. } => {
+                if outcome.reply.is_ok() {
+                    self.restored();
+                }
+                server.steps.applied(*restore, &outcome);
+            }
             Command::ReapContainer { .. } | Command::ReapTtl { .. } => {}
         }
+    }
+
+    /// The state is that of a backup. Its sessions have the whole of their timeouts to come back.
+    fn restored(&self) {
+        let server = self.server;
+        server.replaced(&self.state);
+        server.left.lock().clear();
+        let sessions = self.state.sessions();
+        let sessions = sessions.map(|(id, session)| (id, session.timeout_ms));
+        let now_ms = server.runtime.clock.monotonic_ms();
+        server.liveness.replaced(sessions, now_ms);
     }
 
     /// A session was opened, or its client has come back.

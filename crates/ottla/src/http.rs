@@ -14,7 +14,7 @@ use ottla_runtime::net::Listener;
 use ottla_runtime::{Runtime, TaskKind};
 use serde::Serialize;
 
-use self::accept::Accept;
+use self::accept::{Accept, Peer};
 use crate::{Node, metrics};
 
 /// What the probes are told. The node is missing until it is put together.
@@ -79,7 +79,8 @@ fn run(runtime: &Runtime, name: &'static str, listener: Listener, router: Router
     let shutdown = runtime.shutdown().clone();
     let clock = runtime.clock.clone();
     let served = async move {
-        let server = axum::serve(Accept::new(listener, clock), router);
+        let service = router.into_make_service_with_connect_info::<Peer>();
+        let server = axum::serve(Accept::new(listener, clock), service);
         // Open connections of scrapers are no reason to stay.
         tokio::select! {
             biased;

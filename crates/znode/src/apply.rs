@@ -1,12 +1,14 @@
 //! Applies commands. Whatever a command is, the state stays whole: what cannot be done is answered
 //! with an error.
 
+use bytes::Bytes;
 use ottla_jute::{ErrorCode, MultiOp, MultiResult, Request, Response, perms};
 
 use crate::acl;
 use crate::command::{Closing, Command, Operation, Requester};
 use crate::commit::{Done, Moment};
 use crate::decide::{Decider, Planned};
+use crate::incoming::Part;
 use crate::kind::Kind;
 use crate::outcome::{Change, Outcome, Reply};
 use crate::path;
@@ -31,7 +33,8 @@ impl State {
         let mut changes = Vec::new();
         let reply = self.reply_to(command, at, rules, &mut changes);
         Outcome {
-            zxid: at.zxid,
+            // A restored state may know of later changes.
+            zxid: self.last_zxid,
             reply,
             changes,
         }
@@ -111,6 +114,27 @@ impl State {
                 let found = self.tree.find(path);
                 let is_due = found.is_some_and(|id| is_over(self.tree.node(id), at.now_ms));
                 Ok(self.reap(path, is_due, at, changes))
+            }
+            Command::RestorePart {
+                restore,
+                part,
+                ends,
+                bytes,
+            } => {
+                // What came is a part of a larger piece of memory.
+                let bytes = Bytes::copy_from_slice(bytes);
+                let kept = Part { ends: *ends, bytes };
+                self.take_part(*restore, *part, kept, at.now_ms)
+            }
+            Command::RestoreEnd {
+                restore,
+                parts,
+                digest,
+                only_if_empty,
+            } => self.end_restore(*restore, *parts, *digest, *only_if_empty),
+            Command::RestoreAbort { restore } => {
+                self.abort_restore(*restore);
+                Ok(Reply::Reaped(true))
             }
             Command::SetConfig {
                 requester,

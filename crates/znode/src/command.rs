@@ -143,6 +143,33 @@ pub enum Command {
         /// Lines of `server.N=…`; the version is put behind them.
         members: String,
     },
+    /// A part of a state that is to replace this one; see [`crate::View::chunks`].
+    RestorePart {
+        /// A number that nobody else uses.
+        restore: u64,
+        /// The part's number; 0 begins anew.
+        part: u32,
+        /// Whether it is the last one of its chunk.
+        ends: bool,
+        /// Its bytes.
+        bytes: Bytes,
+    },
+    /// The parts are complete, and become the state.
+    RestoreEnd {
+        /// As in the parts.
+        restore: u64,
+        /// How many there are.
+        parts: u32,
+        /// [`crate::State::digest`] of what they are.
+        digest: u64,
+        /// Void if there are nodes besides ZooKeeper's own.
+        only_if_empty: bool,
+    },
+    /// Nobody goes on with a restore.
+    RestoreAbort {
+        /// As in the parts.
+        restore: u64,
+    },
 }
 
 mod kind {
@@ -153,6 +180,9 @@ mod kind {
     pub(super) const REAP_CONTAINER: u8 = 5;
     pub(super) const REAP_TTL: u8 = 6;
     pub(super) const SET_CONFIG: u8 = 7;
+    pub(super) const RESTORE_PART: u8 = 8;
+    pub(super) const RESTORE_END: u8 = 9;
+    pub(super) const RESTORE_ABORT: u8 = 10;
 }
 
 impl Command {
@@ -163,6 +193,8 @@ impl Command {
         !matches!(
             self,
             Command::AttachSession { .. }
+                | Command::RestorePart { .. }
+                | Command::RestoreAbort { .. }
                 | Command::Write {
                     operation: Operation(Request::Sync(_)),
                     ..
@@ -239,6 +271,34 @@ impl Command {
                 w.long(*expected_version);
                 w.string(members);
             }
+            Command::RestorePart {
+                restore,
+                part,
+                ends,
+                bytes,
+            } => {
+                w.byte(kind::RESTORE_PART);
+                w.long(restore.cast_signed());
+                w.int(part.cast_signed());
+                w.boolean(*ends);
+                w.buffer(bytes);
+            }
+            Command::RestoreEnd {
+                restore,
+                parts,
+                digest,
+                only_if_empty,
+            } => {
+                w.byte(kind::RESTORE_END);
+                w.long(restore.cast_signed());
+                w.int(parts.cast_signed());
+                w.long(digest.cast_signed());
+                w.boolean(*only_if_empty);
+            }
+            Command::RestoreAbort { restore } => {
+                w.byte(kind::RESTORE_ABORT);
+                w.long(restore.cast_signed());
+            }
         }
     }
 
@@ -289,6 +349,21 @@ impl Command {
                 },
                 expected_version: r.long()?,
                 members: r.string()?.to_owned(),
+            },
+            kind::RESTORE_PART => Command::RestorePart {
+                restore: r.long()?.cast_unsigned(),
+                part: r.int()?.cast_unsigned(),
+                ends: r.boolean()?,
+                bytes: r.buffer_or_null()?.unwrap_or_default(),
+            },
+            kind::RESTORE_END => Command::RestoreEnd {
+                restore: r.long()?.cast_unsigned(),
+                parts: r.int()?.cast_unsigned(),
+                digest: r.long()?.cast_unsigned(),
+                only_if_empty: r.boolean()?,
+            },
+            kind::RESTORE_ABORT => Command::RestoreAbort {
+                restore: r.long()?.cast_unsigned(),
             },
             other => {
                 return Err(Error::Unknown {

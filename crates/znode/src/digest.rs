@@ -2,7 +2,7 @@
 //!
 //! The state's digest is a sum over its parts, so that their order does not matter and a change
 //! costs no more than the part that it changes: for every node one term for what its stat and its
-//! ACL are, one for its data, and for every session one.
+//! ACL are, one for its data, for every session one, and one for a state that is on its way in.
 
 use ottla_jute::Acl;
 use twox_hash::XxHash3_64;
@@ -13,6 +13,7 @@ use crate::session::Session;
 const DATA_SEED: u64 = 1;
 const NULL_DATA_SEED: u64 = 2;
 const SESSION_SEED: u64 = 3;
+const INCOMING_SEED: u64 = 4;
 
 /// The hash of a path, by which nodes are found.
 pub(crate) fn path(path: &str) -> u64 {
@@ -70,6 +71,19 @@ pub(crate) fn data(node: &Node) -> u64 {
         Some(data) => XxHash3_64::oneshot_with_seed(node.hash ^ DATA_SEED, data),
         None => XxHash3_64::oneshot_with_seed(node.hash ^ NULL_DATA_SEED, &[]),
     }
+}
+
+/// The hash of parts of a state that is on its way in, with one more.
+pub(crate) fn part(before: u64, ends: bool, bytes: &[u8]) -> u64 {
+    XxHash3_64::oneshot_with_seed(before.wrapping_mul(2) | u64::from(ends), bytes)
+}
+
+/// The term of a state that is on its way in.
+pub(crate) fn incoming(restore: u64, last_ms: i64, parts: u64, hash: u64) -> u64 {
+    words(
+        INCOMING_SEED,
+        [restore, last_ms.cast_unsigned(), parts, hash],
+    )
 }
 
 /// A session's term.

@@ -5,8 +5,10 @@
 //! long ago, and a snapshot that was written while the server worked may have the effects of some of
 //! them already. What has happened before is not an error then.
 
+use std::io::Read;
+
 use ottla_jute::Acl;
-use ottla_jute::files::{LogEntry, SnapshotNode, Txn, TxnHeader};
+use ottla_jute::files::{LogEntry, SnapshotNode, SnapshotReader, Txn, TxnHeader};
 
 use crate::commit::Moment;
 use crate::error::Error;
@@ -19,8 +21,9 @@ use crate::state::State;
 
 /// A state on its way in.
 ///
-/// In this order: the sessions and the nodes of a snapshot, if there is one; then the entries of the
-/// log, from the one behind the snapshot's zxid on; then [`Import::finish`].
+/// In this order: a snapshot ([`Import::snapshot`], or its sessions and nodes one by one), if there is
+/// one; then the entries of the log, from the one behind the snapshot's zxid on; then
+/// [`Import::finish`].
 #[derive(Debug, Default)]
 pub struct Import {
     state: State,
@@ -37,6 +40,28 @@ impl Import {
     #[must_use]
     pub fn new() -> Self {
         Import::default()
+    }
+
+    /// A whole snapshot, decompressed. The last change is the newest one that the snapshot names; the
+    /// name of its file may tell of a newer one ([`Import::snapshot_zxid`]).
+    pub fn snapshot(&mut self, source: impl Read) -> Result<(), Error> {
+        let mut reader = SnapshotReader::new(source)?;
+        for (id, timeout_ms) in reader.sessions() {
+            self.session(*id, *timeout_ms);
+        }
+        while let Some(node) = reader.next() {
+            let node = node?;
+            self.node(&node, reader.acl(node.acl))?;
+            let stat = &node.stat;
+            for zxid in [stat.czxid, stat.mzxid, stat.pzxid] {
+                self.snapshot_zxid(zxid);
+            }
+        }
+        let of_digest = reader.digest().map(|digest| digest.zxid);
+        for zxid in of_digest.into_iter().chain(reader.last_zxid()) {
+            self.snapshot_zxid(zxid);
+        }
+        Ok(())
     }
 
     /// A session of the snapshot.
@@ -85,6 +110,9 @@ impl Import {
         }
         let parent = path::parent(&node.path).and_then(|parent| tree.find(parent));
         let parent = parent.ok_or_else(|| contradiction("its parent is missing"))?;
+        if matches!(tree.node(parent).kind(), Kind::Ephemeral { .. }) {
+            return Err(contradiction("its parent is ephemeral"));
+        }
         let kind = Kind::of_owner(stat.ephemeral_owner);
         let mut new = Node::new(path::name(&node.path), data, 0, 0, kind);
         fill(&mut new);

@@ -10,6 +10,7 @@
 //!                                                                          └─ changes ──▶ Watches ──▶ events
 //!   client's read ──────────────────────────────────▶ State::answer
 //!                                                     State::view ──▶ chunks ──▶ State::restore
+//!                                                          └─ a snapshot as ZooKeeper's ──▶ Import
 //! ```
 //!
 //! The behaviour is that of ZooKeeper 3.9: which error comes first, how versions and numbers of
@@ -34,6 +35,7 @@ mod decide;
 mod digest;
 mod error;
 mod import;
+mod incoming;
 mod kind;
 mod node;
 mod outcome;
@@ -61,5 +63,5 @@ pub use restore::Restorer;
 pub use rules::Rules;
 pub use session::{Owner, Session};
 pub use state::State;
-pub use view::{Chunks, View};
+pub use view::{Chunks, View, ZooKeeperSnapshot};
 pub use watches::{Fired, WatchMode, WatchSummary, Watches};

@@ -29,6 +29,10 @@ pub enum Reply {
     Response(Response),
     /// Whether a container or a node with a time to live was deleted.
     Reaped(bool),
+    /// A part of a state that is on its way in was kept.
+    PartTaken,
+    /// The state is another one now. Whoever watched or had a session here has none any more.
+    Restored,
 }
 
 /// What happened to a node.

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ottla_jute::{Acl, Reader, Record};
 
 use crate::error::Error;
+use crate::incoming::{Incoming, Part};
 use crate::kind::Kind;
 use crate::node::{Node, NodeId};
 use crate::path;
@@ -37,6 +39,7 @@ pub struct Restorer {
     above: Vec<(NodeId, usize)>,
     /// The path of the last node.
     path: String,
+    incoming: Option<Incoming>,
     ended: bool,
 }
 
@@ -75,6 +78,18 @@ impl Restorer {
                 item::SESSION => self.read_session(r)?,
                 item::ACL => self.acls.push(Vec::<Acl>::read(r)?.into()),
                 item::NODE => self.read_node(r)?,
+                item::INCOMING => {
+                    let restore = r.long()?.cast_unsigned();
+                    self.incoming = Some(Incoming::new(restore, r.long()?));
+                }
+                item::PART => {
+                    let (ends, bytes) = (r.boolean()?, r.slice_or_null()?.unwrap_or_default());
+                    let bytes = Bytes::copy_from_slice(bytes);
+                    let incoming = self.incoming.as_mut();
+                    let incoming = incoming
+                        .ok_or_else(|| contradiction("a part of a restore", "nobody restores"))?;
+                    incoming.push(Part { ends, bytes });
+                }
                 item::END => self.ended = true,
                 other => {
                     return Err(Error::Unknown {
@@ -209,6 +224,7 @@ impl Restorer {
             sessions_digest: 0,
             quotas: Quotas::default(),
             last_zxid: head.last_zxid,
+            incoming: self.incoming,
         };
         for (id, session) in self.sessions {
             state.put_session(id, session);

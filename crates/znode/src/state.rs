@@ -6,6 +6,7 @@ use ottla_jute::Acl;
 
 use crate::command::Command;
 use crate::digest;
+use crate::incoming::Incoming;
 use crate::kind::Kind;
 use crate::node::{Node, NodeId};
 use crate::path;
@@ -24,6 +25,8 @@ pub struct State {
     pub(crate) sessions_digest: u64,
     pub(crate) quotas: Quotas,
     pub(crate) last_zxid: i64,
+    /// What is to take the place of all this.
+    pub(crate) incoming: Option<Incoming>,
 }
 
 impl Default for State {
@@ -55,6 +58,7 @@ impl State {
             sessions_digest: 0,
             quotas: Quotas::default(),
             last_zxid: 0,
+            incoming: None,
         }
     }
 
@@ -112,6 +116,7 @@ impl State {
         self.tree
             .digest()
             .wrapping_add(self.sessions_digest)
+            .wrapping_add(self.incoming.as_ref().map_or(0, Incoming::digest))
             .wrapping_add(last.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
 
@@ -123,8 +128,8 @@ impl State {
     }
 
     /// Commands for what should be deleted by now: containers without children and nodes whose time
-    /// to live is over, at most so many of them (`ContainerManager`). `never_used_ms` is as in
-    /// [`Command::ReapContainer`].
+    /// to live is over, at most so many of them (`ContainerManager`), and a restore that nobody goes
+    /// on with. `never_used_ms` is as in [`Command::ReapContainer`].
     #[must_use]
     pub fn reapable(&self, now_ms: i64, never_used_ms: i64, max: usize) -> Vec<Command> {
         let containers = self
@@ -142,7 +147,14 @@ impl State {
             .map(|id| Command::ReapTtl {
                 path: self.tree.path(id),
             });
-        containers.chain(with_ttl).take(max).collect()
+        let stale = self
+            .incoming
+            .iter()
+            .filter(|incoming| incoming.is_stale(now_ms))
+            .map(|incoming| Command::RestoreAbort {
+                restore: incoming.restore,
+            });
+        stale.chain(containers).chain(with_ttl).take(max).collect()
     }
 
     pub(crate) fn put_session(&mut self, id: i64, session: Session) {

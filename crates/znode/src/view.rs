@@ -9,6 +9,13 @@
 //!   end:      | 4 |
 //! ```
 //!
+//! Before the end, while a state is on its way in (see [`crate::incoming`]):
+//!
+//! ```text
+//!   incoming: | 5 | restore (8) | time of the last part (8) |
+//!   part:     | 6 | whether its chunk ends (1) | bytes |
+//! ```
+//!
 //! A chunk is a number of whole items. Members with the same state write the same bytes. The depth tells where a node belongs: below the last one
 //! before it that is less deep by one.
 
@@ -17,11 +24,16 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use ottla_jute::{Acl, Record, Writer};
 
+use crate::incoming::Incoming;
 use crate::node::{Node, NodeId};
 use crate::pages::Pages;
 use crate::session::Session;
 use crate::state::State;
 use crate::tree::next_below;
+
+mod export;
+
+pub use export::ZooKeeperSnapshot;
 
 pub(crate) const VERSION: u8 = 1;
 /// A chunk ends with the item that brings it to this size.
@@ -33,6 +45,8 @@ pub(crate) mod item {
     pub(crate) const ACL: u8 = 2;
     pub(crate) const NODE: u8 = 3;
     pub(crate) const END: u8 = 4;
+    pub(crate) const INCOMING: u8 = 5;
+    pub(crate) const PART: u8 = 6;
 }
 
 /// The state as it was when [`State::view`] was called. Cheap to make, to clone and to keep; the
@@ -49,6 +63,7 @@ struct Inner {
     nodes: usize,
     last_zxid: i64,
     digest: u64,
+    incoming: Option<Incoming>,
 }
 
 impl State {
@@ -65,6 +80,7 @@ impl State {
             nodes: self.tree.count(),
             last_zxid: self.last_zxid,
             digest: self.digest(),
+            incoming: self.incoming.clone(),
         }))
     }
 }
@@ -101,6 +117,9 @@ enum Stage {
     Sessions(usize),
     /// From this node on.
     Nodes(NodeId, u32),
+    Incoming,
+    /// From this part on of what is on its way in.
+    Parts(usize),
     End,
     Done,
 }
@@ -156,6 +175,27 @@ impl Chunks {
                 write_node(w, node, depth, acl);
                 match next_below(&view.pages, id, NodeId::ROOT) {
                     Some(next) => Stage::Nodes(next, depth_of(&view.pages, id, depth, next)),
+                    None => Stage::Incoming,
+                }
+            }
+            Stage::Incoming => match &view.incoming {
+                Some(incoming) => {
+                    w.byte(item::INCOMING);
+                    w.long(incoming.restore.cast_signed());
+                    w.long(incoming.last_ms);
+                    Stage::Parts(0)
+                }
+                None => Stage::End,
+            },
+            Stage::Parts(at) => {
+                let parts = view.incoming.as_ref().map(|incoming| &incoming.parts);
+                match parts.and_then(|parts| parts.get(at)) {
+                    Some(part) => {
+                        w.byte(item::PART);
+                        w.boolean(part.ends);
+                        w.buffer(&part.bytes);
+                        Stage::Parts(at + 1)
+                    }
                     None => Stage::End,
                 }
             }

@@ -26,7 +26,7 @@ use tokio::sync::{mpsc, oneshot};
 
 pub(crate) use calls::{NewNode, WatchKind};
 pub(crate) use failure::Failure;
-pub(in crate::keeper) use link::dial;
+pub(in crate::keeper) use link::{Duplex, dial};
 
 use super::connection::Target;
 use link::Dialer;

@@ -1,6 +1,6 @@
 //! Compressed snapshots (`zookeeper.snapshot.compression.method`).
 
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 
 use flate2::read::MultiGzDecoder;
 
@@ -35,6 +35,29 @@ impl<R: Read> Decompressed<R> {
     }
 }
 
+/// What was looked at, and the rest.
+pub type LookedAt<R> = io::Chain<Cursor<Vec<u8>>, R>;
+
+impl<R: Read> Decompressed<LookedAt<R>> {
+    /// Decompresses bytes whose first ones tell how they are compressed, if they are.
+    pub fn of_any(mut source: R) -> io::Result<Self> {
+        let mut first = Vec::with_capacity(MAGIC.len());
+        source
+            .by_ref()
+            .take(MAGIC.len() as u64)
+            .read_to_end(&mut first)?;
+        let compression = if first == MAGIC {
+            Compression::Snappy
+        } else if first.starts_with(&GZIP_MAGIC) {
+            Compression::Gzip
+        } else {
+            Compression::None
+        };
+        let whole = Cursor::new(first).chain(source);
+        Ok(Decompressed::new(compression, whole))
+    }
+}
+
 impl<R: Read> Read for Decompressed<R> {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         match &mut self.0 {
@@ -45,6 +68,8 @@ impl<R: Read> Read for Decompressed<R> {
     }
 }
 
+/// What a gzip file begins with.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// What snappy-java's streams begin with; a version and the oldest version that can read it follow,
 /// of four bytes each.
 const MAGIC: [u8; 8] = *b"\x82SNAPPY\0";

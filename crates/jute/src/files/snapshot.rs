@@ -24,8 +24,10 @@ use crate::error::Error;
 use crate::reader::Reader;
 use crate::record::Record;
 
+/// What a snapshot begins with.
+pub(super) const MAGIC: [u8; 4] = *b"ZKSN";
 /// The number of `OPEN_ACL_UNSAFE`, which is not in the list of ACLs.
-const OPEN_ACL: i64 = -1;
+pub(super) const OPEN_ACL: i64 = -1;
 /// The bytes of a `StatPersisted`.
 const STAT_BYTES: usize = StatPersisted::BYTES_MIN;
 /// Versions of the digest before this one are written as text.
@@ -71,7 +73,7 @@ impl<R: Read> SnapshotReader<R> {
     /// before ([`super::Decompressed`]).
     pub fn new(source: R) -> Result<Self, Error> {
         let mut stream = Stream::new(source);
-        stream.file_header(*b"ZKSN", "snapshot")?;
+        stream.file_header(MAGIC, "snapshot")?;
         let mut sessions = Vec::new();
         for _ in 0..stream.int()?.max(0) {
             sessions.push((stream.long()?, stream.int()?));

@@ -185,4 +185,4 @@ impl<R: Read> Stream<R> {
 }
 
 /// The only version that there is.
-const FORMAT_VERSION: i32 = 2;
+pub(super) const FORMAT_VERSION: i32 = 2;

@@ -44,6 +44,16 @@ impl Liveness {
         }
     }
 
+    /// There are other sessions now.
+    pub(crate) fn replaced(&self, sessions: impl Iterator<Item = (i64, i32)>, now_ms: i64) {
+        if let Some(alive) = &mut *self.0.lock() {
+            alive.clear();
+        }
+        for (session, timeout_ms) in sessions {
+            self.opened(session, timeout_ms, now_ms);
+        }
+    }
+
     pub(crate) fn end(&self) {
         *self.0.lock() = None;
     }

@@ -330,6 +330,10 @@ impl Ensemble {
         }
     }
 
+    pub(crate) fn handle(&self, server: usize) -> &Handle {
+        &self.servers[server].as_ref().unwrap().0
+    }
+
     pub(crate) async fn connection(&self, server: usize) -> TcpStream {
         let (handle, _) = self.servers[server].as_ref().unwrap();
         TcpStream::connect(handle.client_ports()[0].address)

@@ -6,9 +6,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
 use ottla_runtime::Clock;
 use ottla_runtime::net::{Listener, Stream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,7 +35,42 @@ pub(super) struct Limited {
     stream: Stream,
     clock: Clock,
     silence: Pin<Box<dyn Future<Output = ()> + Send>>,
+    /// How many requests are in work that take longer than a peer may be silent.
+    working: Arc<AtomicUsize>,
     _place: OwnedSemaphorePermit,
+}
+
+/// Who is at the other end of a request's connection.
+#[derive(Clone)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    working: Arc<AtomicUsize>,
+}
+
+impl Peer {
+    /// As long as it is held, the peer may be silent.
+    pub(super) fn work(&self) -> Working {
+        self.working.fetch_add(1, Ordering::Relaxed);
+        Working(Arc::clone(&self.working))
+    }
+}
+
+impl Connected<IncomingStream<'_, Accept>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Accept>) -> Self {
+        Peer {
+            address: *stream.remote_addr(),
+            working: Arc::clone(&stream.io().working),
+        }
+    }
+}
+
+/// A request is in work.
+pub(super) struct Working(Arc<AtomicUsize>);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Accept {
@@ -81,6 +119,7 @@ impl Limited {
             stream,
             clock,
             silence,
+            working: Arc::default(),
             _place: place,
         }
     }
@@ -101,8 +140,13 @@ impl AsyncRead for Limited {
             self.silence = silence(&self.clock);
             return Poll::Ready(read);
         }
-        ready!(self.silence.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        loop {
+            ready!(self.silence.as_mut().poll(cx));
+            if self.working.load(Ordering::Relaxed) == 0 {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.silence = silence(&self.clock);
+        }
     }
 }
 
@@ -112,7 +156,12 @@ impl AsyncWrite for Limited {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if matches!(written, Poll::Ready(Ok(_))) {
+            // Whoever takes a long answer is not silent.
+            self.silence = silence(&self.clock);
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -6,19 +6,23 @@
 //! metricsProvider.*    ─▶ /metrics
 //! ```
 
+mod backup;
+
 use std::sync::{Arc, OnceLock};
 
 use anyhow::Context;
 use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::extract::{ConnectInfo, Query, Request, State};
+use axum::http::{Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use ottla_config::{KeeperConfig, KeeperListener};
-use ottla_keeper::admin;
+use ottla_keeper::admin::{self, AdminAnswer};
+use ottla_keeper::backup::{RESTORE, SNAPSHOT};
 use ottla_keeper::monitor::Dialect;
 use ottla_runtime::Runtime;
 
+use super::accept::Peer;
 use super::run;
 use crate::Node;
 
@@ -77,13 +81,23 @@ async fn listen(
 }
 
 /// AdminServer's commands below its path, and nothing else.
-pub(super) async fn commands(State(keeper): State<Keeper>, method: Method, uri: Uri) -> Response {
+pub(super) async fn commands(
+    State(keeper): State<Keeper>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    request: Request,
+) -> Response {
+    let (uri, method) = (request.uri().clone(), request.method().clone());
     let below = uri.path().strip_prefix(&*keeper.command_url);
     let Some(below) = below.filter(|rest| rest.is_empty() || rest.starts_with('/')) else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let command = below.trim_start_matches('/');
-    if method != Method::GET && method != Method::HEAD {
+    let is_restore = RESTORE.contains(&command);
+    let takes: &[Method] = match is_restore {
+        true => &[Method::POST],
+        false => &[Method::GET, Method::HEAD],
+    };
+    if !takes.contains(&method) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
     let Some(handle) = keeper.handle() else {
@@ -95,12 +109,22 @@ pub(super) async fn commands(State(keeper): State<Keeper>, method: Method, uri: 
     let Ok(Query(query)) = Query::<admin::Query>::try_from_uri(&uri) else {
         return StatusCode::BAD_REQUEST.into_response();
     };
+    if is_restore {
+        return backup::restore(handle, &peer, request, &query).await;
+    }
+    if SNAPSHOT.contains(&command) {
+        let headers = request.headers();
+        return backup::snapshot(&keeper.runtime, handle, &peer, headers, &query).await;
+    }
     let command = command.to_owned();
     let running = keeper
         .runtime
         .tasks
         .blocking(move || handle.admin(&command, &query));
-    let answer = running.await;
+    json(running.await)
+}
+
+fn json(answer: AdminAnswer) -> Response {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (
         status,

@@ -149,6 +149,20 @@ fn after_each_transaction_the_tree_is_zookeepers() {
 }
 
 #[test]
+fn what_is_written_has_zookeepers_digest() {
+    for (_, import) in snapshots() {
+        let state = import.finish();
+        let bytes: Vec<u8> = state.view().zookeeper_snapshot().flatten().collect();
+        let mut reader = SnapshotReader::new(&bytes[..]).expect("a snapshot");
+        assert!(reader.by_ref().all(|node| node.is_ok()));
+        let digest = reader.digest().expect("it has one");
+        assert_eq!(digest.version, 2);
+        assert_eq!(digest.digest, zookeepers_digest(&state));
+        assert_eq!(reader.last_zxid(), Some(state.last_zxid()));
+    }
+}
+
+#[test]
 fn every_snapshot_leads_to_the_same_end() {
     let entries = entries();
     let mut ends = Vec::new();

@@ -1,7 +1,7 @@
 //! The body of the fuzz target, run for a bounded time on what the stable toolchain has: the corpus,
 //! and random changes of it and of valid bytes.
 
-use ottla_znode::{Entry, Rules, State};
+use ottla_znode::{Command, Entry, Rules, State};
 
 use crate::random::{Commands, Random};
 
@@ -45,6 +45,46 @@ fn snapshot(seed: u64) -> Vec<u8> {
     [1].into_iter().chain(chunks.flatten()).collect()
 }
 
+fn backup(seed: u64) -> Vec<u8> {
+    let mut commands = Commands::new(seed, true);
+    let mut state = State::new();
+    for _ in 0..60 {
+        state.apply(1, 1, &commands.next(), Rules::default());
+    }
+    let parts = state.view().zookeeper_snapshot();
+    [3].into_iter().chain(parts.flatten()).collect()
+}
+
+/// A restore of a small state, in parts.
+fn restore(seed: u64) -> Vec<u8> {
+    let mut state = State::new();
+    let mut random = Commands::new(seed, false);
+    for _ in 0..20 {
+        state.apply(1, 1, &random.next(), Rules::default());
+    }
+    let mut commands: Vec<Command> = Vec::new();
+    for bytes in state.view().chunks() {
+        commands.push(Command::RestorePart {
+            restore: seed,
+            part: commands.len() as u32,
+            ends: true,
+            bytes,
+        });
+    }
+    commands.push(Command::RestoreEnd {
+        restore: seed,
+        parts: commands.len() as u32,
+        digest: state.digest(),
+        only_if_empty: false,
+    });
+    let entry = Entry {
+        rules: Rules::default(),
+        now_ms: 1,
+        commands,
+    };
+    [&[0][..], &entry.encode()].concat()
+}
+
 fn mutate(data: &mut Vec<u8>, random: &mut Random) {
     for _ in 0..=random.below(2) {
         let at = random.below(data.len().max(1) as u64) as usize;
@@ -67,6 +107,8 @@ fn no_bytes_break_the_state() {
     let mut inputs = corpus();
     inputs.extend((0..40).map(|seed| entry(seed, 30)));
     inputs.extend((0..4).map(snapshot));
+    inputs.extend((0..4).map(backup));
+    inputs.extend((0..8).map(restore));
     for input in &inputs {
         znode::body(input);
     }

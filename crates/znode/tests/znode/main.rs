@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod acls;
+mod backups;
 mod commands;
 mod creates;
 mod errors;

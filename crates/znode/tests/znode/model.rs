@@ -482,6 +482,10 @@ impl Model {
                 self.changes.push((ChangeKind::DataChanged, path));
                 Ok(Reply::Response(Response::GetData { data, stat }))
             }
+            // They are replayed in `backups`; random commands have none.
+            Command::RestorePart { .. }
+            | Command::RestoreEnd { .. }
+            | Command::RestoreAbort { .. } => panic!("{command:?}"),
         }
     }
 

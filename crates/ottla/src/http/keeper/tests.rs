@@ -1,5 +1,7 @@
 //! A node that is a keeper alone, asked over HTTP.
 
+mod backups;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
@@ -38,6 +40,7 @@ impl Served {
             format!("admin.serverPort={admin}"),
             "admin.serverAddress=127.0.0.1".to_owned(),
             "admin.commandURL=/zk/commands".to_owned(),
+            "admin.rateLimiterIntervalInMS=0".to_owned(),
             "metricsProvider.className=PrometheusMetricsProvider".to_owned(),
             format!("metricsProvider.httpPort={metrics}"),
             "metricsProvider.httpHost=127.0.0.1".to_owned(),
