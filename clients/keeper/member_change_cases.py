@@ -119,7 +119,8 @@ def the_leader_leaves(clients, path):
         client.retry(client.set, path, b"3")
         for server in stay:
             has(clients, server, path, b"3")
-        # It comes back as it left.
+        # It comes back with its data; ZooKeeper has written into its configuration that it left.
+        leader.configure(ensemble.settings, ensemble.servers)
         leader.start()
         change(client, joining=leader.line)
         leader.wait("follower", "leader")

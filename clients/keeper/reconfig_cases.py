@@ -3,6 +3,7 @@
 from kazoo.exceptions import (
     BadArgumentsError,
     BadVersionError,
+    MarshallingError,
     NewConfigNoQuorumError,
     NoAuthError,
     ReconfigDisabledError,
@@ -61,7 +62,6 @@ def another_version_is_refused(clients, path):
 
 @SUITE.case
 def what_names_no_servers_is_refused(clients, path):
-    taken = SUITE.shared(of_three).first.line.replace("server.1=", "server.4=")
     for client in each_place(clients):
         for joining in (
             "not a member",
@@ -70,13 +70,15 @@ def what_names_no_servers_is_refused(clients, path):
             "server.4=localhost",
             "server.4=localhost:1",
             "server.4=localhost:1:x",
-            "server.x=localhost:1:2",
+            "server.4=localhost:1:2",
             "server.4=localhost:1:2:king;3",
-            taken,
         ):
             refused(BadArgumentsError, client.reconfig, joining, None, None)
-        refused(BadArgumentsError, client.reconfig, None, "one", None)
         refused(BadArgumentsError, client.reconfig, None, None, "not a member")
+        # What should be a number.
+        refused(MarshallingError, client.reconfig, "server.x=localhost:1:2;3", None, None)
+        refused(MarshallingError, client.reconfig, "foo=localhost:1:2;3", None, None)
+        refused(MarshallingError, client.reconfig, None, "one", None)
         check_equal(len(members_on(client)), 3, "the members")
 
 
