@@ -235,3 +235,6 @@ async fn prepare(
     let _: bool = server.send(connection, waiting, &command);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

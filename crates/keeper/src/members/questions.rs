@@ -51,7 +51,10 @@ impl Question {
             }
             Question::Change(to) => {
                 out.put_u8(CHANGE);
-                put_ids(&mut out, &to.participants.iter().copied().collect::<Vec<_>>());
+                put_ids(
+                    &mut out,
+                    &to.participants.iter().copied().collect::<Vec<_>>(),
+                );
                 put_ids(&mut out, &to.observers.iter().copied().collect::<Vec<_>>());
                 put_places(&mut out, &to.addresses);
             }

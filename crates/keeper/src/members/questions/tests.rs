@@ -51,11 +51,16 @@ fn questions_and_answers_are_understood_as_they_were_meant() {
         Ok(()),
         Err(ChangeError::NotLeader),
         Err(ChangeError::InProgress),
-        Err(ChangeError::NewConfigNoQuorum("server 4 is not there".to_owned())),
+        Err(ChangeError::NewConfigNoQuorum(
+            "server 4 is not there".to_owned(),
+        )),
         Err(ChangeError::Refused(String::new())),
     ];
     for answer in answers {
-        assert_eq!(decode_change_answer(encode_change_answer(&answer)), Ok(answer));
+        assert_eq!(
+            decode_change_answer(encode_change_answer(&answer)),
+            Ok(answer)
+        );
     }
 }
 
