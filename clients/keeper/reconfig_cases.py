@@ -57,7 +57,7 @@ def another_version_is_refused(clients, path):
     said = SUITE.cli(
         SUITE.shared(of_three).follower().address, f"addauth digest {SUPER}", "reconfig -remove 1 -v 7777"
     )
-    check("version" in said.lower() and "BadVersion" in said or "No such config version" in said or "version No is not valid" in said, said)
+    check("not valid" in said or "BadVersion" in said, said)
 
 
 @SUITE.case
@@ -105,6 +105,7 @@ def what_changes_nothing_is_a_change(clients, path):
     """The servers stay, and the version grows."""
     ensemble = SUITE.shared(of_three)
     for client in each_place(clients):
+        client.sync("/zookeeper/config")
         before, _ = client.get("/zookeeper/config")
         config, stat = client.reconfig(ensemble.first.line, None, None)
         check_equal(members(config), members(before), "the members")

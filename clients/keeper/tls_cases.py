@@ -11,7 +11,18 @@ from keeper_suite import RawSession, read_all
 from kazoo_clients import Events, refused
 from own_servers import Ensemble
 from suite import check, check_equal, eventually
-from tls_servers import SOCKET_SECONDS, SUITE, alone, java, keys, of, secured, served_certificate, shake, without_certificates
+from tls_servers import (
+    SOCKET_SECONDS,
+    SUITE,
+    alone,
+    java,
+    keys,
+    of,
+    secured,
+    served_certificate,
+    shake,
+    without_certificates,
+)
 
 # How long a client tries that must not succeed.
 REFUSED_SECONDS = 4
