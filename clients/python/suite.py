@@ -75,7 +75,8 @@ class LogTail(logging.Handler):
 class Suite:
     def __init__(self, description, address="--bootstrap", address_help="HOST:PORT of the node"):
         parser = argparse.ArgumentParser(description=description)
-        parser.add_argument(address, dest="address", required=True, help=address_help)
+        # Without an address the suite starts what it needs itself.
+        parser.add_argument(address or "--address", dest="address", required=address is not None, help=address_help)
         parser.add_argument("--control", help="HOST:PORT that restarts the node")
         parser.add_argument("--only", help="run the cases whose name contains this")
         self.parser = parser

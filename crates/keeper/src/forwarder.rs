@@ -129,6 +129,8 @@ impl Forwarder {
             biased;
             taken = link.taken() => taken,
             () = other_leader => Err("another server leads".to_owned()),
+            // A leader that a majority does not answer takes nothing, and clients shall know that.
+            () = self.server.runtime.clock.sleep(PATIENCE) => Err("it does not answer".to_owned()),
         };
         match taken {
             Ok(()) => Some(Way::There(link)),

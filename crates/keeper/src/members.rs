@@ -16,6 +16,7 @@
 //!
 //! Architecture invariant: nothing here knows what an entry or a forwarded frame means.
 
+mod ask;
 mod changes;
 mod codec;
 mod dial;
@@ -40,6 +41,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use ottla_model::Uuid;
@@ -56,14 +58,20 @@ pub use joiner::Standing;
 pub use options::{Limits, Options, endpoints, node_id};
 pub use peers::PeerTransport;
 
+use ask::ask;
 use changes::Membership;
 use door::{Reception, listen};
 use founding::{Found, search};
 use here::{Here, Parts};
 use joiner::Joiner;
+use questions::{Question, decode_change_answer};
 use stream::Wrap;
 
 use crate::error::Error;
+
+/// How long a change of the ensemble waits for a leader.
+const CHANGE_PATIENCE: Duration = Duration::from_secs(5);
+const CHANGE_AGAIN: Duration = Duration::from_millis(50);
 
 /// The ensemble that this server belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -304,16 +312,41 @@ impl Members {
     }
 
     /// Changes the ensemble as `reconfig` wants it: who votes, and where servers are reached. The
-    /// leader alone can do that. The replicated configuration has to follow within half a minute;
-    /// else the votes go back to what it says.
+    /// leader does that, and is asked to; if there is none, one is awaited for a while. The
+    /// replicated configuration has to follow within half a minute; else the votes go back to what
+    /// it says.
     ///
     /// # Errors
     /// See [`ChangeError`].
     pub async fn change(&self, to: Reconfigured) -> Result<(), ChangeError> {
-        match self.0.reception.membership.get() {
-            Some(membership) => membership.change(to).await,
-            None => Err(ChangeError::NotLeader),
+        let clock = &self.0.here.runtime.clock;
+        let deadline = clock.instant() + CHANGE_PATIENCE;
+        loop {
+            let answer = self.change_once(&to).await;
+            // A leader that takes its own vote away may not be able to say so.
+            if answer != Err(ChangeError::NotLeader) || clock.instant() >= deadline {
+                return answer;
+            }
+            clock.sleep(CHANGE_AGAIN).await;
         }
+    }
+
+    async fn change_once(&self, to: &Reconfigured) -> Result<(), ChangeError> {
+        let (here, membership) = (&self.0.here, self.0.reception.membership.get());
+        let raft = here.host.raft().ok_or(ChangeError::NotLeader)?;
+        let state = raft.state().get();
+        let (leader, member) = state.leader_member().ok_or(ChangeError::NotLeader)?;
+        if leader == here.id {
+            let membership = membership.ok_or(ChangeError::NotLeader)?;
+            return membership.change(to.clone()).await;
+        }
+        let question = Question::Change(to.clone());
+        let (at, decode) = (&member.endpoints, decode_change_answer);
+        let answer = ask(here, leader, at, &question, decode).await;
+        answer.unwrap_or_else(|reason| {
+            tracing::debug!(leader, %reason, "the leader could not be asked for a change");
+            Err(ChangeError::NotLeader)
+        })
     }
 
     /// The server's number.

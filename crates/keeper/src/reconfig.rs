@@ -68,12 +68,15 @@ pub(crate) fn participants(state: &State) -> BTreeSet<NodeId> {
         .collect()
 }
 
-/// What the ensemble is to be.
+/// What the ensemble is to be. The codes are ZooKeeper's: what should be a number and is none is a
+/// `MARSHALLINGERROR`.
 fn changed(old: &Servers, request: &Reconfig) -> Result<Servers, ErrorCode> {
-    let bad = |reason: String| {
+    let refused = |code: ErrorCode, reason: String| {
         tracing::warn!(reason, "a reconfig is refused");
-        ErrorCode::BadArguments
+        code
     };
+    let bad = |reason| refused(ErrorCode::BadArguments, reason);
+    let no_number = |reason| refused(ErrorCode::MarshallingError, reason);
     let parse = |text: &str, into: &mut Servers| -> Result<(), ErrorCode> {
         let entries = text.split([',', '\n']).map(str::trim);
         for entry in entries.filter(|entry| !entry.is_empty()) {
@@ -85,8 +88,8 @@ fn changed(old: &Servers, request: &Reconfig) -> Result<Servers, ErrorCode> {
             }
             let id = KeeperServer::id_of_key(key.trim());
             let id = id
-                .ok_or_else(|| bad(format!("{key} is no server.N")))?
-                .map_err(bad)?;
+                .ok_or_else(|| no_number(format!("{key} is no server.N")))?
+                .map_err(no_number)?;
             let server = KeeperServer::parse(id, value).map_err(bad)?;
             into.insert(id, server);
         }
@@ -108,11 +111,20 @@ fn changed(old: &Servers, request: &Reconfig) -> Result<Servers, ErrorCode> {
     {
         let id: i64 = id
             .parse()
-            .map_err(|_| bad(format!("{id} is no server's number")))?;
+            .map_err(|_| no_number(format!("{id} is no server's number")))?;
         servers.remove(&id);
     }
     if let Some(joining) = &request.joining_servers {
-        parse(joining, &mut servers)?;
+        let mut joined = Servers::new();
+        parse(joining, &mut joined)?;
+        if let Some(server) = joined.values().find(|server| server.client.is_none()) {
+            let reason = format!(
+                "server.{}={server} does not say where clients find it: add ;PORT",
+                server.id
+            );
+            return Err(bad(reason));
+        }
+        servers.extend(joined);
     }
     let voting = |server: &&KeeperServer| server.peer_type == KeeperPeerType::Participant;
     if servers.values().filter(voting).count() == 0 {
@@ -224,3 +236,6 @@ async fn prepare(
     let _: bool = server.send(connection, waiting, &command);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

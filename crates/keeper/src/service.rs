@@ -289,6 +289,23 @@ struct Forwarded {
 }
 
 impl ForwardSink for Forwarded {
+    /// A leader that was just elected takes office in a moment; one that a majority does not answer
+    /// is in none.
+    fn taken(&mut self) -> BoxFuture<'_, ()> {
+        async move { self.office = Some(self.server.desk.taken(self.term).await) }.boxed()
+    }
+
+    fn ended(&self) -> BoxFuture<'static, String> {
+        let (server, office) = (Arc::clone(&self.server), self.office);
+        async move {
+            if let Some(office) = office {
+                server.desk.leaves(office).await;
+            }
+            LEADS_NO_MORE.to_owned()
+        }
+        .boxed()
+    }
+
     fn frame(&mut self, frame: Bytes) -> BoxFuture<'_, Result<(), String>> {
         async move {
             let server = &self.server;
@@ -299,16 +316,15 @@ impl ForwardSink for Forwarded {
                     Ok(())
                 }
                 Frame::Commands(commands) => {
-                    let office = match self.office {
-                        Some(office) => office,
-                        // A leader that was just elected takes office in a moment.
-                        None => *self.office.insert(server.desk.taken(self.term).await),
-                    };
+                    let office = self.office.ok_or(LEADS_NO_MORE)?;
                     let brought = server.desk.bring(office, commands).await;
-                    brought.map_err(|_| "this server leads no more".to_owned())
+                    brought.map_err(|_| LEADS_NO_MORE.to_owned())
                 }
             }
         }
         .boxed()
     }
 }
+
+/// What another server is told when its stream ends.
+const LEADS_NO_MORE: &str = "this server leads no more";

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use ottla_testkit::{Control, Profile, ZooKeeper, ZooKeeperOptions, node_binary};
 
 use crate::cases::{self, Missing, Tally};
-use crate::keeper_suites::{KeeperSuite, SASL, SUPER_DIGEST, Servers};
+use crate::keeper_suites::{KeeperSuite, Kind, SASL, SUPER_DIGEST, Servers};
 use crate::setup;
 
 /// Of one suite, which is told if it starts JVMs of its own.
@@ -52,13 +52,17 @@ pub(crate) struct ZooKeeperArguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    let suites = if arguments.only.is_empty() {
-        KeeperSuite::ALL.to_vec()
-    } else {
-        arguments.only.clone()
-    };
+    let mut suites = arguments.only.clone();
+    if suites.is_empty() {
+        suites = KeeperSuite::ALL.to_vec();
+        suites.retain(|suite| arguments.connect.is_none() || !suite.starts_servers());
+    }
     let (tallies, missing) = match &arguments.connect {
         Some(connect) => {
+            if let Some(suite) = suites.iter().find(|suite| suite.starts_servers()) {
+                let name = suite.name();
+                bail!("{name} starts its servers itself: say --ottla or --zookeeper");
+            }
             let servers = Servers {
                 connect: connect.clone(),
                 control: arguments.control.clone(),
@@ -159,8 +163,15 @@ fn against_keeper(suites: &[KeeperSuite], servers: usize, binary: &Path) -> Resu
 
 /// A fresh ensemble for each suite.
 fn against_fresh(suites: &[KeeperSuite], options: &ZooKeeperOptions) -> Result<Outcome> {
+    let kind = match &options.keeper {
+        Some(binary) => Kind::Ottla(binary.clone()),
+        None => Kind::Reference,
+    };
     let reference = options.keeper.is_none();
     each_suite(suites, |suite, command| {
+        if suite.starts_servers() {
+            return suite.run_alone(command, &kind, SUITE_LIMIT);
+        }
         let mut options = options.clone();
         if reference {
             let own = suite.settings().iter();

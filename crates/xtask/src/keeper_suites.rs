@@ -1,5 +1,6 @@
 //! The test programs of ZooKeeper's clients, each in a process of its own.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -28,6 +29,15 @@ pub(crate) struct Servers {
     pub(crate) reference: bool,
 }
 
+/// Who serves, where a suite starts the servers itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// Apache ZooKeeper
+    Reference,
+    /// The keeper of this binary
+    Ottla(PathBuf),
+}
+
 /// A client of ZooKeeper under test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum KeeperSuite {
@@ -47,11 +57,15 @@ pub(crate) enum KeeperSuite {
     ZookeeperClient,
     /// A Kafka cluster of the time when Kafka needed ZooKeeper, from Maven Central
     KafkaZookeeper,
+    /// TLS with clients and between servers, and what certificates prove
+    Secured,
+    /// Observers, and servers that come and go
+    Members,
 }
 
 impl KeeperSuite {
     /// Every suite, in the order in which they run.
-    pub(crate) const ALL: [KeeperSuite; 8] = [
+    pub(crate) const ALL: [KeeperSuite; 10] = [
         KeeperSuite::Kazoo,
         KeeperSuite::KazooReadOnly,
         KeeperSuite::KazooOwn,
@@ -60,6 +74,8 @@ impl KeeperSuite {
         KeeperSuite::ZookeeperC,
         KeeperSuite::ZookeeperClient,
         KeeperSuite::KafkaZookeeper,
+        KeeperSuite::Secured,
+        KeeperSuite::Members,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -72,7 +88,14 @@ impl KeeperSuite {
             KeeperSuite::ZookeeperC => "zookeeper-c",
             KeeperSuite::ZookeeperClient => "zookeeper-client",
             KeeperSuite::KafkaZookeeper => "kafka-zookeeper",
+            KeeperSuite::Secured => "secured",
+            KeeperSuite::Members => "members",
         }
+    }
+
+    /// Whether it starts servers as it needs them, so that none are to be given to it.
+    pub(crate) fn starts_servers(self) -> bool {
+        matches!(self, KeeperSuite::Secured | KeeperSuite::Members)
     }
 
     /// What this suite needs of Apache ZooKeeper beyond what all need.
@@ -103,6 +126,8 @@ impl KeeperSuite {
                 command.arg("--lib").arg(lib);
                 Ok(command)
             }
+            KeeperSuite::Secured => with_zookeeper("keeper/secured_suite.py"),
+            KeeperSuite::Members => with_zookeeper("keeper/members_suite.py"),
             // Without librdkafka, which takes minutes to build.
             KeeperSuite::ZookeeperClient => Ok(cargo(&[
                 "test",
@@ -120,6 +145,22 @@ impl KeeperSuite {
                 Ok(Command::new(program))
             }
         }
+    }
+
+    /// Runs a suite that starts servers itself.
+    pub(crate) fn run_alone(
+        self,
+        mut command: Command,
+        kind: &Kind,
+        limit: Duration,
+    ) -> Result<Tally> {
+        let mut tally = Tally::of(self.name());
+        if let Kind::Ottla(binary) = kind {
+            command.arg("--ottla").arg(binary);
+        }
+        let success = each_line(&mut command, limit, |line| tally.take_case_line(line))?;
+        tally.take_end(success);
+        Ok(tally)
     }
 
     /// Runs the suite, shows what it prints, and counts its cases.
@@ -150,6 +191,14 @@ impl KeeperSuite {
         tally.take_end(success);
         Ok(tally)
     }
+}
+
+/// A suite that has servers of its own, and ZooKeeper's jars for them or for its clients.
+fn with_zookeeper(path: &str) -> Result<Command> {
+    let lib = setup::jars("zookeeper")?;
+    let mut command = script(path)?;
+    command.arg("--lib").arg(lib);
+    Ok(command)
 }
 
 /// The Java program with ZooKeeper's client and Curator.

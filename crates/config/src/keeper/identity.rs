@@ -10,16 +10,13 @@ use std::collections::BTreeSet;
 
 use super::load::Surroundings;
 use super::properties::KeeperProperties;
+use super::server_line::check_server_id;
 use super::{HostnameId, KeeperAddress, KeeperConfig, KeeperPeerType, KeeperServer};
 use crate::error::{ConfigError, ConfigErrors};
 use crate::found::Found;
 use crate::properties_file;
 use crate::sources::Level;
 use crate::template::ordinal;
-
-/// The highest number of a server where znodes with a time to live may be made: the owner of such a
-/// znode has no room for more (`EphemeralType.validateServerId`).
-const EXTENDED_ID_MAX: i64 = 254;
 
 /// With a StatefulSet's replicas the first server is number 1, and its pod's ordinal is 0.
 const REPLICAS_OFFSET: i64 = 1;
@@ -158,12 +155,6 @@ pub(super) fn check_servers(config: &KeeperConfig, found: &mut Found) {
                 );
             }
         }
-        if config.extended_types_enabled && server.id > EXTENDED_ID_MAX {
-            found.conflict(
-                format!("extendedTypesEnabled = true, server.{}", server.id),
-                format!("the number of a server is then {EXTENDED_ID_MAX} at most"),
-            );
-        }
     }
     match participants {
         _ if config.is_standalone() => {}
@@ -231,7 +222,9 @@ impl KeeperConfig {
                 _ => {}
             }
         }
-        if let Some((_, number)) = known {
+        if let Some((name, number)) = known {
+            let checked = check_server_id(number);
+            checked.map_err(|reason| refused(format!("{name} = {number}"), &reason))?;
             return Ok(number);
         }
         let guess = self.my_id_of_hostname.as_ref().map(|id| id.my_id);

@@ -20,13 +20,13 @@ declare_properties! {
 
     KeeperEnsemble {
         my_id: Option<i64>, "myid",
-            AtLeast(0), None, Restart, Works;
+            Between(0, 254), None, Restart, Works;
             "The server's number N in server.N. Unset, it is in the file myid of dataDir, or follows from the hostname's ordinal."
         my_id_ordinal_offset: Option<i64>, "ottla.keeper.myid.ordinal.offset",
             AtLeast(0), None, Restart, Works;
             "If set, the server's number is the number at the end of its hostname (zk-2) plus this; it is 1 with ottla.keeper.replicas."
         replicas: Option<i32>, "ottla.keeper.replicas",
-            Between(1, 255), Count, Restart, Works;
+            Between(1, 254), Count, Restart, Works;
             "How many servers of a StatefulSet make up the ensemble: server.1 is the host with the ordinal 0 of the same name and domain as this one, and so on. It is ZK_REPLICAS, and instead of server.N."
         server_port: i32 = "2888", "ottla.keeper.server.port",
             Between(1, 65535), None, Restart, Works;

@@ -16,6 +16,11 @@ use std::fmt;
 
 use crate::keeper::KeeperListener;
 
+/// The highest number of a server. It is the first byte of its sessions' ids, and 255 there marks
+/// znodes with a time to live (`EphemeralType.validateServerId`, which ZooKeeper asks only where
+/// `extendedTypesEnabled` is set).
+const SERVER_ID_MAX: i64 = 254;
+
 /// What a server is in its ensemble.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum KeeperPeerType {
@@ -112,13 +117,26 @@ impl KeeperServer {
     /// What stands where the number should be.
     pub fn id_of_key(key: &str) -> Option<Result<i64, String>> {
         let digits = key.strip_prefix("server.")?;
-        Some(
-            digits
-                .parse::<i64>()
-                .ok()
-                .filter(|&id| id >= 0 && !digits.starts_with('+'))
-                .ok_or_else(|| format!("{digits} is no number from 0 to {}", i64::MAX)),
-        )
+        let number = digits.parse::<i64>().ok();
+        let number = number.filter(|_| !digits.starts_with('+'));
+        Some(match number {
+            Some(id) => check_server_id(id).map(|()| id),
+            None => Err(format!("{digits} is no number from 0 to {SERVER_ID_MAX}")),
+        })
+    }
+}
+
+/// Whether a server can have this number.
+///
+/// # Errors
+/// Why it cannot.
+pub(super) fn check_server_id(id: i64) -> Result<(), String> {
+    match id {
+        0..=SERVER_ID_MAX => Ok(()),
+        _ => Err(format!(
+            "{id} is no number from 0 to {SERVER_ID_MAX}: a server's number is the first byte of \
+             its sessions' ids, and nothing larger has room there"
+        )),
     }
 }
 

@@ -595,6 +595,12 @@ fn the_number_of_a_server_comes_from_one_source_or_from_several_that_agree() {
     );
     let missing = load("x", "").my_id(None).unwrap_err().to_string();
     assert!(missing.contains("/d/myid"), "{missing}");
+    let large = keeper(from_file("dataDir=/d\n")).my_id(Some("255"));
+    let large = large.unwrap_err().to_string();
+    assert!(
+        large.starts_with("/d/myid = 255: ") && large.contains("from 0 to 254"),
+        "{large}"
+    );
     for text in ["", "one", "-1", "1 2", "99999999999999999999"] {
         assert!(load("x", "").my_id(Some(text)).is_err(), "{text}");
     }
@@ -634,10 +640,8 @@ fn servers_that_cannot_be_an_ensemble_are_refused() {
         ),
         ("standaloneEnabled=false\n", "needs a participant"),
         ("dynamicConfigFile=/d\nserver.1=a:1:2\n", "in that file"),
-        (
-            "extendedTypesEnabled=true\nserver.1=a:1:2\nserver.255=b:1:2\n",
-            "254 at most",
-        ),
+        ("server.1=a:1:2\nserver.255=b:1:2\n", "from 0 to 254"),
+        ("server.1=a:1:2\nserver.70000=b:1:2\n", "from 0 to 254"),
         ("ottla.keeper.replicas=3\nserver.1=a:1:2\n", "not counted"),
     ] {
         let errors = errors(from_file(lines));

@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_net::tls::Tls;
+use ottla_net::LogLimit;
+use ottla_net::tls::{self, Tls};
 use ottla_runtime::net::Listener;
 use ottla_runtime::{Service, Shutdown, TaskKind};
 use parking_lot::Mutex;
@@ -32,6 +33,7 @@ pub(crate) struct Accept {
     /// On a port that speaks TLS.
     tls: Option<Tls>,
     counted: Arc<Mutex<Counted>>,
+    complaints: Arc<LogLimit>,
 }
 
 /// A connection's place, until it ends.
@@ -57,16 +59,20 @@ impl Drop for Place {
 struct Handshake<'a>(&'a Server);
 
 impl<'a> Handshake<'a> {
-    async fn shake<T, E: std::error::Error + Send + Sync + 'static>(
+    async fn shake<T>(
         server: &'a Server,
-        shaking: impl Future<Output = Result<T, E>>,
+        shaking: impl Future<Output = Result<T, tls::Error>>,
     ) -> io::Result<T> {
         server.meters.handshakes_begun.add(1);
         let _handshake = Handshake(server);
         let shaken = shaking.await;
         shaken.map_err(|error| {
             server.meters.handshakes_failed.add(1);
-            io::Error::other(error)
+            match error {
+                // Whoever only looks whether the port is open concerns nobody.
+                tls::Error::Io(error) => error,
+                error => io::Error::new(io::ErrorKind::InvalidData, error),
+            }
         })
     }
 }
@@ -84,6 +90,7 @@ impl Accept {
             listener,
             tls,
             counted: Arc::default(),
+            complaints: Arc::new(LogLimit::new(server.runtime.clock.clone())),
         }
     }
 
@@ -156,13 +163,28 @@ impl Accept {
         };
         let tasks = &self.server.runtime.tasks;
         let shutdown = tasks.shutdown().clone();
+        let complaints = Arc::clone(&self.complaints);
         tasks.spawn(TaskKind::Connection, "a client", async move {
-            tokio::select! {
+            let served = tokio::select! {
                 biased;
                 () = shutdown.announced() => Ok(()),
                 served = serving => served,
+            };
+            if let Err(error) = &served {
+                complain(&complaints, peer, error);
             }
+            served
         });
+    }
+}
+
+/// Says why a connection was closed, if what came is to blame: whoever set the client up wants to
+/// know. One that has just gone away is none of that.
+fn complain(complaints: &LogLimit, peer: SocketAddr, error: &io::Error) {
+    if error.kind() == io::ErrorKind::InvalidData
+        && let Some(suppressed) = complaints.pass()
+    {
+        tracing::warn!(%peer, %error, suppressed, "a client's connection is closed");
     }
 }
 

@@ -71,13 +71,12 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             .ok()
             .filter(|l| *l <= self.bytes_max);
         let Some(length) = fits else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!(
-                    "a frame of {length} bytes; jute.maxbuffer is {}",
-                    self.bytes_max
-                ),
-            ));
+            let most = self.bytes_max;
+            let reason = match is_tls(self.buffer.chunk()) {
+                true => "it speaks TLS, and this port does not; is secureClientPort meant?".into(),
+                false => format!("a frame of {length} bytes; jute.maxbuffer is {most}"),
+            };
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
         };
         if self.buffer.len() < LENGTH_LEN + length {
             if let Some(large) = &self.large {
@@ -151,6 +150,11 @@ impl<R: AsyncRead + Unpin> Frames<R> {
             }
         }
     }
+}
+
+/// Whether a stream begins like TLS: a record of a handshake, and the version.
+fn is_tls(first: &[u8]) -> bool {
+    matches!(first, [22, 3, ..])
 }
 
 /// Serves a connection until it ends.

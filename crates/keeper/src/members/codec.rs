@@ -3,6 +3,8 @@
 //! All numbers are big-endian. A decoder takes no more memory than a small multiple of the bytes
 //! that are there, and every read may find too few of them.
 
+use std::collections::BTreeMap;
+
 use bytes::{Buf, BufMut, Bytes};
 use ottla_model::Uuid;
 use ottla_raft::{Endpoint, Member};
@@ -97,8 +99,7 @@ impl Reader {
         (0..count).map(|_| self.u64()).collect()
     }
 
-    pub(crate) fn member(&mut self) -> Read<Member> {
-        let directory_id = self.uuid()?;
+    pub(crate) fn endpoints(&mut self) -> Read<Vec<Endpoint>> {
         let count = self.count(ENDPOINTS_MAX)?;
         let endpoints = (0..count).map(|_| {
             Ok(Endpoint {
@@ -107,9 +108,21 @@ impl Reader {
                 port: self.u16()?,
             })
         });
+        endpoints.collect()
+    }
+
+    /// Where servers are, by their ids.
+    pub(crate) fn places(&mut self) -> Read<BTreeMap<u64, Vec<Endpoint>>> {
+        let count = self.count(IDS_MAX)?;
+        (0..count)
+            .map(|_| Ok((self.u64()?, self.endpoints()?)))
+            .collect()
+    }
+
+    pub(crate) fn member(&mut self) -> Read<Member> {
         Ok(Member {
-            endpoints: endpoints.collect::<Read<_>>()?,
-            directory_id,
+            directory_id: self.uuid()?,
+            endpoints: self.endpoints()?,
         })
     }
 
@@ -158,7 +171,19 @@ pub(crate) fn put_ids(out: &mut Vec<u8>, ids: &[u64]) {
 
 pub(crate) fn put_member(out: &mut Vec<u8>, member: &Member) {
     put_uuid(out, &member.directory_id);
-    let endpoints = &member.endpoints[..member.endpoints.len().min(ENDPOINTS_MAX)];
+    put_endpoints(out, &member.endpoints);
+}
+
+pub(crate) fn put_places(out: &mut Vec<u8>, places: &BTreeMap<u64, Vec<Endpoint>>) {
+    out.put_u16(places.len().min(IDS_MAX) as u16);
+    for (id, endpoints) in places.iter().take(IDS_MAX) {
+        out.put_u64(*id);
+        put_endpoints(out, endpoints);
+    }
+}
+
+fn put_endpoints(out: &mut Vec<u8>, endpoints: &[Endpoint]) {
+    let endpoints = &endpoints[..endpoints.len().min(ENDPOINTS_MAX)];
     out.put_u16(endpoints.len() as u16);
     for endpoint in endpoints {
         put_text(out, &endpoint.host);

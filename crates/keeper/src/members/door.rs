@@ -27,12 +27,14 @@ use parking_lot::Mutex;
 use tokio::io::{ReadHalf, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::changes::{Join, Membership};
+use super::changes::{ChangeError, Join, Membership, Reconfigured};
 use super::frames::{Broken, FrameReader, write_one};
 use super::hello::{ANSWER_BYTES_MAX, HELLO_BYTES_MAX, Hello, HelloAnswer, Purpose};
 use super::here::{Here, Refusal};
 use super::peers::PeerTransport;
-use super::questions::{JoinQuestion, JoinRefusal, encode_join_answer};
+use super::questions::{
+    JoinQuestion, JoinRefusal, Question, encode_change_answer, encode_join_answer,
+};
 use super::stream::Duplex;
 use crate::error::Error;
 
@@ -230,12 +232,15 @@ impl Reception {
     ) -> Result<(), Broken> {
         loop {
             let question = match reader.next().await {
-                Ok(question) => JoinQuestion::decode(question).map_err(Broken::Other)?,
+                Ok(question) => Question::decode(question).map_err(Broken::Other)?,
                 Err(Broken::Closed) => return Ok(()),
                 Err(error) => return Err(error),
             };
-            let answer = self.join(hello, question).await;
-            write_one(&mut writer, &encode_join_answer(&answer)).await?;
+            let answer = match question {
+                Question::Join(join) => encode_join_answer(&self.join(hello, join).await),
+                Question::Change(to) => encode_change_answer(&self.change(hello, to).await),
+            };
+            write_one(&mut writer, &answer).await?;
         }
     }
 
@@ -258,6 +263,14 @@ impl Reception {
             wants_vote: question.wants_vote,
         };
         membership.join(join).await
+    }
+
+    /// A client of another server wants the ensemble changed.
+    async fn change(&self, hello: &Hello, to: Reconfigured) -> Result<(), ChangeError> {
+        match self.membership.get() {
+            Some(membership) if hello.ensemble_id.is_some() => membership.change(to).await,
+            _ => Err(ChangeError::NotLeader),
+        }
     }
 }
 

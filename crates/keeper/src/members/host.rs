@@ -1,6 +1,7 @@
 //! What connections need of the rest of the server.
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ottla_raft::NodeId;
 
@@ -18,6 +19,17 @@ pub trait Host: Send + Sync + 'static {
 
 /// Where the frames of a stream go.
 pub trait ForwardSink: Send {
+    /// Waits until frames are taken; the other server is told, and follows this one only then.
+    fn taken(&mut self) -> BoxFuture<'_, ()> {
+        std::future::ready(()).boxed()
+    }
+
+    /// Waits until no more frames are taken, and says why. The other server may have nothing to
+    /// send, and has to know that it follows nobody any more.
+    fn ended(&self) -> BoxFuture<'static, String> {
+        std::future::pending().boxed()
+    }
+
     /// Takes the next frame; the one after it comes when this is done. It may be given up in the
     /// middle when the stream ends.
     ///

@@ -12,17 +12,15 @@ use ottla_raft::{Endpoint, NodeId, State};
 use ottla_runtime::published::{Published, Publisher};
 use ottla_runtime::{Service, Shutdown};
 
+use super::ask::ask;
 use super::changes::{Join, Membership};
 use super::dial::dial;
-use super::frames::write_one;
-use super::hello::{ANSWER_BYTES_MAX, Purpose};
+use super::hello::Purpose;
 use super::here::Here;
-use super::questions::{JoinQuestion, JoinRefusal, decode_join_answer};
+use super::questions::{JoinQuestion, JoinRefusal, Question, decode_join_answer};
 
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(1);
-/// How long the leader may take for its answer: it changes the group before.
-const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// A server that has heard nothing of its leader for so long asks whether it is still a member.
 const LOST_MS: i64 = 5_000;
 /// How often it looks whether that is so.
@@ -182,22 +180,13 @@ impl Joiner {
 
     async fn send(&self, leader: NodeId, at: &[Endpoint]) -> Result<(), JoinRefusal> {
         let here = &self.here;
-        let asking = async {
-            let dialed = dial(here, leader, at, Purpose::Meet).await;
-            let mut dialed = dialed.map_err(|error| error.to_string())?;
-            let question = JoinQuestion {
-                member: here.member.clone(),
-                wants_vote: self.wants_vote,
-            };
-            let question = question.encode();
-            let written = write_one(&mut dialed.writer, &question).await;
-            written.map_err(|error| error.to_string())?;
-            dialed.reader.set_limits(ANSWER_BYTES_MAX, ANSWER_LIMIT);
-            let answer = dialed.reader.next().await;
-            decode_join_answer(answer.map_err(|error| error.to_string())?)
-        };
+        let question = Question::Join(JoinQuestion {
+            member: here.member.clone(),
+            wants_vote: self.wants_vote,
+        });
+        let answer = ask(here, leader, at, &question, decode_join_answer).await;
         // Who does not answer does not lead, as far as can be known.
-        asking.await.unwrap_or_else(|reason| {
+        answer.unwrap_or_else(|reason| {
             tracing::debug!(leader, %reason, "the leader could not be asked");
             Err(JoinRefusal::NotLeader(leader))
         })

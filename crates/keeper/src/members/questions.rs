@@ -3,7 +3,17 @@
 use bytes::{BufMut, Bytes};
 use ottla_raft::Member;
 
-use super::codec::{Read, Reader, put_flag, put_member, put_text};
+use super::changes::{ChangeError, Reconfigured};
+use super::codec::{Read, Reader, put_flag, put_ids, put_member, put_places, put_text};
+
+/// What a server may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// It wants to be a member.
+    Join(JoinQuestion),
+    /// One of its clients wants another ensemble.
+    Change(Reconfigured),
+}
 
 /// A server wants to be a member of the group. Who it is has been said before.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,33 +37,51 @@ pub(crate) enum JoinRefusal {
     NotNow(String),
 }
 
-impl JoinQuestion {
+const JOIN: u8 = 1;
+const CHANGE: u8 = 2;
+
+impl Question {
     pub(crate) fn encode(&self) -> Bytes {
         let mut out = Vec::with_capacity(128);
-        out.put_u8(JOIN);
-        put_member(&mut out, &self.member);
-        put_flag(&mut out, self.wants_vote);
+        match self {
+            Question::Join(join) => {
+                out.put_u8(JOIN);
+                put_member(&mut out, &join.member);
+                put_flag(&mut out, join.wants_vote);
+            }
+            Question::Change(to) => {
+                out.put_u8(CHANGE);
+                put_ids(
+                    &mut out,
+                    &to.participants.iter().copied().collect::<Vec<_>>(),
+                );
+                put_ids(&mut out, &to.observers.iter().copied().collect::<Vec<_>>());
+                put_places(&mut out, &to.addresses);
+            }
+        }
         out.into()
     }
 
-    pub(crate) fn decode(bytes: Bytes) -> Read<JoinQuestion> {
+    pub(crate) fn decode(bytes: Bytes) -> Read<Question> {
         let mut reader = Reader::new(bytes);
-        match reader.u8()? {
-            JOIN => {}
+        let question = match reader.u8()? {
+            JOIN => Question::Join(JoinQuestion {
+                member: reader.member()?,
+                wants_vote: reader.flag()?,
+            }),
+            CHANGE => Question::Change(Reconfigured {
+                participants: reader.ids()?.into_iter().collect(),
+                observers: reader.ids()?.into_iter().collect(),
+                addresses: reader.places()?,
+            }),
             other => return Err(format!("{other} is no question")),
-        }
-        let question = JoinQuestion {
-            member: reader.member()?,
-            wants_vote: reader.flag()?,
         };
         reader.end()?;
         Ok(question)
     }
 }
 
-const JOIN: u8 = 1;
-
-/// The answer to [`JoinQuestion`].
+/// The answer to [`Question::Join`].
 pub(crate) fn encode_join_answer(answer: &Result<(), JoinRefusal>) -> Bytes {
     let mut out = Vec::with_capacity(64);
     match answer {
@@ -81,6 +109,39 @@ pub(crate) fn decode_join_answer(bytes: Bytes) -> Read<Result<(), JoinRefusal>> 
         1 => Err(JoinRefusal::NotLeader(reader.u64()?)),
         2 => Err(JoinRefusal::Taken(reader.text()?)),
         3 => Err(JoinRefusal::NotNow(reader.text()?)),
+        other => return Err(format!("{other} is no answer")),
+    };
+    reader.end()?;
+    Ok(answer)
+}
+
+/// The answer to [`Question::Change`].
+pub(crate) fn encode_change_answer(answer: &Result<(), ChangeError>) -> Bytes {
+    let mut out = Vec::with_capacity(64);
+    match answer {
+        Ok(()) => out.put_u8(0),
+        Err(ChangeError::NotLeader) => out.put_u8(1),
+        Err(ChangeError::InProgress) => out.put_u8(2),
+        Err(ChangeError::NewConfigNoQuorum(reason)) => {
+            out.put_u8(3);
+            put_text(&mut out, reason);
+        }
+        Err(ChangeError::Refused(reason)) => {
+            out.put_u8(4);
+            put_text(&mut out, reason);
+        }
+    }
+    out.into()
+}
+
+pub(crate) fn decode_change_answer(bytes: Bytes) -> Read<Result<(), ChangeError>> {
+    let mut reader = Reader::new(bytes);
+    let answer = match reader.u8()? {
+        0 => Ok(()),
+        1 => Err(ChangeError::NotLeader),
+        2 => Err(ChangeError::InProgress),
+        3 => Err(ChangeError::NewConfigNoQuorum(reader.text()?)),
+        4 => Err(ChangeError::Refused(reader.text()?)),
         other => return Err(format!("{other} is no answer")),
     };
     reader.end()?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ottla_config::KeeperPeerType;
 use ottla_jute::ErrorCode;
 
 use crate::harness::{Client, Ensemble, PATIENCE};
@@ -57,5 +58,21 @@ async fn a_minority_writes_nothing() {
     ensemble.kill((leader + 2) % 3).await;
     let lost = client.create("/never", "", 0).await;
     assert_eq!(lost, Err(ErrorCode::ConnectionLoss));
+    ensemble.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_observer_gives_its_clients_up_when_a_majority_does_not_answer_the_leader() {
+    let observed = |config: &mut ottla_config::KeeperConfig| {
+        config.servers[2].peer_type = KeeperPeerType::Observer;
+    };
+    let mut ensemble = Ensemble::with(3, observed).await;
+    let leader = ensemble.leader().await;
+    let mut client = ensemble.client(2).await;
+    client.create("/before", "", 0).await.unwrap();
+    assert!(leader < 2, "the observer leads");
+    // The leader goes on and is heard, but what it says is worth nothing.
+    ensemble.kill(1 - leader).await;
+    client.ended().await;
     ensemble.stop().await;
 }

@@ -1,6 +1,7 @@
 //! Votes and addresses: as `reconfig` wants them, and as the replicated configuration has them.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use ottla_raft::{Member, NodeId, State};
@@ -22,7 +23,7 @@ impl Changes {
             return Err(ChangeError::InProgress);
         }
         check(&to)?;
-        let state = self.await_participants(&state, &to.participants).await?;
+        let state = self.await_participants(&to.participants).await?;
         for (id, endpoints) in &to.addresses {
             // Whoever is not there yet says itself where it is, once it joins.
             let Some(known) = state.member(*id) else {
@@ -34,9 +35,9 @@ impl Changes {
             };
             self.limited(self.raft.update_member(*id, moved)).await?;
         }
-        let voters: BTreeSet<NodeId> = state.voters.keys().copied().collect();
-        let add: BTreeSet<NodeId> = to.participants.difference(&voters).copied().collect();
-        let remove: BTreeSet<NodeId> = voters.difference(&to.participants).copied().collect();
+        let now_ms = self.runtime.clock.monotonic_ms();
+        // Whoever is not there yet gets its vote when it has come and caught up.
+        let (add, remove) = votes(&state, &to.participants, now_ms);
         self.change_votes(add, remove).await?;
         let now_ms = self.runtime.clock.monotonic_ms();
         if let Some(office) = &mut self.office {
@@ -46,23 +47,13 @@ impl Changes {
         Ok(())
     }
 
-    /// Waits a little until all new participants have caught up. All of them must be there, and
-    /// with them a majority of the participants, as ZooKeeper wants it: else the new ensemble could
-    /// not even agree on the change.
+    /// Waits a little until the new participants that are there have caught up. A majority of all
+    /// participants must be there and have everything, as ZooKeeper wants it: else the new ensemble
+    /// could not even agree on the change. The others may come later.
     async fn await_participants(
         &self,
-        state: &State,
         participants: &BTreeSet<NodeId>,
     ) -> Result<std::sync::Arc<State>, ChangeError> {
-        let no_quorum = |reason: String| Err(ChangeError::NewConfigNoQuorum(reason));
-        for id in participants {
-            if state.member(*id).is_none() {
-                return no_quorum(format!(
-                    "server {id} is not there; start it with a configuration that names the \
-                     servers of this ensemble, and try again"
-                ));
-            }
-        }
         let deadline = self.runtime.clock.instant() + CATCH_UP;
         let mut published = self.state.clone();
         loop {
@@ -71,12 +62,8 @@ impl Changes {
                 return Err(ChangeError::NotLeader);
             }
             let now_ms = self.runtime.clock.monotonic_ms();
-            let new = participants.iter().filter(|id| !state.is_voter(**id));
-            let late = new.clone().find(|id| {
-                !(Office::is_alive(&state, **id, now_ms) && Office::has_caught_up(&state, **id))
-            });
-            let has_majority = Office::majority_is_alive(&state, participants, now_ms);
-            if late.is_none() && has_majority {
+            let missing = Missing::of(&state, participants, now_ms);
+            if missing.late.is_empty() && missing.leaves_majority(participants) {
                 return Ok(state);
             }
             tokio::select! {
@@ -84,10 +71,12 @@ impl Changes {
                 is_alive = published.changed() => if !is_alive {
                     return Err(ChangeError::NotLeader);
                 },
-                () = self.runtime.clock.sleep_until(deadline) => return no_quorum(match late {
-                    Some(id) => format!("server {id} has not caught up yet, or does not answer"),
-                    None => "most of its participants do not answer".to_owned(),
-                }),
+                () = self.runtime.clock.sleep_until(deadline) => {
+                    return match missing.leaves_majority(participants) {
+                        true => Ok(state),
+                        false => Err(ChangeError::NewConfigNoQuorum(missing.to_string())),
+                    };
+                }
             }
         }
     }
@@ -156,6 +145,45 @@ impl Changes {
         if let Some(id) = gone {
             self.forget(id).await;
         }
+    }
+}
+
+/// Participants of a new ensemble that could not agree on anything now.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Missing {
+    /// They do not answer, or were never there.
+    absent: BTreeSet<NodeId>,
+    /// They answer, and do not have everything yet.
+    late: BTreeSet<NodeId>,
+}
+
+impl Missing {
+    fn of(state: &State, participants: &BTreeSet<NodeId>, now_ms: i64) -> Self {
+        let mut missing = Missing::default();
+        for &id in participants {
+            if state.member(id).is_none() || !Office::is_alive(state, id, now_ms) {
+                missing.absent.insert(id);
+            } else if !state.is_voter(id) && !Office::has_caught_up(state, id) {
+                missing.late.insert(id);
+            }
+        }
+        missing
+    }
+
+    fn leaves_majority(&self, participants: &BTreeSet<NodeId>) -> bool {
+        let missing = self.absent.len() + self.late.len();
+        participants.len() - missing > participants.len() / 2
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Missing { absent, late } = self;
+        write!(
+            f,
+            "the servers {absent:?} do not answer, and {late:?} have not caught up yet; start them \
+             with lines server.N for the servers of this ensemble, and try again"
+        )
     }
 }
 

@@ -76,14 +76,23 @@ impl Reception {
             let term = first.get_u64();
             reader.set_limits(here.limits.frame_bytes_max, here.silence());
             let mut sink = here.host.forwarded(from, term).map_err(Broken::Other)?;
-            say_taken(to_tell).await;
+            let taking = async {
+                sink.taken().await;
+                say_taken(to_tell).await;
+                let ended = sink.ended();
+                tokio::select! {
+                    biased;
+                    reason = ended => Err(Broken::Other(reason)),
+                    done = hand_on(&mut reader, &mut *sink) => done,
+                }
+            };
             tokio::select! {
                 biased;
                 () = self.leads_no_more(term) => {
                     let id = here.id;
                     Err(Broken::Other(format!("server {id} leads no more in term {term}")))
                 }
-                done = hand_on(&mut reader, &mut *sink) => done,
+                done = taking => done,
             }
         };
         let serving = async {

@@ -96,6 +96,37 @@ fn votes_are_taken_only_when_those_who_stay_can_agree() {
 }
 
 #[test]
+fn a_new_ensemble_needs_a_majority_that_is_there_and_has_everything() {
+    let missing = |others: &[(NodeId, bool, i64, u64)], wanted: &BTreeSet<NodeId>| {
+        let missing = Missing::of(&state(others), wanted, NOW_MS);
+        let leaves_majority = missing.leaves_majority(wanted);
+        (missing.absent, missing.late, leaves_majority)
+    };
+    let three = [(2, true, 10, 5_000), (3, true, 10, 5_000)];
+    let none = || ids([]);
+    assert_eq!(missing(&three, &ids([1, 2, 3])), (none(), none(), true));
+    // The fourth has never been there.
+    assert_eq!(
+        missing(&three, &ids([1, 2, 3, 4])),
+        (ids([4]), none(), true)
+    );
+    // Three of six are no majority.
+    let six = ids([1, 2, 3, 4, 5, 6]);
+    assert_eq!(missing(&three, &six), (ids([4, 5, 6]), none(), false));
+    // One is silent, and one is behind.
+    let slow = [(2, true, 3_000, 5_000), (3, false, 10, 3_000)];
+    assert_eq!(missing(&slow, &ids([1, 2, 3])), (ids([2]), ids([3]), false));
+    // A vote that is there counts, however far its server is behind.
+    let behind = [(2, true, 10, 1), (3, true, 3_000, 5_000)];
+    assert_eq!(missing(&behind, &ids([1, 2, 3])), (ids([3]), none(), true));
+    let told = Missing::of(&state(&slow), &ids([1, 2, 3]), NOW_MS).to_string();
+    assert!(
+        told.contains("{2} do not answer") && told.contains("{3} have not"),
+        "{told}"
+    );
+}
+
+#[test]
 fn a_grant_holds_until_the_configuration_says_the_same_or_its_time_is_over() {
     let mut office = None;
     Office::update(&mut office, &state(&[]), NOW_MS);
