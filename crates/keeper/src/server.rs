@@ -479,13 +479,13 @@ impl Applying<'_> {
                 }
             }
             Command::RestorePart { restore, .. } | Command::RestoreAbort { restore } => {
-                server.steps.applied(*restore, &outcome);
+                server.steps.applied(*restore, outcome);
             }
             Command::RestoreEnd { restore, .. } => {
                 if outcome.reply.is_ok() {
                     self.restored();
                 }
-                server.steps.applied(*restore, &outcome);
+                server.steps.applied(*restore, outcome);
             }
             Command::ReapContainer { .. } | Command::ReapTtl { .. } => {}
         }
