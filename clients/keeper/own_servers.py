@@ -56,7 +56,7 @@ class OwnServersSuite(Suite):
         super().__init__(description, address=None)
         self.parser.add_argument("--lib", required=True, help="folder with ZooKeeper's jars")
         self.parser.add_argument("--ottla", help="our binary, whose keeper serves instead of ZooKeeper's servers")
-        self.ensembles = {}
+        self.ensembles, self.started = {}, []
 
     @property
     def reference(self):
@@ -86,7 +86,8 @@ class OwnServersSuite(Suite):
         return self.ensembles[make].healthy()
 
     def end(self):
-        for ensemble in self.ensembles.values():
+        # Those of cases that hang, too.
+        for ensemble in self.started:
             ensemble.end()
 
     def cli(self, server, *commands, **properties):
@@ -221,6 +222,7 @@ class Ensemble:
     def __init__(self, suite, kinds, settings=None, each=None):
         """`kinds` are participants and observers, in the order of their numbers; `each` gives a server more settings."""
         self.suite = suite
+        suite.started.append(self)
         self.folder = tempfile.TemporaryDirectory(prefix="ottla-ensemble-")
         self.settings, self.each = settings or {}, each or (lambda server: {})
         self.servers = []

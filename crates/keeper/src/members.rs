@@ -342,7 +342,8 @@ impl Members {
         }
         let question = Question::Change(to.clone());
         let (at, decode) = (&member.endpoints, decode_change_answer);
-        let answer = ask(here, leader, at, &question, decode).await;
+        // A connection's beginning is large, and clients seldom ask for this.
+        let answer = Box::pin(ask(here, leader, at, &question, decode)).await;
         answer.unwrap_or_else(|reason| {
             tracing::debug!(leader, %reason, "the leader could not be asked for a change");
             Err(ChangeError::NotLeader)
