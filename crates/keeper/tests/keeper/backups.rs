@@ -51,14 +51,19 @@ async fn equal(ensemble: &Ensemble) {
     }
 }
 
+/// Longer than any test takes.
+const LONG_MS: i32 = 600_000;
+
 fn unlimited(config: &mut ottla_config::KeeperConfig) {
     config.admin.rate_limiter_interval_ms = 0;
+    config.session_timeout_ms_max = 600_000;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_ensemble_gets_the_state_of_another_one_at_one_moment() {
     let one = Ensemble::with(3, unlimited).await;
-    let mut client = one.client(0).await;
+    let client = Client::connect(one.connection(0).await, LONG_MS, None).await;
+    let mut client = client.unwrap();
     client.create("/app", "", 0).await.unwrap();
     client.create("/app/me", "here", EPHEMERAL).await.unwrap();
     let large = "x".repeat(900_000);
@@ -83,15 +88,17 @@ async fn an_ensemble_gets_the_state_of_another_one_at_one_moment() {
     let (session, zxid) = (client.session, client.last_zxid);
 
     let other = Ensemble::with(3, unlimited).await;
-    let mut watching = other.client(1).await;
+    let watching = Client::connect(other.connection(1).await, LONG_MS, None).await;
+    let mut watching = watching.unwrap();
     let mut before_zxid = 0;
     for (n, backup) in backups.into_iter().enumerate() {
         let (status, told) =
             restore(other.handle(n % 3), std::io::Cursor::new(backup), false).await;
         assert_eq!(status, 200, "{told}");
         equal(&other).await;
-        let (now, _) = other.handle(0).fingerprint();
-        assert_eq!(told["last_zxid"].as_i64(), Some(now));
+        // Sessions may end at any time, which is a change.
+        let now = told["last_zxid"].as_i64().unwrap();
+        assert!(other.handle(0).fingerprint().0 >= now);
         assert!(now > before_zxid, "numbers do not go back");
         before_zxid = now;
         let mut reading = other.client(n % 3).await;
@@ -121,7 +128,8 @@ async fn an_ensemble_gets_the_state_of_another_one_at_one_moment() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_refused_changes_nothing() {
     let server = TestServer::with(unlimited).await;
-    let mut client = server.client().await;
+    let client = Client::connect(server.connection().await, LONG_MS, None).await;
+    let mut client = client.unwrap();
     client.create("/kept", "as it is", 0).await.unwrap();
     let backup = back_up(&server.handle);
     let before = server.handle.fingerprint();
@@ -162,8 +170,8 @@ async fn clients_of_a_zookeeper_come_back_with_their_sessions() {
     assert_eq!(status, 200, "{told}");
     // The password that the ZooKeeper has given to this session.
     let password =
-        Bytes::from_static(b"\x8c\x67\x0b\x84\x29\x10\x88\x21\x4a\x83\x40\xa1\x1a\xab\x46\x68");
-    let known = Some((72_057_824_519_258_112, password));
+        Bytes::from_static(b"\xdb\x9f\xd5\x4d\xf1\xc5\xd8\x53\xc8\x1a\x3d\x7e\x85\xe8\x28\x39");
+    let known = Some((72_057_868_821_069_848, password));
     let client = Client::connect(server.connection().await, 10_000, known).await;
     let mut client = client.expect("the session lives");
     assert!(client.exists("/zookeeper", false).await);
