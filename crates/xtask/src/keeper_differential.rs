@@ -12,8 +12,9 @@ use crate::suites::each_line;
 use crate::workspace::{cargo, succeeds};
 
 const NAME: &str = "keeper-differential";
-/// How many seeds, and how many operations of each.
-const IN_EVERY_TEST: [u32; 2] = [4, 2500];
+const SEEDS_IN_EVERY_TEST: u32 = 4;
+const OPERATIONS_IN_EVERY_TEST: u32 = 2500;
+const SECONDS_IN_EVERY_TEST: u32 = 60;
 /// Building included, on two slow cores.
 const LIMIT: Duration = Duration::from_secs(1200);
 
@@ -41,19 +42,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     succeeds(&mut command)
 }
 
-/// A few thousand operations of a few seeds, as one of all tests. Without ZooKeeper's jars there is
+/// As many operations of a few seeds as there is time for, as one of all tests. Without ZooKeeper's jars there is
 /// nothing to compare with.
 pub(crate) fn in_every_test() -> Result<Tally, Missing> {
     println!("\n== the same operations on the keeper and on Apache ZooKeeper");
-    let [seeds, operations] = IN_EVERY_TEST;
     let mut tally = Tally {
-        version: format!("{seeds} × {operations} operations"),
+        version: format!("{SEEDS_IN_EVERY_TEST} seeds, {SECONDS_IN_EVERY_TEST} s"),
         ..Tally::of(NAME)
     };
     let run = || -> Result<bool> {
         let mut command = program(false)?;
-        command.args(["--runs", &seeds.to_string(), "--go-on", "--shrink", "0"]);
-        command.args(["--operations", &operations.to_string()]);
+        command.args(["--runs", &SEEDS_IN_EVERY_TEST.to_string()]);
+        command.args(["--operations", &OPERATIONS_IN_EVERY_TEST.to_string()]);
+        command.args(["--seconds", &SECONDS_IN_EVERY_TEST.to_string()]);
+        command.args(["--go-on", "--shrink", "0"]);
         each_line(&mut command, LIMIT, |line| {
             tally.passed += usize::from(line.contains(": no difference in "));
             tally.failed += usize::from(line.contains(": a difference after "));

@@ -184,6 +184,7 @@ pub(super) fn comparisons(history: &History) -> Vec<String> {
     let mut found = Vec::new();
     let versions = versions(history);
     let writers = writers(history);
+    let first_unknown = first_unknown(history);
     for of in history.entries() {
         let Event::Wrote {
             path,
@@ -203,9 +204,13 @@ pub(super) fn comparisons(history: &History) -> Vec<String> {
                 let known = versions.get(&(path.as_str(), *expected));
                 let known = known.is_some_and(|known| known.of.entry.ended_us < of.entry.began_us);
                 let next = versions.get(&(path.as_str(), expected + 1));
-                let next = next.and_then(|next| writers.get(&(next.path, next.value)));
-                let is_replaced =
-                    next.is_some_and(|writer| writer.entry.began_us <= of.entry.ended_us);
+                let is_replaced = match next.and_then(|next| writers.get(&(next.path, next.value)))
+                {
+                    Some(writer) => writer.entry.began_us <= of.entry.ended_us,
+                    None => first_unknown
+                        .get(path.as_str())
+                        .is_some_and(|began_us| *began_us <= of.entry.ended_us),
+                };
                 if known && !is_replaced {
                     found.push(format!("refused, though that version was there: {of}"));
                 }
@@ -214,6 +219,24 @@ pub(super) fn comparisons(history: &History) -> Vec<String> {
         }
     }
     found
+}
+
+/// By path, when the first write began of which nobody knows what became of it.
+fn first_unknown(history: &History) -> BTreeMap<&str, u64> {
+    let mut first = BTreeMap::new();
+    for of in history.entries() {
+        if let Event::Wrote {
+            path,
+            answer: Answer::Unknown,
+            ..
+        } = &of.entry.event
+        {
+            let began_us = of.entry.began_us;
+            let known = first.entry(path.as_str()).or_insert(began_us);
+            *known = began_us.min(*known);
+        }
+    }
+    first
 }
 
 /// Registers that cannot be read, or written whatever is there.

@@ -14,6 +14,8 @@ pub enum Value {
     Is(String),
     /// A transaction: in the same order to all others.
     Zxid(i64),
+    /// How far a server was: behind the same transactions.
+    Reached(i64),
     /// A session: the same one, under any number.
     Session(i64),
 }
@@ -39,7 +41,9 @@ impl fmt::Display for Seen {
         for Field { name, value } in &self.fields {
             match value {
                 Value::Is(text) => writeln!(f, "    {name} = {text}")?,
-                Value::Zxid(zxid) => writeln!(f, "    {name} = zxid {zxid:#x}")?,
+                Value::Zxid(zxid) | Value::Reached(zxid) => {
+                    writeln!(f, "    {name} = zxid {zxid:#x}")?;
+                }
                 Value::Session(id) => writeln!(f, "    {name} = session {id:#x}")?,
             }
         }
@@ -56,6 +60,11 @@ impl Seen {
     /// Notes a transaction.
     pub fn zxid(&mut self, name: impl Into<String>, zxid: i64) {
         self.add(name, Value::Zxid(zxid));
+    }
+
+    /// Notes how far a server was.
+    pub fn reached(&mut self, name: impl Into<String>, zxid: i64) {
+        self.add(name, Value::Reached(zxid));
     }
 
     /// Notes a session.

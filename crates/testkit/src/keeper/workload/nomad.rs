@@ -28,6 +28,8 @@ pub(super) struct Nomad {
     session: Option<Session>,
     mortals: Vec<String>,
     last_zxid: i64,
+    /// A request was given up on this connection: what comes next may be its answer.
+    is_lost: bool,
 }
 
 impl Nomad {
@@ -39,6 +41,7 @@ impl Nomad {
             session: None,
             mortals: Vec::new(),
             last_zxid: 0,
+            is_lost: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl Nomad {
         self.session = Some(session);
         self.mortals.clear();
         self.last_zxid = 0;
+        self.is_lost = false;
         self.journal.note(began_us, Event::Opened { timeout_ms });
         Some(connection)
     }
@@ -96,7 +100,7 @@ impl Nomad {
             }
             drop(kept);
         }
-        if self.journal.is_over() || self.dice.percent(60) {
+        if !self.is_lost && (self.journal.is_over() || self.dice.percent(60)) {
             let began_us = now_us();
             let answer = self.ask(&mut connection, &Request::CloseSession)?;
             let answer = answer.map(|_| ());
@@ -146,6 +150,7 @@ impl Nomad {
             let is_known = answer != Answer::Unknown;
             self.journal.note(began_us, Event::Resumed(answer));
             if is_known {
+                self.is_lost = false;
                 return Ok(connection);
             }
             thread::sleep(self.dice.between_ms(5, 100));
@@ -165,7 +170,10 @@ impl Nomad {
                 };
                 (zxid, answer)
             }
-            Reply::Lost => (0, Answer::Unknown),
+            Reply::Lost => {
+                self.is_lost = true;
+                (0, Answer::Unknown)
+            }
         };
         self.last_zxid = self.last_zxid.max(zxid);
         Ok(answer)
@@ -173,7 +181,7 @@ impl Nomad {
 
     fn use_connection(&mut self, connection: &mut Connection) -> Result<()> {
         for _ in 0..2 + self.dice.below(6) {
-            if connection.is_closed() || self.journal.is_over() {
+            if self.is_lost || self.journal.is_over() {
                 return Ok(());
             }
             match self.dice.below(8) {

@@ -111,10 +111,11 @@ impl Worker {
         let first = self.dice.below(self.servers.len());
         let mut servers = self.servers.clone();
         servers.rotate_left(first);
+        let servers = servers.join(",");
         let timeout = Duration::from_millis(WORKER_TIMEOUT_MS);
         let connector = Client::connector().with_session_timeout(timeout);
         let began_us = now_us();
-        let connecting = connector.connect(&servers.join(","));
+        let connecting = connector.connect(&servers);
         let client = tokio::time::timeout(REQUEST_LIMIT, connecting).await;
         let Ok(Ok(client)) = client else {
             tokio::time::sleep(self.dice.between_ms(10, 200)).await;
