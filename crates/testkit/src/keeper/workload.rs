@@ -182,7 +182,10 @@ fn is_made(connection: &mut Connection, path: &str) -> Result<bool> {
     let request = create(path.to_owned(), "", 0);
     match connection.call(&request, REQUEST_LIMIT)? {
         Reply::Done { .. } => Ok(true),
-        Reply::Failed { error, .. } if error == ErrorCode::NodeExists => Ok(true),
+        Reply::Failed {
+            error: ErrorCode::NodeExists,
+            ..
+        } => Ok(true),
         Reply::Failed { error, .. } => bail!("{path} cannot be made: {error}"),
         Reply::Lost => Ok(false),
     }
