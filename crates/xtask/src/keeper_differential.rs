@@ -50,7 +50,7 @@ pub(crate) fn in_every_test() -> Result<Tally, Missing> {
         version: format!("{SEEDS_IN_EVERY_TEST} seeds, {SECONDS_IN_EVERY_TEST} s"),
         ..Tally::of(NAME)
     };
-    let run = || -> Result<bool> {
+    let mut run = || -> Result<bool> {
         let mut command = program(false)?;
         command.args(["--runs", &SEEDS_IN_EVERY_TEST.to_string()]);
         command.args(["--operations", &OPERATIONS_IN_EVERY_TEST.to_string()]);

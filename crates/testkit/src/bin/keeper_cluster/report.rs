@@ -88,7 +88,7 @@ impl Counts {
                 }
                 Event::Made(answer) => counts.made += usize::from(answer.done().is_some()),
                 Event::Listed { answer, .. } => {
-                    counts.listed += usize::from(answer.done().is_some())
+                    counts.listed += usize::from(answer.done().is_some());
                 }
                 Event::Opened { .. } => counts.sessions += 1,
                 Event::Resumed(Answer::Done(())) => counts.resumed += 1,
