@@ -12,6 +12,8 @@ use crate::keeper::history::{Tree, Znode};
 
 /// Longer than the sessions that nobody ends, on a machine that has much else to do.
 const OVER_LIMIT: Duration = Duration::from_secs(60);
+/// A real ZooKeeper writes it at its start, with the time of that.
+const OF_EACH_SERVER: &str = "/zookeeper/config";
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Each server's znodes, as soon as nobody's are left and all servers have the same; or as they are
@@ -59,12 +61,15 @@ fn tree(server: SocketAddr) -> Result<Tree> {
             path: path.clone(),
             watch,
         });
-        let Response::GetData { data, stat } = ask(&mut connection, &get)? else {
+        let Response::GetData { data, mut stat } = ask(&mut connection, &get)? else {
             bail!("{server} answers another question");
         };
         let Response::GetChildren { children } = ask(&mut connection, &list)? else {
             bail!("{server} answers another question");
         };
+        if path == OF_EACH_SERVER {
+            stat.mtime = 0;
+        }
         let parent = if path == "/" { "" } else { &path };
         unread.extend(children.iter().map(|name| format!("{parent}/{name}")));
         let data = String::from_utf8_lossy(&data.unwrap_or_default()).into_owned();
