@@ -530,7 +530,8 @@ impl Generator {
         let known: Vec<OpCode> = OpCode::ALL
             .iter()
             .copied()
-            .filter(|op| op.code() > 0 && !matches!(op, OpCode::Sasl | OpCode::Ping))
+            // Of a sync ZooKeeper takes any path, and none.
+            .filter(|op| op.code() > 0 && !matches!(op, OpCode::Sasl | OpCode::Ping | OpCode::Sync))
             .collect();
         let op = known[self.dice.below(known.len())];
         let body = BODIES[self.dice.below(BODIES.len())];
