@@ -9,6 +9,7 @@ mod fix;
 mod keeper_clients;
 mod keeper_differential;
 mod keeper_suites;
+mod keeper_test;
 mod setup;
 mod sim;
 mod suites;
@@ -47,6 +48,8 @@ enum Command {
     Sim(sim::Arguments),
     /// Runs real clusters under faults, and judges what clients saw
     ClusterTest(cluster_test::Arguments),
+    /// Runs ensembles of the keeper under faults, and judges what clients saw
+    KeeperTest(keeper_test::Arguments),
     /// Compares our keeper with Apache ZooKeeper, operation by operation
     KeeperDifferential(keeper_differential::Arguments),
     /// Measures the node
@@ -64,6 +67,7 @@ fn main() -> Result<ExitCode> {
         Command::Fix => fix::run()?,
         Command::Sim(arguments) => sim::run(&arguments)?,
         Command::ClusterTest(arguments) => cluster_test::run(&arguments)?,
+        Command::KeeperTest(arguments) => keeper_test::run(&arguments)?,
         Command::KeeperDifferential(arguments) => keeper_differential::run(&arguments)?,
         Command::Bench(command) => bench::run(&command)?,
     };

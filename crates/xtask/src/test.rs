@@ -9,6 +9,8 @@ use crate::cases::{self, Tally};
 use crate::clients::{Against, node, run_suites};
 use crate::cluster_test;
 use crate::keeper_clients;
+use crate::keeper_differential;
+use crate::keeper_test;
 use crate::suites::{Suite, each_line};
 use crate::workspace::cargo;
 
@@ -26,6 +28,9 @@ pub(crate) struct Arguments {
     /// How long faults in a cluster go on; 0 leaves them out
     #[arg(long, default_value_t = 0.75)]
     cluster_minutes: f64,
+    /// How long faults in an ensemble of the keeper go on; 0 leaves them out
+    #[arg(long, default_value_t = 0.65)]
+    keeper_minutes: f64,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
@@ -52,6 +57,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
             }
             if arguments.only.is_empty() && arguments.cluster_minutes > 0.0 {
                 tallies.push(cluster_test::in_every_test(arguments.cluster_minutes)?);
+            }
+            if arguments.only.is_empty() && arguments.keeper_minutes > 0.0 {
+                tallies.push(keeper_test::in_every_test(arguments.keeper_minutes)?);
+            }
+            if arguments.only.is_empty() {
+                match keeper_differential::in_every_test() {
+                    Ok(tally) => tallies.push(tally),
+                    Err(absent) => missing.push(absent),
+                }
             }
         }
         // The Rust tests' outcome is still worth its table.

@@ -93,7 +93,9 @@ impl State {
     pub fn get_ephemerals(&self, prefix: Option<&str>, session: i64) -> Vec<String> {
         let mut paths = self.tree.ephemerals(session);
         let prefix = prefix.unwrap_or_default();
-        if !matches!(prefix.trim(), "" | path::ROOT) {
+        // Java's `trim` knows no other white space.
+        let trimmed = prefix.trim_matches(|char| char <= ' ');
+        if !matches!(trimmed, "" | path::ROOT) {
             paths.retain(|path| path.starts_with(prefix));
         }
         paths
@@ -107,10 +109,11 @@ impl State {
     ) -> Result<i32, ErrorCode> {
         self.readable(path, perms::READ, access)?;
         let id = self.tree.find(path).ok_or(ErrorCode::NoNode)?;
-        let count = if path == path::ROOT {
-            self.tree.count() - 1
-        } else {
-            self.tree.below(id).count()
+        let count = match path {
+            path::ROOT => self.tree.count() - 1,
+            // Every path begins with it and a slash, the root's own among them.
+            "" => self.tree.count(),
+            _ => self.tree.below(id).count(),
         };
         Ok(i32::try_from(count).unwrap_or(i32::MAX))
     }

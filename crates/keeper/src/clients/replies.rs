@@ -15,6 +15,9 @@ use crate::clients::serve::LENGTH_LEN;
 use crate::monitor::micros;
 use crate::server::Server;
 
+/// What has happened while a client was away is told without its transaction (`WatchedEvent.NO_ZXID`).
+const ZXID_OF_THE_PAST: i64 = -1;
+
 /// Answers the first frame of a client: its session is open or attached, or it is refused.
 pub(crate) fn session(
     server: &Server,
@@ -323,8 +326,8 @@ impl Reading<'_> {
         let number = self.connection.number;
         let events = self.watches(|w| w.set_watches(self.state, number, asked));
         for (kind, path) in events {
-            let zxid = self.state.last_zxid();
-            self.server.send_event(self.connection, zxid, kind, &path);
+            self.server
+                .send_event(self.connection, ZXID_OF_THE_PAST, kind, &path);
         }
     }
 }

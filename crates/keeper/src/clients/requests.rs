@@ -21,6 +21,8 @@ use crate::throttle::{Large, Turn};
 pub(crate) const UNSENT_BYTES: usize = 4 << 20;
 /// A connection with so many unanswered requests is not read from.
 pub(crate) const WAITING_MAX: usize = 10_000;
+/// The reply to what is no request has the number that requests begin with in ZooKeeper.
+const ZXID_OF_NOTHING: i64 = -1;
 
 /// Takes the requests of a connection that came together.
 pub(crate) async fn take(
@@ -167,20 +169,24 @@ impl Taking<'_> {
         let RequestHeader { xid, op } = RequestHeader::read(&mut reader).map_err(bad)?;
         let request = match OpCode::try_from(op).map(|op| (op, Request::read(op, &mut reader))) {
             Ok((_, Ok(request))) => request,
+            // An unknown operation, or one that is not for clients (`UnimplementedRequestProcessor`).
+            Err(_) | Ok((_, Err(ottla_jute::Error::NotARequest { .. }))) => {
+                let (zxid, err) = (ZXID_OF_NOTHING, ErrorCode::Unimplemented.code());
+                self.ready(ReplyHeader { xid, zxid, err }, |_| ());
+                self.connection.close();
+                return Ok(None);
+            }
+            // Whoever cannot even say who it is gets no answer (`ZooKeeperServer.processPacket`).
+            Ok((OpCode::Auth | OpCode::Sasl, Err(error))) => return Err(bad(error)),
             Ok((_, Err(error))) => {
                 tracing::debug!(peer = %self.connection.peer, %error, "a request cannot be read");
                 self.refuse(xid, of_unreadable(&error));
                 return Ok(None);
             }
-            Err(_unknown) => {
-                self.refuse(xid, ErrorCode::Unimplemented);
-                self.connection.close();
-                return Ok(None);
-            }
         };
         let needs_more = auth::must_prove_more(self.server, self.connection, &request);
         if let Some(code) = needs_more {
-            self.refuse(xid, code);
+            self.told_of_login(xid, code.code(), |_| ());
             self.connection.close();
             return Ok(None);
         }
@@ -279,9 +285,9 @@ impl Taking<'_> {
 
     fn authenticate(&mut self, xid: i32, packet: &ottla_jute::AuthPacket) {
         match auth::prove(self.server, self.connection, packet) {
-            Ok(()) => self.reply(xid, 0),
+            Ok(()) => self.told_of_login(xid, 0, |_| ()),
             Err(()) => {
-                self.refuse(xid, ErrorCode::AuthFailed);
+                self.told_of_login(xid, ErrorCode::AuthFailed.code(), |_| ());
                 self.connection.close();
             }
         }
@@ -293,12 +299,12 @@ impl Taking<'_> {
                 let response = ottla_jute::Response::Sasl {
                     token: Some(answer.into()),
                 };
-                self.ready(xid, 0, |writer| response.write(writer));
+                self.told_of_login(xid, 0, |writer| response.write(writer));
             }
             Err(code) => {
                 // Java's client reads the token even of a refusal, and tries for ever without it.
                 let response = ottla_jute::Response::Sasl { token: None };
-                self.ready(xid, code.code(), |writer| response.write(writer));
+                self.told_of_login(xid, code.code(), |writer| response.write(writer));
                 self.connection.close();
             }
         }
@@ -309,16 +315,28 @@ impl Taking<'_> {
     }
 
     fn reply(&mut self, xid: i32, err: i32) {
-        self.ready(xid, err, |_| ());
-    }
-
-    /// A reply that is there already, in its turn.
-    fn ready(&mut self, xid: i32, err: i32, body: impl FnOnce(&mut ottla_jute::Writer<'_>)) {
         let server = self.server;
         let tree = self.tree.get_or_insert_with(|| server.tree.read());
         let zxid = tree.last_zxid();
+        self.ready(ReplyHeader { xid, zxid, err }, |_| ());
+    }
+
+    /// What is said of who the client is: that has no place among transactions, and ZooKeeper says so.
+    fn told_of_login(
+        &mut self,
+        xid: i32,
+        err: i32,
+        body: impl FnOnce(&mut ottla_jute::Writer<'_>),
+    ) {
+        let zxid = 0;
+        self.ready(ReplyHeader { xid, zxid, err }, body);
+    }
+
+    /// A reply that is there already, in its turn.
+    fn ready(&mut self, header: ReplyHeader, body: impl FnOnce(&mut ottla_jute::Writer<'_>)) {
+        let server = self.server;
         let mut reply = BytesMut::new();
-        ottla_jute::reply(&mut reply, ReplyHeader { xid, zxid, err }, body);
+        ottla_jute::reply(&mut reply, header, body);
         let mut work = self.connection.work();
         if work.waiting.is_empty() {
             drop(work);

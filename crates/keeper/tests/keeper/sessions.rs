@@ -1,6 +1,6 @@
 //! Sessions: opened, come back to, ended.
 
-use ottla_jute::{ErrorCode, Request};
+use ottla_jute::{AuthPacket, ErrorCode, OpCode, Request, SetWatches};
 
 use crate::harness::{Client, TestServer};
 
@@ -88,5 +88,61 @@ async fn a_client_that_moves_ends_its_old_connection() {
     first.ended().await;
     second.create("/b", "", 0).await.unwrap();
     assert_eq!(second.create("/b", "", 0).await, Err(ErrorCode::NodeExists));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_transaction_is_told_without_one() {
+    let server = TestServer::start().await;
+    let mut client = server.client().await;
+    client.create("/n", "", 0).await.unwrap();
+    assert!(client.zxids[0] > 0);
+    client.zxids.clear();
+    let auth = |scheme: &str| {
+        Request::Auth(AuthPacket {
+            kind: 0,
+            scheme: Some(scheme.to_owned()),
+            auth: Some("bob:secret".into()),
+        })
+    };
+    client.ask(auth("digest")).await.unwrap();
+    assert_eq!(client.zxids, [0]);
+    client.zxids.clear();
+    // It changed behind the client's back; and then comes the answer, which has a place in time.
+    let watches = Request::SetWatches(SetWatches {
+        relative_zxid: 0,
+        data_watches: vec!["/n".to_owned()],
+        exist_watches: Vec::new(),
+        child_watches: Vec::new(),
+    });
+    client.ask(watches).await.unwrap();
+    assert_eq!(client.events[0].path, "/n");
+    assert_eq!(client.zxids, [-1, client.last_zxid]);
+    client.zxids.clear();
+    let refused = client.ask(auth("nonsense")).await;
+    assert_eq!(refused, Err(ErrorCode::AuthFailed));
+    assert_eq!(client.zxids, [0]);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_request_of_a_client_ends_the_connection() {
+    let server = TestServer::start().await;
+    // A check is a part of a multi, and the opening of a session is the server's own.
+    for op in [OpCode::Check.code(), OpCode::CreateSession.code(), 1000] {
+        let mut client = server.client().await;
+        let xid = client.send_raw(op, &[]).await;
+        let refused = client.reply_to(xid, OpCode::Ping).await;
+        assert_eq!(refused, Err(ErrorCode::Unimplemented));
+        assert_eq!(client.zxids, [-1]);
+        client.ended().await;
+    }
+    // Whoever cannot say who it is gets no answer.
+    for op in [OpCode::Auth, OpCode::Sasl] {
+        let mut client = server.client().await;
+        client.send_raw(op.code(), &[0, 0, 0, 9]).await;
+        client.ended().await;
+        assert!(client.zxids.is_empty());
+    }
     server.stop().await;
 }

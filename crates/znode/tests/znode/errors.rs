@@ -229,8 +229,13 @@ fn of_reads() {
     );
     // The child has its own ACL.
     assert!(state.exists("/locked/child", access).is_ok());
-    // The empty path means the root.
+    // The empty path means the root, and all paths begin with it: the root's, too.
     assert_eq!(state.exists("", access), state.exists("/", access));
+    let below_root = state.get_all_children_number("/", access).unwrap();
+    assert_eq!(
+        state.get_all_children_number("", access),
+        Ok(below_root + 1)
+    );
 }
 
 #[test]

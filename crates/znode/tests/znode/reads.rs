@@ -123,6 +123,8 @@ fn ephemerals_are_those_of_the_session_with_the_prefix() {
     }
     assert_eq!(ask(Some("/a")), ["/a/e1"]);
     assert_eq!(ask(Some("/x")), Vec::<String>::new());
+    // Java trims no more than ASCII.
+    assert_eq!(ask(Some("/\u{85}")), Vec::<String>::new());
     assert!(world.state.get_ephemerals(None, 2).is_empty());
 }
 

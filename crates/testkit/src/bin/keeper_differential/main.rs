@@ -9,7 +9,7 @@ mod tally;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 use clap::Parser;
@@ -38,6 +38,9 @@ struct Arguments {
     /// How many operations of each seed
     #[arg(long, default_value_t = 5000)]
     operations: usize,
+    /// No more operations after so long, however many were wanted
+    #[arg(long)]
+    seconds: Option<u64>,
     /// How many servers on each side
     #[arg(long, default_value_t = 1)]
     servers: usize,
@@ -57,10 +60,17 @@ struct Arguments {
 
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
+    let until = arguments.seconds.map(Duration::from_secs);
+    let until = until.map(|limit| Instant::now() + limit);
+    let is_over = || until.is_some_and(|until| Instant::now() > until);
     let mut bad = Vec::new();
     let mut kinds = std::collections::BTreeMap::new();
     for seed in arguments.seed..arguments.seed + arguments.runs {
-        if let Some((steps, difference)) = one_seed(&arguments, seed)? {
+        if is_over() {
+            println!("the time is up before seed {seed}");
+            break;
+        }
+        if let Some((steps, difference)) = one_seed(&arguments, seed, is_over)? {
             *kinds.entry(difference.kind.clone()).or_insert(0) += 1;
             bad.push(seed);
             tell(&arguments, &steps, *difference)?;
@@ -81,14 +91,18 @@ fn main() -> Result<ExitCode> {
 }
 
 /// The steps up to the first difference, if there is one.
-fn one_seed(arguments: &Arguments, seed: u64) -> Result<Option<(Vec<Step>, Box<Difference>)>> {
+fn one_seed(
+    arguments: &Arguments,
+    seed: u64,
+    is_over: impl Fn() -> bool,
+) -> Result<Option<(Vec<Step>, Box<Difference>)>> {
     let began = Instant::now();
     let servers = Servers::start(arguments)?;
     let mut pair = servers.pair();
     let mut generator = Generator::of(seed);
     let mut steps = Vec::new();
     let mut tally = Tally::default();
-    while steps.len() < arguments.operations {
+    while steps.len() < arguments.operations && !is_over() {
         let step = generator.next(pair.left());
         steps.push(step.clone());
         let begin = Instant::now();

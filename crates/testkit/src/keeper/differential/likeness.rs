@@ -63,6 +63,7 @@ impl Likeness {
     fn values(&mut self, left: &Value, right: &Value) -> Result<(), String> {
         match (left, right) {
             (Value::Zxid(a), Value::Zxid(b)) => self.zxids(*a, *b),
+            (Value::Reached(a), Value::Reached(b)) => self.reached(*a, *b),
             (Value::Session(a), Value::Session(b)) => self.sessions(*a, *b),
             (a, b) if a == b => Ok(()),
             _ => Err("they differ".to_owned()),
@@ -96,6 +97,27 @@ impl Likeness {
         Ok(())
     }
 
+    /// What changes nothing may take a number on one side alone: a server is as far as another when it is
+    /// behind the same transactions.
+    fn reached(&self, left: i64, right: i64) -> Result<(), String> {
+        if left <= 0 || right <= 0 {
+            return if left == right {
+                Ok(())
+            } else {
+                Err("one of them is no transaction".to_owned())
+            };
+        }
+        let before = self.zxids.range(..=left).next_back();
+        let behind = self.zxids.range(left + 1..).next();
+        if let Some((a, b)) = before.filter(|(_, b)| **b > right) {
+            return Err(format!("left {a:#x} was not behind it, right {b:#x} was"));
+        }
+        if let Some((a, b)) = behind.filter(|(_, b)| **b <= right) {
+            return Err(format!("left {a:#x} was behind it, right {b:#x} was not"));
+        }
+        Ok(())
+    }
+
     fn sessions(&mut self, left: i64, right: i64) -> Result<(), String> {
         let known = self.sessions.get(&left).copied();
         let known_back = self.sessions_back.get(&right).copied();
@@ -116,7 +138,7 @@ impl Likeness {
 fn show(field: &Field) -> String {
     let value = match &field.value {
         Value::Is(text) => text.clone(),
-        Value::Zxid(zxid) => format!("zxid {zxid:#x}"),
+        Value::Zxid(zxid) | Value::Reached(zxid) => format!("zxid {zxid:#x}"),
         Value::Session(id) => format!("session {id:#x}"),
     };
     format!("{} = {value}", field.name)
@@ -146,6 +168,34 @@ mod tests {
         assert!(likeness.compare(&zxids(&[5]), &zxids(&[2])).is_some());
         assert!(likeness.compare(&zxids(&[0]), &zxids(&[11])).is_some());
         assert_eq!(likeness.compare(&zxids(&[-1]), &zxids(&[-1])), None);
+    }
+
+    #[test]
+    fn servers_are_as_far_as_each_other_behind_the_same_transactions() {
+        let seen = |zxid: i64| {
+            let mut seen = Seen::default();
+            seen.reached("zxid", zxid);
+            seen
+        };
+        let mut likeness = Likeness::default();
+        assert_eq!(likeness.compare(&zxids(&[10, 30]), &zxids(&[1, 9])), None);
+        for (left, right) in [
+            (10, 1),
+            (11, 1),
+            (10, 8),
+            (29, 8),
+            (30, 9),
+            (40, 9),
+            (-1, -1),
+        ] {
+            assert_eq!(likeness.compare(&seen(left), &seen(right)), None, "{left}");
+        }
+        for (left, right) in [(9, 1), (10, 9), (29, 9), (30, 8), (-1, 1), (0, -1)] {
+            assert!(
+                likeness.compare(&seen(left), &seen(right)).is_some(),
+                "{left}"
+            );
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ pub enum Value {
     Is(String),
     /// A transaction: in the same order to all others.
     Zxid(i64),
+    /// How far a server was: behind the same transactions.
+    Reached(i64),
     /// A session: the same one, under any number.
     Session(i64),
 }
@@ -39,7 +41,9 @@ impl fmt::Display for Seen {
         for Field { name, value } in &self.fields {
             match value {
                 Value::Is(text) => writeln!(f, "    {name} = {text}")?,
-                Value::Zxid(zxid) => writeln!(f, "    {name} = zxid {zxid:#x}")?,
+                Value::Zxid(zxid) | Value::Reached(zxid) => {
+                    writeln!(f, "    {name} = zxid {zxid:#x}")?;
+                }
                 Value::Session(id) => writeln!(f, "    {name} = session {id:#x}")?,
             }
         }
@@ -56,6 +60,11 @@ impl Seen {
     /// Notes a transaction.
     pub fn zxid(&mut self, name: impl Into<String>, zxid: i64) {
         self.add(name, Value::Zxid(zxid));
+    }
+
+    /// Notes how far a server was.
+    pub fn reached(&mut self, name: impl Into<String>, zxid: i64) {
+        self.add(name, Value::Reached(zxid));
     }
 
     /// Notes a session.
@@ -175,16 +184,26 @@ impl Seen {
         self.is(name, format!("{sorted:?}"));
     }
 
+    /// In their order, but for those that follow each other with the same permissions: what stands for
+    /// all of a client's identities becomes a row of them in an order that nobody promises.
     fn acl(&mut self, acl: &[Acl]) {
         let shown = |acl: &Acl| format!("{}:{}:{}", acl.perms, acl.id.scheme, acl.id.id);
-        let all: Vec<String> = acl.iter().map(shown).collect();
+        let mut all = Vec::new();
+        for alike in acl.chunk_by(|one, other| one.perms == other.perms) {
+            let mut alike: Vec<String> = alike.iter().map(shown).collect();
+            alike.sort();
+            all.extend(alike);
+        }
         self.is("acl", all.join(" "));
     }
 
     /// All but the times.
     fn stat(&mut self, prefix: &str, stat: &Stat, has_private_data: bool) {
         self.zxid(format!("{prefix}czxid"), stat.czxid);
-        self.zxid(format!("{prefix}mzxid"), stat.mzxid);
+        // Ours writes down what a real ZooKeeper has from its file.
+        if !has_private_data {
+            self.zxid(format!("{prefix}mzxid"), stat.mzxid);
+        }
         self.zxid(format!("{prefix}pzxid"), stat.pzxid);
         self.is(format!("{prefix}version"), stat.version);
         self.is(format!("{prefix}cversion"), stat.cversion);
@@ -233,10 +252,15 @@ mod tests {
             let stat = Stat::default();
             seen(Response::GetAcl { acl, stat })
         };
-        let (open, readable) = (Acl::open(), Acl::readable());
+        let (open, readable, creator) = (Acl::open(), Acl::readable(), Acl::creator());
         assert_ne!(
             acl(vec![open.clone(), readable.clone()]),
-            acl(vec![readable, open])
+            acl(vec![readable, open.clone()])
+        );
+        // Both may do the same.
+        assert_eq!(
+            acl(vec![open.clone(), creator.clone()]),
+            acl(vec![creator, open])
         );
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::{Bytes, BytesMut};
-use ottla_jute::{OpCode, Request, WatcherEvent, Writer, xid};
+use ottla_jute::{ErrorCode, OpCode, Request, WatcherEvent, Writer, xid};
 
 use super::seen::{Seen, error};
 use super::step::{CLIENTS, Since, Step, set_watches};
@@ -237,14 +237,27 @@ impl Side {
             _ => connection.next_xid(),
         };
         connection.send(number, op, body);
-        let arrived = Arrived::until(connection, number)?;
+        let mut arrived = Arrived::until(connection, number)?;
+        if op == OpCode::CloseSession.code() {
+            // Nobody promises in which order the session's nodes go.
+            arrived.sort_events();
+        }
+        if arrived.is_last_of_all(op, number) {
+            arrived.hear_the_end(connection)?;
+        }
         for frame in &arrived.frames {
             if let Frame::Reply { header, body } = frame
                 && header.xid == number
             {
                 client.zxids.push(header.zxid);
                 seen.is("err", error(header.err));
-                seen.zxid("zxid", header.zxid);
+                // Whether a request that fails takes a number, nobody promises.
+                let is_change = header.err == 0 && is_change(op);
+                if is_change {
+                    seen.zxid("zxid", header.zxid);
+                } else {
+                    seen.reached("zxid", header.zxid);
+                }
                 if header.err == 0 {
                     seen.reply(op, body, has_private_data);
                 } else if !body.is_empty() {
@@ -346,6 +359,34 @@ impl Arrived {
         }
     }
 
+    /// Whether the connection ends behind this answer. ZooKeeper may answer a little more before it does.
+    fn is_last_of_all(&self, op: i32, number: i32) -> bool {
+        self.frames.iter().any(|frame| match frame {
+            Frame::Reply { header, .. } if header.xid == number => {
+                match ErrorCode::try_from(header.err) {
+                    Ok(ErrorCode::AuthFailed) => true,
+                    Ok(ErrorCode::Unimplemented) => op != OpCode::Reconfig.code(),
+                    Ok(ErrorCode::Ok) => op == OpCode::CloseSession.code(),
+                    _ => false,
+                }
+            }
+            _ => false,
+        })
+    }
+
+    /// Waits for the end of the connection.
+    fn hear_the_end(&mut self, connection: &mut Connection) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while self.end.is_none() {
+            match connection.receive(deadline)? {
+                Received::Frame(bytes) => self.frames.push(Frame::decode(&bytes)?),
+                Received::Closed => self.end = Some("closed by the server"),
+                Received::Late => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
     fn sort_events(&mut self) {
         self.frames.sort_by_key(|frame| match frame {
             Frame::Event { event, .. } => (0, event.kind, event.path.clone()),
@@ -361,6 +402,21 @@ impl Arrived {
             seen.is(format!("{prefix}connection"), end);
         }
     }
+}
+
+/// Whether an operation that is carried out has a number of its own.
+fn is_change(op: i32) -> bool {
+    matches!(
+        OpCode::try_from(op),
+        Ok(OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateContainer
+            | OpCode::CreateTtl
+            | OpCode::Delete
+            | OpCode::DeleteContainer
+            | OpCode::SetData
+            | OpCode::SetAcl)
+    )
 }
 
 fn show(prefix: &str, frame: &Frame, seen: &mut Seen) {
