@@ -207,7 +207,8 @@ impl Taking<'_> {
             }
             Request::Sync(asked) if Sabotage::SyncsAtOnce.is_on() => {
                 let response = ottla_jute::Response::Sync { path: asked.path };
-                self.ready(xid, 0, |writer| response.write(writer));
+                let header = self.answered_now(xid, 0);
+                self.ready(header, |writer| response.write(writer));
             }
             other => {
                 let op = other.op_code();
@@ -315,10 +316,16 @@ impl Taking<'_> {
     }
 
     fn reply(&mut self, xid: i32, err: i32) {
+        let header = self.answered_now(xid, err);
+        self.ready(header, |_| ());
+    }
+
+    /// The header of an answer that knows of everything that was applied so far.
+    fn answered_now(&mut self, xid: i32, err: i32) -> ReplyHeader {
         let server = self.server;
         let tree = self.tree.get_or_insert_with(|| server.tree.read());
         let zxid = tree.last_zxid();
-        self.ready(ReplyHeader { xid, zxid, err }, |_| ());
+        ReplyHeader { xid, zxid, err }
     }
 
     /// What is said of who the client is: that has no place among transactions, and ZooKeeper says so.
