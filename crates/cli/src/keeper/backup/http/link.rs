@@ -5,7 +5,7 @@
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::future::{Future, pending, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use futures_util::future::BoxFuture;
 use http_body_util::channel::Channel;
 use http_body_util::{Either, Empty};
 use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, Connection};
+use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use ottla_runtime::Clock;
@@ -37,7 +37,7 @@ pub(super) enum Event<T> {
 /// A connection on which one request was asked.
 pub(super) struct Link {
     /// None once it has ended.
-    connection: Option<Pin<Box<Connection<TokioIo<Stream>, Sent>>>>,
+    connection: Option<BoxFuture<'static, hyper::Result<()>>>,
     /// None once there is an answer.
     answering: Option<BoxFuture<'static, hyper::Result<Response<Incoming>>>>,
     clock: Clock,
