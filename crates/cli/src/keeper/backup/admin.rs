@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use hyper::Method;
+use hyper::http::uri::PathAndQuery;
+use indicatif::ProgressBar;
+
 use super::Context;
 use super::http::{Answer, Exchange, Head};
 use super::source::Source;
 use crate::Error;
 use crate::keeper::servers::{Server, server_of};
-use indicatif::ProgressBar;
 
 /// Where a node of ours serves HTTP, unless `ottla.http.listener` says otherwise.
 const DEFAULT_PORT: u16 = 9644;
@@ -74,7 +77,7 @@ impl<'a> Admin<'a> {
         self.server.to_string()
     }
 
-    fn head(&self, method: &'static str, command: &str) -> Head {
+    fn head(&self, method: Method, command: &str) -> Head {
         Head {
             method,
             target: format!("{}/{command}", self.path),
@@ -85,7 +88,7 @@ impl<'a> Admin<'a> {
 
     /// Asks for a backup; its body follows.
     pub(super) async fn snapshot(self) -> Result<Answer, Error> {
-        let head = self.head("GET", "snapshot?streaming=true");
+        let head = self.head(Method::GET, "snapshot?streaming=true");
         let (server, action, timeout) = (self.server, self.action, self.timeout);
         let answer = self.exchange.get(&head, timeout).await;
         let answer = answer.map_err(|reason| failed(action, &server, &reason))?;
@@ -106,7 +109,7 @@ impl<'a> Admin<'a> {
             true => "restore?onlyIfEmpty=true",
             false => "restore",
         };
-        let head = self.head("POST", command);
+        let head = self.head(Method::POST, command);
         let (server, action, timeout) = (self.server, self.action, self.timeout);
         let mut sending = match self.exchange.begin(&head, timeout).await {
             Ok(sending) => sending,
@@ -115,11 +118,10 @@ impl<'a> Admin<'a> {
         while sending.is_wanted()
             && let Some(piece) = source.next().await?
         {
-            if sending.piece(&piece).await.is_err() {
-                // It may have said why.
-                break;
-            }
-            bar.inc(piece.len() as u64);
+            let length = piece.len() as u64;
+            let sent = sending.piece(piece, RESTORE_LIMIT).await;
+            sent.map_err(|reason| failed(action, &server, &reason))?;
+            bar.inc(length);
         }
         let answer = sending.end(RESTORE_LIMIT).await;
         let mut answer = answer.map_err(|reason| failed(action, &server, &reason))?;
@@ -156,7 +158,7 @@ fn places(args: &AdminArgs, context: &Context<'_>) -> Result<(Vec<Server>, Strin
         "" => DEFAULT_PATH,
         path => path,
     };
-    if path.contains(|c: char| c.is_ascii_control() || c == ' ') {
+    if PathAndQuery::try_from(path).is_err() {
         return Err(Error::Usage(format!("{path:?} is no path of a URL")));
     }
     let server = server_of(server, DEFAULT_PORT)?;
