@@ -29,11 +29,11 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A check by its name.
-type Check = (&'static str, fn(&History) -> Vec<String>);
+/// A check of a kind of history, by its name.
+pub(crate) type Check<H> = (&'static str, fn(&H) -> Vec<String>);
 
 /// Every check, in the order of the report.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check<History>; 11] = [
     ("lost acknowledged record", lost::lost),
     ("duplicate", duplicates::duplicates),
     ("unseen record", unseen::unseen),
@@ -49,7 +49,12 @@ const CHECKS: [Check; 11] = [
 
 /// All findings, ordered by check. An empty list is a good run.
 pub fn judge(history: &History) -> Vec<Finding> {
-    let judged = CHECKS.iter().flat_map(|(check, judge)| {
+    findings(&CHECKS, history)
+}
+
+/// What these checks find in a history.
+pub(crate) fn findings<H>(checks: &[Check<H>], history: &H) -> Vec<Finding> {
+    let judged = checks.iter().flat_map(|(check, judge)| {
         judge(history)
             .into_iter()
             .map(|what| Finding { check, what })

@@ -1,7 +1,9 @@
 //! What goes wrong in a cluster, in an order that a seed decides.
 
+mod arguments;
 mod kind;
 mod orders;
+mod report;
 
 use std::time::Duration;
 
@@ -10,10 +12,24 @@ use anyhow::{Result, bail};
 use crate::cluster::{Cluster, End, Flavour, Links};
 use crate::dice::Dice;
 
+pub use arguments::FaultArguments;
 pub use kind::Kind;
+pub use report::{Counts, Happened, Report, Subject};
 
 /// Of a hundred packets, so many get lost on a bad link.
 const LOST_PERCENT: u8 = 15;
+
+/// The kinds of faults that can be made here, and the others with the reason.
+pub fn possible(cluster: &Cluster, wanted: &[Kind]) -> (Vec<Kind>, Vec<(Kind, String)>) {
+    let (mut kinds, mut impossible) = (Vec::new(), Vec::new());
+    for &kind in wanted {
+        match kind.needs().and_then(|ability| cluster.lacks(ability)) {
+            Some(why) => impossible.push((kind, why.to_owned())),
+            None => kinds.push(kind),
+        }
+    }
+    (kinds, impossible)
+}
 
 /// One thing that goes wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]

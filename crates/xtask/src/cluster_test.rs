@@ -2,22 +2,17 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::time::Duration;
 
 use anyhow::Result;
 use ottla_testkit::{Profile, node_binary};
 
 use crate::cases::Tally;
+use crate::fault_runs::{self, FaultRuns};
 use crate::setup;
-use crate::suites::each_line;
-use crate::workspace::{cargo, root, target};
+use crate::workspace::{root, target};
 
-/// Beyond the time for faults: building, starts, catching up, reading everything.
-const AROUND: Duration = Duration::from_secs(900);
 /// What `cargo xtask test` does to a cluster: each kind once in less than a minute.
 const IN_EVERY_TEST: [&str; 5] = ["kill", "pause", "cut-peers", "stop", "mute"];
-const NODES_IN_EVERY_TEST: usize = 3;
-const SEED_OF_EVERY_TEST: u64 = 1;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
@@ -27,54 +22,27 @@ pub(crate) struct Arguments {
     /// Only clients on librdkafka in the test's own process
     #[arg(long)]
     few_clients: bool,
-    /// How long faults go on
-    #[arg(long, default_value_t = 2.0)]
-    minutes: f64,
-    /// How many runs, each with the next seed
-    #[arg(long, default_value_t = 1)]
-    runs: u64,
-    /// The first seed
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// How many nodes
-    #[arg(long, default_value_t = 3)]
-    nodes: usize,
-    /// Only these faults, separated by commas; "none" is none
-    #[arg(long, value_delimiter = ',')]
-    faults: Vec<String>,
-    /// All but these faults
-    #[arg(long, value_delimiter = ',')]
-    without: Vec<String>,
+    #[command(flatten)]
+    runs: FaultRuns,
     /// What producers wait for; anything but "all" shows how a loss is found
     #[arg(long)]
     acks: Option<String>,
     /// Milliseconds between two records of a producer
     #[arg(long)]
     pause_ms: Option<u64>,
-    /// Loopback addresses even for root: links cannot be cut then
-    #[arg(long)]
-    loopback: bool,
-    /// Keep what nodes and clients wrote even when nothing was found
-    #[arg(long)]
-    keep: bool,
-    /// Properties of every node, as NAME=VALUE
-    #[arg(long = "set")]
-    settings: Vec<String>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
-    let limit = limit(arguments.minutes);
-    let mut bad = Vec::new();
-    for seed in arguments.seed..arguments.seed + arguments.runs {
+    arguments.runs.play(|| {
         let mut command = program(arguments.kafka, !arguments.few_clients)?;
-        command.args(["--seed", &seed.to_string()]);
-        arguments.pass_on(&mut command);
-        if !each_line(&mut command, limit, |_| {})? {
-            bad.push(seed);
+        if let Some(acks) = &arguments.acks {
+            command.args(["--acks", acks]);
         }
-    }
-    println!("{} runs, seeds with findings: {bad:?}", arguments.runs);
-    Ok(bad.is_empty())
+        if let Some(pause_ms) = arguments.pause_ms {
+            command.args(["--pause-ms", &pause_ms.to_string()]);
+        }
+        Ok(command)
+    })
 }
 
 /// A short run with few faults, as one of all tests. With fewer clients where not all can be had:
@@ -82,69 +50,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 pub(crate) fn in_every_test(minutes: f64) -> Result<Tally> {
     println!("\n== a cluster under faults");
     let has_all_clients = setup::python().is_ok() && setup::java_program("java").is_ok();
-    let mut tally = Tally {
-        version: format!("{NODES_IN_EVERY_TEST} nodes, {minutes} minutes"),
-        ..Tally::of("cluster-test")
-    };
-    let mut command = program(false, has_all_clients)?;
-    command
-        .args(["--minutes", &minutes.to_string()])
-        .args(["--nodes", &NODES_IN_EVERY_TEST.to_string()])
-        .args(["--seed", &SEED_OF_EVERY_TEST.to_string()])
-        .args(["--faults", &IN_EVERY_TEST.join(",")]);
-    let success = each_line(&mut command, limit(minutes), |line| {
-        tally.not_run += usize::from(line.starts_with("not run: "));
-    })?;
-    tally.passed = usize::from(success);
-    tally.failed = usize::from(!success);
-    Ok(tally)
-}
-
-fn limit(minutes: f64) -> Duration {
-    AROUND + Duration::from_secs_f64(minutes * 120.0)
-}
-
-impl Arguments {
-    fn pass_on(&self, command: &mut Command) {
-        command
-            .args(["--minutes", &self.minutes.to_string()])
-            .args(["--nodes", &self.nodes.to_string()]);
-        for (name, values) in [("--faults", &self.faults), ("--without", &self.without)] {
-            if !values.is_empty() {
-                command.args([name, &values.join(",")]);
-            }
-        }
-        if let Some(acks) = &self.acks {
-            command.args(["--acks", acks]);
-        }
-        if let Some(pause_ms) = self.pause_ms {
-            command.args(["--pause-ms", &pause_ms.to_string()]);
-        }
-        for (name, wanted) in [("--loopback", self.loopback), ("--keep", self.keep)] {
-            if wanted {
-                command.arg(name);
-            }
-        }
-        for setting in &self.settings {
-            command.args(["--set", setting]);
-        }
-    }
+    let program = program(false, has_all_clients)?;
+    fault_runs::in_every_test("cluster-test", program, minutes, &IN_EVERY_TEST)
 }
 
 /// The program with what it needs, built and fetched.
 fn program(kafka: bool, all_clients: bool) -> Result<Command> {
-    for missing in setup::for_faults() {
-        println!("not all faults can be made: {missing}");
-    }
-    let mut command = cargo(&[
-        "run",
-        "--quiet",
-        "-p",
-        "ottla-testkit",
-        "--bin",
-        "cluster",
-        "--",
-    ]);
+    let mut command = fault_runs::program("cluster");
     if kafka {
         command.arg("--kafka").arg(setup::jars("kafka")?);
     } else {

@@ -5,6 +5,7 @@ mod bench;
 mod cases;
 mod clients;
 mod cluster_test;
+mod fault_runs;
 mod fix;
 mod keeper_clients;
 mod keeper_differential;

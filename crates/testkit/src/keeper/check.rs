@@ -10,15 +10,12 @@ mod views;
 mod watches;
 
 use super::history::History;
-use crate::check::Finding;
+use crate::check::{self, Check, Finding};
 
 pub use registers::PAIR;
 
-/// A check by its name.
-type Check = (&'static str, fn(&History) -> Vec<String>);
-
 /// Every check, in the order of the report.
-const CHECKS: [Check; 13] = [
+const CHECKS: [Check<History>; 13] = [
     ("one value for each version", registers::values),
     ("writes are linearizable", registers::order),
     ("compare and set", registers::comparisons),
@@ -36,12 +33,7 @@ const CHECKS: [Check; 13] = [
 
 /// All findings, ordered by check. An empty list is a good run.
 pub fn judge(history: &History) -> Vec<Finding> {
-    let judged = CHECKS.iter().flat_map(|(check, judge)| {
-        judge(history)
-            .into_iter()
-            .map(|what| Finding { check, what })
-    });
-    judged.collect()
+    check::findings(&CHECKS, history)
 }
 
 /// The newest of what was known to someone before a moment.

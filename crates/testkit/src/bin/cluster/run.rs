@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use ottla_testkit::cluster::{Cluster, ClusterOptions, Flavour};
 use ottla_testkit::dice::Dice;
-use ottla_testkit::faults::{self, Kind, Schedule, Step};
+use ottla_testkit::faults::{self, Happened, Kind, Schedule, Step, Subject};
 use ottla_testkit::history::{History, now_us};
 use ottla_testkit::scenario::Scenario;
 use ottla_testkit::workload::{self, Workload, WorkloadOptions};
 use ottla_testkit::{check, copy_folder};
 
 use crate::Arguments;
-use crate::report::{Happened, Report};
+use crate::done::Done;
+
+type Report = faults::Report<Done>;
 
 /// Lags that are over within what faults last, so that leaders do change.
 const IMPATIENT: [(&str, &str); 3] = [
@@ -42,7 +44,7 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let began = Instant::now();
     let flavour = arguments.flavour()?;
-    let wanted = arguments.kinds()?;
+    let wanted = arguments.faults.kinds(&Kind::ALL)?;
     let has = |kind| wanted.contains(&kind);
     let mut impatient = IMPATIENT.to_vec();
     if matches!(flavour, Flavour::Kafka { .. }) {
@@ -52,11 +54,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         .into_iter()
         .map(|(n, v)| (n.to_owned(), v.to_owned()));
     let mut cluster = Cluster::start(ClusterOptions {
-        settings: settings.chain(arguments.settings.iter().cloned()).collect(),
-        loopback: arguments.loopback,
+        settings: settings
+            .chain(arguments.faults.settings.iter().cloned())
+            .collect(),
+        loopback: arguments.faults.loopback,
         disk_mib: has(Kind::FullDisk).then_some(DISK_MIB),
         preload: has(Kind::SlowDisk) || has(Kind::Clock),
-        ..ClusterOptions::plain(flavour, arguments.nodes)
+        ..ClusterOptions::plain(flavour, arguments.faults.nodes)
     })?;
     let name = cluster.flavour().name();
     println!(
@@ -64,8 +68,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         cluster.len(),
         seconds(began)
     );
-    let mut report = Report::of(name, arguments, &wanted);
-    let (kinds, impossible) = possible(&cluster, &wanted);
+    let mut report = Report::of(
+        Subject {
+            flavour: name,
+            command: "cluster-test",
+            reference: "kafka",
+        },
+        &arguments.faults,
+        &wanted,
+    );
+    let (kinds, impossible) = faults::possible(&cluster, &wanted);
     for (kind, why) in impossible {
         println!("not run: {kind}: {why}");
         report.not_run.push((kind, why));
@@ -87,27 +99,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         report.failures.push(format!("{error:#}"));
     }
     report.seconds = seconds(began);
-    if arguments.keep || !report.is_good() {
-        let kept = arguments.out.join(report.name());
+    if arguments.faults.keep || !report.is_good() {
+        let kept = arguments.faults.out.join(report.name());
         copy_folder(cluster.folder(), &kept.join("nodes"))
             .with_context(|| format!("cannot keep what was written in {}", kept.display()))?;
         report.kept = Some(kept);
     } else {
-        fs::remove_dir_all(arguments.out.join(report.name()))?;
+        fs::remove_dir_all(arguments.faults.out.join(report.name()))?;
     }
     Ok(report)
-}
-
-/// The faults that can be made here, and the others with the reason.
-fn possible(cluster: &Cluster, wanted: &[Kind]) -> (Vec<Kind>, Vec<(Kind, String)>) {
-    let (mut kinds, mut impossible) = (Vec::new(), Vec::new());
-    for &kind in wanted {
-        match kind.needs().and_then(|ability| cluster.lacks(ability)) {
-            Some(why) => impossible.push((kind, why.to_owned())),
-            None => kinds.push(kind),
-        }
-    }
-    (kinds, impossible)
 }
 
 fn go_through(
@@ -116,14 +116,14 @@ fn go_through(
     kinds: &[Kind],
     report: &mut Report,
 ) -> Result<History> {
-    let folder = arguments.out.join(report.name()).join("journals");
+    let folder = arguments.faults.out.join(report.name()).join("journals");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
     }
     let nodes = i32::try_from(cluster.len())?;
     let mut workload = Workload::start(WorkloadOptions {
         bootstrap: cluster.bootstrap(),
-        seed: arguments.seed,
+        seed: arguments.faults.seed,
         replication_factor: nodes.min(3),
         min_in_sync: nodes.min(2),
         acks: arguments.acks.clone(),
@@ -132,8 +132,8 @@ fn go_through(
         folder,
     })?;
     println!("clients are at work");
-    let schedule = Schedule::draw(arguments.seed, kinds, cluster.len());
-    let mut dice = Dice::named(arguments.seed, "clients");
+    let schedule = Schedule::draw(arguments.faults.seed, kinds, cluster.len());
+    let mut dice = Dice::named(arguments.faults.seed, "clients");
     let mut next_kill = Instant::now() + dice.between_ms(8000, 20_000);
     let mut pass = |workload: &mut Workload, time: Duration| -> Result<()> {
         let end = Instant::now() + time;
@@ -153,7 +153,7 @@ fn go_through(
         pass(&mut workload, TICK)?;
     }
     let began = Instant::now();
-    let until = began + Duration::from_secs_f64(arguments.minutes * 60.0);
+    let until = began + Duration::from_secs_f64(arguments.faults.minutes * 60.0);
     let mut unaware = Vec::new();
     for step in schedule {
         if Instant::now() > until {
@@ -198,7 +198,7 @@ fn go_through(
     let mut ending = workload.finish()?;
     ending.history.unaware = unaware;
     report.failures.extend(ending.overdue);
-    report.count(&ending.history);
+    report.counts.count(&ending.history);
     Ok(ending.history)
 }
 
@@ -211,7 +211,7 @@ fn judge(cluster: &Cluster, mut history: History, report: &mut Report) -> Result
         report.failures.extend(audit.findings.into_iter().map(on));
         history.written_again.extend(audit.written_again);
     }
-    report.written_again = history.written_again.len();
+    report.counts.written_again = history.written_again.len();
     report.findings = check::judge(&history);
     Ok(())
 }

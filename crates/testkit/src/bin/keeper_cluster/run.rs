@@ -6,13 +6,15 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use ottla_testkit::cluster::{Cluster, ClusterOptions, Node};
 use ottla_testkit::copy_folder;
-use ottla_testkit::faults::{self, Kind, Schedule, Step};
+use ottla_testkit::faults::{self, Happened, Kind, Schedule, Step, Subject};
 use ottla_testkit::keeper::check;
 use ottla_testkit::keeper::history::History;
 use ottla_testkit::keeper::workload::{Options, Workload};
 
 use crate::Arguments;
-use crate::report::{Happened, Report};
+use crate::done::Done;
+
+type Report = faults::Report<Done>;
 
 /// Ticks are short, so that sessions end and leaders change within what faults last; snapshots are
 /// taken all the time.
@@ -37,17 +39,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let began = Instant::now();
     let wanted = arguments.kinds()?;
     let has = |kind| wanted.contains(&kind);
-    let given = &arguments.settings;
+    let given = &arguments.faults.settings;
     let own = SETTINGS.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut settings = own.to_vec();
     settings.retain(|(name, _)| given.iter().all(|(given, _)| given != name));
     settings.extend(given.iter().cloned());
     let mut cluster = Cluster::start(ClusterOptions {
         settings,
-        loopback: arguments.loopback,
+        loopback: arguments.faults.loopback,
         disk_mib: has(Kind::FullDisk).then_some(DISK_MIB),
         preload: has(Kind::SlowDisk) || has(Kind::Clock),
-        ..ClusterOptions::plain(arguments.flavour()?, arguments.nodes)
+        ..ClusterOptions::plain(arguments.flavour()?, arguments.faults.nodes)
     })?;
     let name = cluster.flavour().name();
     println!(
@@ -55,16 +57,19 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
         cluster.len(),
         seconds(began)
     );
-    let mut report = Report::of(name, arguments, &wanted);
-    let mut kinds = Vec::new();
-    for &kind in &wanted {
-        match kind.needs().and_then(|ability| cluster.lacks(ability)) {
-            Some(why) => {
-                println!("not run: {kind}: {why}");
-                report.not_run.push((kind, why.to_owned()));
-            }
-            None => kinds.push(kind),
-        }
+    let mut report = Report::of(
+        Subject {
+            flavour: name,
+            command: "keeper-test",
+            reference: "zookeeper",
+        },
+        &arguments.faults,
+        &wanted,
+    );
+    let (kinds, impossible) = faults::possible(&cluster, &wanted);
+    for (kind, why) in impossible {
+        println!("not run: {kind}: {why}");
+        report.not_run.push((kind, why));
     }
     let outcome = go_through(arguments, &mut cluster, &kinds, &mut report);
     let stopped = cluster.stop_all();
@@ -79,11 +84,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<Report> {
     let end = stopped.err().map(|error| format!("{error:#}"));
     report.failures.extend(end);
     report.seconds = seconds(began);
-    let kept = arguments.out.join(report.name());
+    let kept = arguments.faults.out.join(report.name());
     if kept.exists() {
         fs::remove_dir_all(&kept)?;
     }
-    if arguments.keep || !report.is_good() {
+    if arguments.faults.keep || !report.is_good() {
         copy_folder(cluster.folder(), &kept.join("servers"))
             .with_context(|| format!("cannot keep what was written in {}", kept.display()))?;
         fs::write(kept.join(JOURNAL), journal)?;
@@ -100,7 +105,7 @@ fn go_through(
 ) -> Result<History> {
     let workload = Workload::start(Options {
         servers: cluster.nodes().iter().map(Node::client_address).collect(),
-        seed: arguments.seed,
+        seed: arguments.faults.seed,
         workers: arguments.workers,
         nomads: arguments.nomads,
         pause: Duration::from_millis(arguments.pause_ms),
@@ -111,8 +116,8 @@ fn go_through(
     }
     println!("clients are at work");
     let began = Instant::now();
-    let until = began + Duration::from_secs_f64(arguments.minutes * 60.0);
-    for step in Schedule::draw(arguments.seed, kinds, cluster.len()) {
+    let until = began + Duration::from_secs_f64(arguments.faults.minutes * 60.0);
+    for step in Schedule::draw(arguments.faults.seed, kinds, cluster.len()) {
         if Instant::now() > until {
             break;
         }
@@ -145,7 +150,7 @@ fn go_through(
         seconds(began)
     );
     let history = workload.finish()?;
-    report.count(&history);
+    report.counts = Done::of(&history);
     Ok(history)
 }
 
