@@ -1,5 +1,5 @@
-//! Clients of an ensemble that is to lose nothing: [`Worker`]s are clients of the crate `zookeeper-client`,
-//! which look after their connection themselves; [`Nomad`]s move their session from server to server, let
+//! Clients of an ensemble that is to lose nothing: workers are clients of the crate `zookeeper-client`,
+//! which look after their connection themselves; nomads move their session from server to server, let
 //! it live on without a connection, and end it in every way.
 //!
 //! ```text
