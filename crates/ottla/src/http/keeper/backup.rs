@@ -24,7 +24,8 @@ const PIECES: usize = 8;
 
 fn caller(peer: &Peer, headers: &HeaderMap) -> Caller {
     let authorization = headers.get(header::AUTHORIZATION);
-    let authorization = authorization.and_then(|value| value.to_str().ok());
+    // Passwords may have any letters.
+    let authorization = authorization.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     Caller {
         address: peer.address.ip(),
         authorization: authorization.map(str::to_owned),
