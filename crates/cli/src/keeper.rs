@@ -21,6 +21,7 @@ mod multi;
 mod paths;
 mod quota;
 mod servers;
+mod session;
 mod set;
 mod shell;
 mod stat;
@@ -38,7 +39,8 @@ use crate::globals::{GlobalArgs, Globals};
 use crate::{Error, Streams};
 use client::Client;
 use connection::{ConnectionArgs, Target};
-use verbs::{Session, Verb};
+use session::Session;
+use verbs::Verb;
 
 /// What `ottla keeper` takes.
 #[derive(Debug, clap::Args)]

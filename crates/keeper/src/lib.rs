@@ -5,6 +5,7 @@
 //! ```
 
 pub mod admin;
+mod applying;
 pub mod backup;
 mod clients;
 mod entry;

@@ -17,6 +17,7 @@ use ottla_raft::{Chunks, Position, StateMachine, View};
 use ottla_runtime::Instant;
 use ottla_znode::{Entry, Restorer};
 
+use crate::applying::Applying;
 use crate::entry;
 use crate::monitor::micros;
 use crate::server::{LastSnapshot, Server};
@@ -64,7 +65,7 @@ impl StateMachine for Machine {
         let began = self.server.runtime.clock.instant();
         let (term, entry) = entry::decode(bytes)?;
         if term == at.term {
-            let mut applying = self.server.begin_applying(entry.rules, entry.now_ms, term);
+            let mut applying = Applying::begin(&self.server, entry.rules, entry.now_ms, term);
             for command in &entry.commands {
                 applying.apply(command);
             }

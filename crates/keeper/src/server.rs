@@ -10,17 +10,15 @@ use std::time::Duration;
 
 use ottla_config::KeeperConfig;
 use ottla_jute::{EventType, KeeperState, ReplyHeader, perms, xid};
-use ottla_model::Sabotage;
 use ottla_raft::NodeId;
 use ottla_runtime::Runtime;
 use ottla_runtime::published::{Published, Publisher, published};
-use ottla_znode::{Closing, Command, Fired, Outcome, Owner, Reply, Rules, State, Watches};
-use parking_lot::{Mutex, RwLockWriteGuard};
+use ottla_znode::{Command, Fired, Owner, Rules, State, Watches};
+use parking_lot::Mutex;
 
 use crate::backup::{Gate, Steps};
 use crate::clients::auth::SaslUsers;
 use crate::clients::connection::{Connection, Waiting};
-use crate::clients::replies::{self, Asked};
 use crate::clients::serve::LENGTH_LEN;
 use crate::leader::desk::Desk;
 use crate::leader::liveness::Liveness;
@@ -33,7 +31,7 @@ use crate::throttle::Throttles;
 use crate::tree::Tree;
 
 /// A client that leaves so many bytes unread is given up.
-const UNREAD_BYTES_MAX: usize = 64 << 20;
+pub(crate) const UNREAD_BYTES_MAX: usize = 64 << 20;
 
 /// What `gtmk` tells before `stmk` was sent (`ZooTrace`).
 const TRACE_MASK: i64 = 306;
@@ -86,7 +84,7 @@ pub(crate) struct Server {
     has_leader: AtomicBool,
     touched: Mutex<Vec<i64>>,
     /// Connections of this server whose session has moved to another connection.
-    left: Mutex<BTreeMap<i64, Owner>>,
+    pub(crate) left: Mutex<BTreeMap<i64, Owner>>,
     told: tokio::sync::Notify,
 }
 
@@ -164,7 +162,7 @@ impl Server {
     }
 
     /// The replicated configuration may be another one.
-    fn publish_participants(&self, state: &State) {
+    pub(crate) fn publish_participants(&self, state: &State) {
         let participants = crate::reconfig::participants(state);
         if participants != *self.participants.1.get() {
             self.participants.0.publish(participants);
@@ -313,17 +311,6 @@ impl Server {
         Duration::from_millis(self.config.session_timeout_ms_max.max(1_000))
     }
 
-    /// Locks the tree for the commands of one entry.
-    pub(crate) fn begin_applying(&self, rules: Rules, now_ms: i64, term: u64) -> Applying<'_> {
-        Applying {
-            server: self,
-            state: self.tree.write(),
-            rules,
-            now_ms,
-            term,
-        }
-    }
-
     /// The state comes from a snapshot: what happened before it is not known one by one, so that
     /// no watch can be served. The clients come back and tell what they have seen.
     pub(crate) fn restore(&self, state: State) {
@@ -334,7 +321,7 @@ impl Server {
     }
 
     /// The state is another one.
-    fn replaced(&self, state: &State) {
+    pub(crate) fn replaced(&self, state: &State) {
         self.digests.clear();
         self.publish_participants(state);
         for connection in self.all_connections() {
@@ -343,7 +330,7 @@ impl Server {
     }
 
     /// Sends events to whoever watches and may read.
-    fn send_events(&self, zxid: i64, fired: &[Fired]) {
+    pub(crate) fn send_events(&self, zxid: i64, fired: &[Fired]) {
         for event in fired {
             let meters = &self.meters;
             let count = match event.kind {
@@ -397,221 +384,5 @@ impl Server {
             tracing::warn!(peer = %connection.peer, "a client leaves its events unread and is disconnected");
             connection.abort();
         }
-    }
-}
-
-/// The tree, while commands are applied to it.
-pub(crate) struct Applying<'a> {
-    server: &'a Server,
-    state: RwLockWriteGuard<'a, State>,
-    rules: Rules,
-    now_ms: i64,
-    term: u64,
-}
-
-impl Applying<'_> {
-    /// Applies one command, and tells whoever is here and waits for it.
-    pub(crate) fn apply(&mut self, command: &Command) {
-        let server = self.server;
-        let session = session_of(command);
-        let before = session.and_then(|id| self.state.session(id).map(|s| s.owner));
-        let epoch = u32::try_from(self.term).unwrap_or(u32::MAX);
-        let now_ms = if Sabotage::StampsOwnTime.is_on() {
-            server.runtime.clock.now_ms()
-        } else {
-            self.now_ms
-        };
-        let outcome = self.state.apply(epoch, now_ms, command, self.rules);
-        server.digests.applied(&self.state, outcome.zxid);
-        if let Command::CloseSession {
-            closing: Closing::Expired,
-            ..
-        } = command
-            && outcome.reply.is_ok()
-            && server.desk.office().is_some()
-        {
-            server.meters.sessions_expired.add(1);
-        }
-        if !Sabotage::AnswersBeforeEvents.is_on() {
-            self.fire(&outcome);
-        }
-        self.answer_to(command, before, &outcome);
-        if Sabotage::AnswersBeforeEvents.is_on() {
-            self.fire(&outcome);
-        }
-    }
-
-    /// Tells whoever watches what was changed.
-    fn fire(&self, outcome: &Outcome) {
-        if !outcome.changes.is_empty() {
-            let events = self.server.watches.lock().fire(&outcome.changes);
-            self.server.send_events(outcome.zxid, &events);
-        }
-    }
-
-    /// Tells whoever sent the command what came of it.
-    fn answer_to(&self, command: &Command, before: Option<Owner>, outcome: &Outcome) {
-        let server = self.server;
-        match command {
-            Command::OpenSession { owner, .. } | Command::AttachSession { owner, .. } => {
-                self.attached(*owner, before, command, outcome);
-            }
-            Command::CloseSession { session, owner, .. } => {
-                if let Some(owner) = owner {
-                    self.answer(*owner, outcome);
-                }
-                if outcome.reply.is_ok() {
-                    server.liveness.closed(*session);
-                    let left = server.left.lock().remove(session);
-                    for owner in before.into_iter().chain(left) {
-                        let connection = server.connection(owner);
-                        connection.inspect(|connection| connection.close());
-                    }
-                }
-            }
-            Command::Write { requester, .. } => self.answer(requester.owner, outcome),
-            Command::SetConfig { requester, .. } => {
-                if outcome.reply.is_ok() {
-                    server.publish_participants(&self.state);
-                }
-                if let Some(requester) = requester {
-                    self.answer(requester.owner, outcome);
-                }
-            }
-            Command::RestorePart { restore, .. } | Command::RestoreAbort { restore } => {
-                server.steps.applied(*restore, outcome);
-            }
-            Command::RestoreEnd { restore, .. } => {
-                if outcome.reply.is_ok() {
-                    self.restored();
-                }
-                server.steps.applied(*restore, outcome);
-            }
-            Command::ReapContainer { .. } | Command::ReapTtl { .. } => {}
-        }
-    }
-
-    /// The state is that of a backup. Its sessions have the whole of their timeouts to come back.
-    fn restored(&self) {
-        let server = self.server;
-        server.replaced(&self.state);
-        server.left.lock().clear();
-        let sessions = self.state.sessions();
-        let sessions = sessions.map(|(id, session)| (id, session.timeout_ms));
-        let now_ms = server.runtime.clock.monotonic_ms();
-        server.liveness.replaced(sessions, now_ms);
-    }
-
-    /// A session was opened, or its client has come back.
-    fn attached(&self, owner: Owner, before: Option<Owner>, command: &Command, outcome: &Outcome) {
-        let server = self.server;
-        if let (Ok(Reply::Session { timeout_ms }), Some(session)) =
-            (&outcome.reply, session_of(command))
-        {
-            let now_ms = server.runtime.clock.monotonic_ms();
-            server.liveness.opened(session, *timeout_ms, now_ms);
-            if matches!(command, Command::AttachSession { .. }) && server.desk.office().is_some() {
-                server.meters.revalidated_for_others.add(1);
-            }
-            // A session that has moved away may still be closed elsewhere; then this connection ends, too.
-            if let Some(old) = before.filter(|old| old.server == server.id && *old != owner) {
-                server.left.lock().insert(session, old);
-            }
-            // The client has come back to the same server, and left its old connection. One that it has
-            // on another server is refused when it is used again (`ZooKeeperServer.processConnectRequest`).
-            let old = before.filter(|old| *old != owner && old.server == owner.server);
-            let old = old.and_then(|old| server.connection(old));
-            old.inspect(|old| old.abort());
-        }
-        if let Some(connection) = server.connection(owner) {
-            replies::session(server, &self.state, &connection, command, outcome);
-            self.go_on(&connection);
-        }
-    }
-
-    /// Answers the oldest request of a connection, which this command was, and what waits behind it.
-    fn answer(&self, owner: Owner, outcome: &Outcome) {
-        let Some(connection) = self.server.connection(owner) else {
-            return;
-        };
-        let front = {
-            let mut work = connection.work();
-            match work.waiting.front() {
-                Some(Waiting::Write { .. }) => work.waiting.pop_front(),
-                _ => None,
-            }
-        };
-        // The end of a session that is silent was proposed by the leader, and nobody waits for it.
-        let Some(Waiting::Write {
-            op,
-            xid,
-            arrived,
-            large,
-        }) = front
-        else {
-            return;
-        };
-        self.server.throttles.ended(1);
-        let asked = Asked { op, xid, arrived };
-        replies::write(self.server, &connection, &asked, outcome);
-        // Its bytes are not in work any more.
-        drop(large);
-        self.go_on(&connection);
-    }
-
-    /// Answers the reads whose turn it is.
-    fn go_on(&self, connection: &Connection) {
-        loop {
-            let next = {
-                let mut work = connection.work();
-                match work.waiting.front() {
-                    Some(Waiting::Read { .. } | Waiting::Ready(_)) => work.waiting.pop_front(),
-                    _ => None,
-                }
-            };
-            if next.is_some() {
-                self.server.throttles.ended(1);
-            }
-            match next {
-                Some(Waiting::Read {
-                    xid,
-                    request,
-                    identities,
-                    arrived,
-                    large: _large,
-                }) => {
-                    if connection.unsent_bytes() > UNREAD_BYTES_MAX {
-                        tracing::warn!(
-                            peer = %connection.peer,
-                            "a client leaves its replies unread and is disconnected"
-                        );
-                        connection.abort();
-                        return;
-                    }
-                    let at = (xid, arrived);
-                    replies::read(
-                        self.server,
-                        &self.state,
-                        connection,
-                        &identities,
-                        at,
-                        &request,
-                    );
-                }
-                Some(Waiting::Ready(reply)) => replies::ready(self.server, connection, &reply),
-                _ => break,
-            }
-        }
-        connection.make_room();
-    }
-}
-
-/// The session that a command opens, attaches or ends.
-fn session_of(command: &Command) -> Option<i64> {
-    match command {
-        Command::OpenSession { session, .. }
-        | Command::AttachSession { session, .. }
-        | Command::CloseSession { session, .. } => Some(*session),
-        _ => None,
     }
 }

@@ -3,12 +3,14 @@
 use ottla_jute::{Acl, Id, perms};
 use serde::Serialize;
 
-use super::create::AclList;
 use super::data::StatView;
 use super::paths::{failed, join, znode};
-use super::verbs::Session;
+use super::session::Session;
 use crate::Error;
 use crate::output::{self, View};
+
+/// The entries of an ACL. A name of its own, so that clap takes it as one value.
+pub(super) type AclList = Vec<Acl>;
 
 /// The verbs of `ottla keeper acl`.
 #[derive(Debug, clap::Subcommand)]

@@ -4,11 +4,11 @@ use bytes::Bytes;
 use ottla_jute::{Acl, CreateMode, ErrorCode, MultiOp};
 use serde::Serialize;
 
-use super::acl;
+use super::acl::{self, AclList};
 use super::client::{Failure, NewNode};
 use super::data::{DataArgs, StatView};
 use super::paths::{new_znode, parent};
-use super::verbs::Session;
+use super::session::Session;
 use crate::output::{self, View};
 use crate::{Error, moment};
 
@@ -44,9 +44,6 @@ pub(crate) struct CreateArgs {
     #[arg(long)]
     if_not_exists: bool,
 }
-
-/// The entries of an ACL. A name of its own, so that clap takes it as one value.
-pub(super) type AclList = Vec<Acl>;
 
 /// Reads a time to live; zkCli takes milliseconds.
 fn ttl(text: &str) -> Result<i64, String> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ottla_jute::Stat;
 use serde::Serialize;
 
-use super::verbs::Session;
+use super::session::Session;
 use crate::moment::utc_text;
 use crate::{Error, base64};
 

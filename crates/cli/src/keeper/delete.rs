@@ -4,7 +4,7 @@ use ottla_jute::{Delete, ErrorCode, MultiOp};
 use serde::Serialize;
 
 use super::paths::{failed, join, znode};
-use super::verbs::Session;
+use super::session::Session;
 use crate::output::{self, View};
 use crate::{Error, Streams};
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::data::{self, DataFormat, DataView, StatView};
 use super::paths::{failed, znode};
-use super::verbs::Session;
+use super::session::Session;
 use super::watch;
 use crate::Error;
 use crate::output::{self, OutputFormat, View};

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::data::{StatView, hex};
 use super::paths::{failed, join, znode};
-use super::verbs::Session;
+use super::session::Session;
 use super::watch;
 use crate::Error;
 use crate::output::{self, OutputFormat, View};

@@ -7,7 +7,7 @@ use ottla_jute::Reconfig;
 use serde::Serialize;
 
 use super::data::hex;
-use super::verbs::Session;
+use super::session::Session;
 use crate::output::{self, View};
 use crate::table::table;
 use crate::{Error, Streams};

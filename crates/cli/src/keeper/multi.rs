@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::data::StatView;
 use super::paths::znode;
-use super::verbs::Session;
+use super::session::Session;
 use super::words;
 use super::{create, delete, set};
 use crate::Error;

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::client::{Client, Failure, NewNode};
 use super::paths::{join, parent, stat_of, znode};
-use super::verbs::Session;
+use super::session::Session;
 use crate::Error;
 use crate::output::{self, View};
 use crate::size;

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::data::{DataArgs, StatView};
 use super::paths::{failed, znode};
-use super::verbs::Session;
+use super::session::Session;
 use crate::Error;
 use crate::output::{self, View};
 

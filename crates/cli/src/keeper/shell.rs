@@ -23,7 +23,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::client::{Client, Event, Events};
 use super::connection::Target;
-use super::verbs::Session;
+use super::session::Session;
 use super::{watch, words};
 use crate::globals::Globals;
 use crate::output::OutputFormat;

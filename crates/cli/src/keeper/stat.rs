@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::data::StatView;
 use super::paths::{stat_of, znode};
-use super::verbs::Session;
+use super::session::Session;
 use super::watch;
 use crate::Error;
 use crate::output::{self, View};

@@ -1,22 +1,8 @@
 //! The verbs that work over a session: one at a time, or many in a shell.
 
-use ottla_runtime::{Runtime, Shutdown};
-
-use super::client::{Client, Events};
+use super::session::Session;
 use super::{acl, create, delete, get, ls, members, multi, quota, set, stat, watch, whoami};
-use crate::output::OutputFormat;
 use crate::{Error, Streams};
-
-/// What a verb works with.
-pub(crate) struct Session<'a> {
-    pub(crate) client: &'a Client,
-    /// What watches see; none in a shell, which shows it itself.
-    pub(crate) events: Option<Events>,
-    pub(crate) runtime: &'a Runtime,
-    pub(crate) interrupt: &'a Shutdown,
-    pub(crate) format: OutputFormat,
-    pub(crate) streams: &'a mut Streams,
-}
 
 /// What can be done with znodes.
 #[derive(Debug, clap::Subcommand)]

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::client::{Event, WatchKind};
 use super::data::DataView;
 use super::paths::znode;
-use super::verbs::Session;
+use super::session::Session;
 use crate::moment::utc_text;
 use crate::output::{self, OutputFormat, View};
 use crate::{Error, Streams};

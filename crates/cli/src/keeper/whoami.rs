@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::data::hex;
-use super::verbs::Session;
+use super::session::Session;
 use crate::Error;
 use crate::output::{self, View};
 use crate::table::table;

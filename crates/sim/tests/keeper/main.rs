@@ -18,7 +18,7 @@ use world::{Plan, World};
 /// The seeds of every test run; `OTTLA_KEEPER_SEEDS=FIRST..LAST` plays others.
 fn seeds() -> std::ops::Range<u64> {
     let Ok(given) = std::env::var("OTTLA_KEEPER_SEEDS") else {
-        return 1..61;
+        return 1..161;
     };
     let parsed = given
         .split_once("..")

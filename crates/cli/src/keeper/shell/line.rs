@@ -5,7 +5,8 @@ use serde::Serialize;
 use crate::Error;
 use crate::keeper::connection::Credentials;
 use crate::keeper::paths::znode;
-use crate::keeper::verbs::{Session, Verb};
+use crate::keeper::session::Session;
+use crate::keeper::verbs::Verb;
 use crate::output::{self, OutputFormat, View};
 
 /// A line of the shell.
