@@ -197,10 +197,15 @@ async fn prepare(
     if request.current_config_id != -1 && request.current_config_id != version {
         return Err(ErrorCode::BadVersion);
     }
-    let new = changed(&old, request)?;
+    let may = ottla_znode::allows(&acl, perms::WRITE, &identities, server.rules);
+    let new = changed(&old, request).map_err(|code| match code {
+        // Among these are numbers that are too large here and nowhere else.
+        ErrorCode::MarshallingError if !may => ErrorCode::NoAuth,
+        code => code,
+    })?;
     let to = wanted(&new).ok_or(ErrorCode::BadArguments)?;
     // Whoever may not is told so last, as ZooKeeper does it.
-    if !ottla_znode::allows(&acl, perms::WRITE, &identities, server.rules) {
+    if !may {
         return Err(ErrorCode::NoAuth);
     }
     let Some(members) = server.members() else {
