@@ -157,11 +157,7 @@ impl Volume {
 
 /// A random id that command lines do not take for a flag.
 pub(crate) fn random_uuid(runtime: &Runtime) -> Uuid {
-    loop {
-        if let Some(id) = Uuid::from_random(runtime.random.bytes16()) {
-            return id;
-        }
-    }
+    Uuid::drawn(|| runtime.random.bytes16())
 }
 
 fn parse(bytes: &[u8]) -> Result<Volume, String> {

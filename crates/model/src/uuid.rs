@@ -29,6 +29,16 @@ impl Uuid {
         (!id.to_string().starts_with('-')).then_some(id)
     }
 
+    /// Draws random bytes until they make one; every 64th time they do not.
+    #[must_use]
+    pub fn drawn(mut draw: impl FnMut() -> [u8; 16]) -> Self {
+        loop {
+            if let Some(id) = Uuid::from_random(draw()) {
+                return id;
+            }
+        }
+    }
+
     /// Whether this is [`Uuid::ZERO`].
     #[must_use]
     pub fn is_zero(&self) -> bool {
@@ -91,5 +101,15 @@ mod tests {
         assert!("short".parse::<Uuid>().is_err());
         let id = Uuid::from_random([0xab; 16]).unwrap();
         assert_eq!(id.to_string().parse::<Uuid>().unwrap(), id);
+    }
+
+    #[test]
+    fn an_id_that_looks_like_a_flag_is_drawn_again() {
+        // 62, which stands for `-`, in the first six bits.
+        let mut draws = [[0xf8; 16], [0xab; 16]].into_iter();
+        assert_eq!(Uuid::from_random([0xf8; 16]), None);
+        let id = Uuid::drawn(|| draws.next().unwrap());
+        assert_eq!(Some(id), Uuid::from_random([0xab; 16]));
+        assert_eq!(draws.next(), None);
     }
 }

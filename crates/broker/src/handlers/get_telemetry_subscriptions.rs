@@ -21,8 +21,7 @@ pub(crate) async fn handle(
 ) -> Answer<GetTelemetrySubscriptionsResponse> {
     let runtime = &ctx.broker.runtime;
     let telemetry = &ctx.broker.telemetry;
-    // An id whose text would begin with `-` is drawn again.
-    let fresh = || Uuid::from_random(runtime.random.bytes16()).unwrap_or_default();
+    let fresh = || Uuid::drawn(|| runtime.random.bytes16());
     let now_ms = runtime.clock.monotonic_ms();
     let facts = ctx.client_facts();
     let granted = match telemetry.subscribe(request.client_instance_id, fresh, facts, now_ms) {

@@ -120,11 +120,7 @@ pub(crate) fn path(data_dir: &Path) -> PathBuf {
 
 /// A random id that command lines do not take for a flag.
 pub(crate) fn random_uuid(runtime: &Runtime) -> Uuid {
-    loop {
-        if let Some(id) = Uuid::from_random(runtime.random.bytes16()) {
-            return id;
-        }
-    }
+    Uuid::drawn(|| runtime.random.bytes16())
 }
 
 fn parse(bytes: &[u8]) -> Result<Identity, String> {
