@@ -1,0 +1,141 @@
+//! What clusters and ensembles have in common: volumes, zones, and how pods look.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{EnvVar, LocalObjectReference, Toleration};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The volume of each pod.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = Rule::new("has(self.class) == has(oldSelf.class) && (!has(self.class) || self.class == oldSelf.class)")
+    .message("a volume's storage class cannot be changed: add a node pool with the other class, move the data there, and remove this one")
+    .reason(Reason::FieldValueForbidden))]
+pub struct Storage {
+    /// The size of each volume. It can grow while pods run, where the storage class allows it, and
+    /// cannot shrink.
+    #[serde(default = "Storage::default_size")]
+    pub size: Quantity,
+    /// The storage class; unset, the cluster's default one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class: Option<String>,
+}
+
+impl Storage {
+    fn default_size() -> Quantity {
+        Quantity("10Gi".to_owned())
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Storage {
+            size: Self::default_size(),
+            class: None,
+        }
+    }
+}
+
+/// How pods are spread over zones.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Zones {
+    /// The label of nodes that names their zone. It becomes `broker.rack`.
+    #[serde(default = "Zones::default_key")]
+    #[schemars(length(min = 1, max = 317))]
+    pub topology_key: String,
+    /// Whether a pod rather waits than makes zones uneven.
+    #[serde(default)]
+    pub required: bool,
+}
+
+impl Zones {
+    fn default_key() -> String {
+        "topology.kubernetes.io/zone".to_owned()
+    }
+}
+
+impl Default for Zones {
+    fn default() -> Self {
+        Zones {
+            topology_key: Self::default_key(),
+            required: false,
+        }
+    }
+}
+
+/// A service mesh whose proxies run beside the pods' own container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Mesh {
+    /// Istio: the proxy starts first, and stays until the hand-over is done.
+    Istio,
+    /// Linkerd: the same.
+    Linkerd,
+}
+
+/// How pods look, beyond what follows from everything else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PodOptions {
+    /// More labels.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// More annotations.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// More environment variables of the container.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub env: Vec<EnvVar>,
+    /// Labels that a node must have.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints of nodes that are tolerated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100))]
+    pub tolerations: Vec<Toleration>,
+    /// Whether two pods of the same cluster may run on one node.
+    #[serde(default)]
+    pub share_nodes: bool,
+    /// The priority class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_class: Option<String>,
+    /// When the image is pulled: Always, IfNotPresent or Never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_pull_policy: Option<String>,
+    /// Secrets for the image's registry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20))]
+    pub image_pull_secrets: Vec<LocalObjectReference>,
+    /// How long a pod may take to hand over and stop.
+    #[serde(default = "PodOptions::default_grace")]
+    #[schemars(range(min = 10, max = 3600))]
+    pub termination_grace_period_seconds: i64,
+}
+
+impl PodOptions {
+    /// As in the documents that people follow.
+    fn default_grace() -> i64 {
+        300
+    }
+}
+
+impl Default for PodOptions {
+    fn default() -> Self {
+        PodOptions {
+            labels: BTreeMap::new(),
+            annotations: BTreeMap::new(),
+            env: Vec::new(),
+            node_selector: BTreeMap::new(),
+            tolerations: Vec::new(),
+            share_nodes: false,
+            priority_class: None,
+            image_pull_policy: None,
+            image_pull_secrets: Vec::new(),
+            termination_grace_period_seconds: Self::default_grace(),
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Runs clusters and ensembles on Kubernetes.
+//!
+//! Architecture invariant: a cluster is reached only through `ottla-client`, as any client does.
+
+pub mod api;
