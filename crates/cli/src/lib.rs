@@ -42,7 +42,6 @@ mod mirror;
 mod moment;
 mod moving;
 mod output;
-mod plan;
 mod planned;
 mod produce;
 mod progress;

@@ -14,10 +14,10 @@ use ottla_runtime::Shutdown;
 use serde::Serialize;
 
 use crate::cluster::Cluster;
-use crate::plan::{Move, Plan};
 use crate::progress::{self, Counted};
 use crate::size::{self, bytes_text};
 use crate::{Error, Streams, throttle, until_interrupted};
+use ottla_placement::{Move, Plan};
 
 /// How often the cluster is asked how far it is.
 const POLL: Duration = Duration::from_millis(500);

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use crate::moving::Moved;
 use crate::output::View;
-use crate::plan::{Layout, Load, Move, Plan};
 use crate::size::bytes_text;
 use crate::table::table;
+use ottla_placement::{Layout, Load, Move, Plan};
 
 /// So many moves are shown to people who did not ask for all.
 const SHOWN: usize = 20;

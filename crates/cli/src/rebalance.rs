@@ -6,10 +6,10 @@ use crate::broker::{failed, stuck};
 use crate::cluster::Cluster;
 use crate::moving::{MoveArgs, Mover};
 use crate::output::{self, OutputFormat};
-use crate::plan::{self, Limits};
 use crate::planned::{Planned, partitions};
 use crate::survey::Survey;
 use crate::{Error, Streams, until_interrupted};
+use ottla_placement::{self as plan, Limits};
 
 /// What `ottla cluster rebalance` takes.
 #[derive(Debug, clap::Args)]

@@ -13,6 +13,15 @@ pub struct ServerArgs {
     /// Read this server.properties [env: OTTLA_CONFIG]
     #[arg(short, long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Read this file, too, and wait for it until it is there and not empty: somebody else writes
+    /// down there what is not known before this node has its place. Its lines win over those of
+    /// --config [env: OTTLA_LATE_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub late_config: Option<PathBuf>,
+    /// When --late-config is still empty after half a minute, read this file instead, if it is there
+    /// [env: OTTLA_LATE_CONFIG_FALLBACK]
+    #[arg(long, value_name = "FILE", requires = "late_config")]
+    pub late_config_fallback: Option<PathBuf>,
     /// Read this zoo.cfg for the keeper; without --config, the process is nothing but a keeper
     /// [env: OTTLA_KEEPER_CONFIG]
     #[arg(long, value_name = "FILE")]
@@ -55,6 +64,10 @@ pub enum LogFormat {
 pub struct ServerStart {
     /// The properties file to read.
     pub config_file: Option<PathBuf>,
+    /// The file to wait for, which is read over it.
+    pub late_config_file: Option<PathBuf>,
+    /// What is read when that does not come.
+    pub late_config_fallback_file: Option<PathBuf>,
     /// The `zoo.cfg` to read.
     pub keeper_config_file: Option<PathBuf>,
     /// The settings of flags, in the order in which the last one of a key wins: for
@@ -102,15 +115,17 @@ impl ServerArgs {
                 })?
             }
         };
+        let file = |flag: &Option<PathBuf>, name: &str| {
+            flag.clone().or_else(|| variable(name).map(PathBuf::from))
+        };
         Ok(ServerStart {
-            config_file: self
-                .config
-                .clone()
-                .or_else(|| variable("OTTLA_CONFIG").map(PathBuf::from)),
-            keeper_config_file: self
-                .keeper_config
-                .clone()
-                .or_else(|| variable("OTTLA_KEEPER_CONFIG").map(PathBuf::from)),
+            config_file: file(&self.config, "OTTLA_CONFIG"),
+            late_config_file: file(&self.late_config, "OTTLA_LATE_CONFIG"),
+            late_config_fallback_file: file(
+                &self.late_config_fallback,
+                "OTTLA_LATE_CONFIG_FALLBACK",
+            ),
+            keeper_config_file: file(&self.keeper_config, "OTTLA_KEEPER_CONFIG"),
             settings,
             log_format,
             log_filter: self
@@ -126,6 +141,8 @@ impl ServerArgs {
     /// Whether nothing was given.
     pub(crate) fn is_empty(&self) -> bool {
         self.config.is_none()
+            && self.late_config.is_none()
+            && self.late_config_fallback.is_none()
             && self.keeper_config.is_none()
             && self.set.is_empty()
             && self.data_dir.is_none()
@@ -139,6 +156,8 @@ impl ServerArgs {
         self.set.extend(later.set);
         ServerArgs {
             config: later.config.or(self.config),
+            late_config: later.late_config.or(self.late_config),
+            late_config_fallback: later.late_config_fallback.or(self.late_config_fallback),
             keeper_config: later.keeper_config.or(self.keeper_config),
             set: self.set,
             data_dir: later.data_dir.or(self.data_dir),

@@ -7,8 +7,8 @@ use futures_util::stream;
 use ottla_client::OngoingReassignment;
 
 use crate::cluster::{Cluster, PartitionInfo};
-use crate::plan::{BrokerPlace, Layout, Placed};
 use crate::{Error, Streams, suggest};
+use ottla_placement::{BrokerPlace, Layout, Placed};
 
 /// So many brokers are asked for their folders at the same time.
 const ASKED_AT_ONCE: usize = 8;

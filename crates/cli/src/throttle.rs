@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use ottla_client::{ConfigChange, ConfigResource};
 
 use crate::cluster::{Cluster, Source};
-use crate::plan::Move;
 use crate::{Error, Streams};
+use ottla_placement::Move;
 
 const RATES: [&str; 2] = [
     "leader.replication.throttled.rate",

@@ -98,7 +98,7 @@ impl Loading {
     /// Gathers the settings of all sources; stronger ones replace weaker ones.
     fn collect(&mut self, sources: &Sources) -> Settings {
         let mut settings = Settings::new();
-        if let Some((path, text)) = &sources.file {
+        for (path, text) in sources.file.iter().chain(&sources.late_file) {
             self.collect_file(path, text, &mut settings);
         }
         if let Some((path, text)) = &sources.keeper_file {
@@ -162,7 +162,9 @@ impl Loading {
             };
             let value = entry.value;
             let earlier = self.place(settings, &entry.key, Setting { value, origin });
-            if earlier.is_some() {
+            if let Some(Origin::File { path: other, .. }) = earlier.map(|setting| setting.origin)
+                && other == path
+            {
                 let key = &entry.key;
                 let message = format!("{key} is in {path} more than once; line {line} counts.");
                 self.note(Level::Warn, key, message);

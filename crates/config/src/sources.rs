@@ -12,6 +12,9 @@ pub struct Sources {
     pub env: BTreeMap<String, String>,
     /// The name and the text of a `server.properties`.
     pub file: Option<(String, String)>,
+    /// The same of a file that somebody else wrote for this process alone; its lines win over those
+    /// of `file`.
+    pub late_file: Option<(String, String)>,
     /// The name and the text of a `zoo.cfg`, for the keeper. With it alone, and no
     /// `process.roles`, the process is a keeper and nothing else.
     pub keeper_file: Option<(String, String)>,

@@ -5,6 +5,7 @@
 mod banner;
 mod http;
 mod kafka;
+pub mod late_config;
 mod log_levels;
 mod metrics;
 mod node;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use ottla::late_config::Late;
 use ottla_cli::{Action, Cli, ServerArgs, ServerStart};
 
 /// Gives pages back that a burst needed, and keeps small and large requests apart: with the C library's
@@ -51,7 +52,12 @@ fn chain(error: &anyhow::Error) -> String {
 
 fn serve(start: &ServerStart) -> anyhow::Result<()> {
     let log_levels = ottla::server::start_log(start)?;
-    let loaded = ottla::server::configure(start)?;
+    let late_file = match ottla::late_config::wait(start)? {
+        Late::NotAsked => None,
+        Late::Read(path, text) => Some((path, text)),
+        Late::Stopped => return Ok(()),
+    };
+    let loaded = ottla::server::configure(start, late_file)?;
     let threads = usize::try_from(loaded.config.broker.num_network_threads).unwrap_or(1);
     let tokio = tokio::runtime::Builder::new_multi_thread()
         // More threads than processors only take turns.

@@ -48,7 +48,11 @@ pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
 }
 
 /// Reads the configuration, or says everything that is wrong with it.
-pub fn configure(args: &ServerStart) -> anyhow::Result<Loaded> {
+/// `late_file` is what [`late_config`](crate::late_config) waited for.
+pub fn configure(
+    args: &ServerStart,
+    late_file: Option<(String, String)>,
+) -> anyhow::Result<Loaded> {
     let read = |path: &Option<PathBuf>| match path {
         Some(path) => read_text(path).map(|text| Some((path.display().to_string(), text))),
         None => Ok(None),
@@ -58,6 +62,7 @@ pub fn configure(args: &ServerStart) -> anyhow::Result<Loaded> {
         flags: args.settings.clone(),
         env: std::env::vars().collect::<BTreeMap<_, _>>(),
         file: read(&args.config_file)?,
+        late_file,
         keeper_file: read(&args.keeper_config_file)?,
         domain: system::domain(&hostname),
         hostname,
@@ -76,7 +81,7 @@ pub fn configure(args: &ServerStart) -> anyhow::Result<Loaded> {
     Ok(loaded)
 }
 
-fn read_text(path: &Path) -> anyhow::Result<String> {
+pub(crate) fn read_text(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path)
         .with_context(|| format!("the configuration file {} cannot be read", path.display()))
 }
@@ -228,7 +233,7 @@ fn watch_input(runtime: &Runtime, abandoned: &Shutdown) -> anyhow::Result<()> {
 }
 
 /// Completes at the first Ctrl-C or SIGTERM.
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+pub(crate) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be watched")?;

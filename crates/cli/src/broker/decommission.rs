@@ -10,10 +10,10 @@ use crate::cluster::Cluster;
 use crate::confirm::confirm as ask;
 use crate::moving::{MoveArgs, Moved, Mover};
 use crate::output::{self, OutputFormat};
-use crate::plan::{Plan, evacuate};
 use crate::planned::{Planned, partitions};
 use crate::survey::Survey;
 use crate::{Error, Streams, until_interrupted};
+use ottla_placement::{Plan, evacuate};
 
 /// What `ottla broker decommission` takes.
 #[derive(Debug, clap::Args)]

@@ -10,10 +10,10 @@ use ottla_runtime::Shutdown;
 use crate::cluster::Cluster;
 use crate::moving::{MoveArgs, Mover};
 use crate::output::{self, OutputFormat};
-use crate::plan::{drain, undrain};
 use crate::planned::{Planned, partitions};
 use crate::survey::Survey;
 use crate::{Error, Streams, until_interrupted};
+use ottla_placement::{drain, undrain};
 
 /// What `ottla broker drain` and `undrain` take.
 #[derive(Debug, clap::Args)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::output::{OutputFormat, render};
-use crate::plan::{BrokerPlace, Limits, Placed, rebalance};
+use ottla_placement::{BrokerPlace, Limits, Placed, rebalance};
 
 fn plan() -> Plan {
     let mut layout = Layout::default();

@@ -8,10 +8,10 @@ use crate::broker::{failed, stuck};
 use crate::cluster::Cluster;
 use crate::moving::{MoveArgs, Mover};
 use crate::output::{self, OutputFormat};
-use crate::plan::{self, Assign, Layout, Plan};
 use crate::planned::Planned;
 use crate::survey::Survey;
 use crate::{Error, Streams, until_interrupted};
+use ottla_placement::{self as plan, Assign, Layout, Plan};
 
 /// What `ottla topic reassign` takes.
 #[derive(Debug, clap::Args)]

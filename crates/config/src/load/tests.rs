@@ -325,6 +325,23 @@ fn secrets_are_never_printed() {
 }
 
 #[test]
+fn lines_of_the_late_file_win_over_those_of_the_file_and_lose_to_the_environment() {
+    let mut sources = with_file("broker.rack=a\nlog.retention.hours=1\nnode.id=1");
+    sources.late_file = Some(("late".to_owned(), "broker.rack=b\nnode.id=2".to_owned()));
+    let variable = ("KAFKA_CFG_NODE_ID".to_owned(), "3".to_owned());
+    sources.env = [variable].into();
+    let loaded = NodeConfig::load(sources).expect("it is valid");
+    let config = loaded.config;
+    assert_eq!(config.broker.broker_rack.as_deref(), Some("b"));
+    assert_eq!(config.node_id, NodeIdSource::Given(3));
+    let notices: Vec<String> = loaded.notices.iter().map(ToString::to_string).collect();
+    assert!(
+        !notices.iter().any(|n| n.contains("more than once")),
+        "{notices:?}"
+    );
+}
+
+#[test]
 fn the_node_id_is_given_or_comes_from_the_ordinal_or_from_the_data() {
     let id = |text: &str| load(with_file(text)).node_id;
     assert_eq!(id("node.id=7"), NodeIdSource::Given(7));

@@ -8,11 +8,11 @@ use super::state::State;
 
 /// What a plan may do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Limits {
+pub struct Limits {
     /// Partitions that may be given to other brokers.
-    pub(crate) moves_max: Option<usize>,
+    pub moves_max: Option<usize>,
     /// Only leaders are evened out; no replica moves.
-    pub(crate) leaders_only: bool,
+    pub leaders_only: bool,
 }
 
 /// Brokers whose bytes are within this part of the mean are even.
@@ -23,7 +23,7 @@ const WORTH_BYTES: u64 = 64 * 1024 * 1024;
 const LARGE: usize = 500;
 
 /// Spreads replicas over racks, and evens out replicas, bytes and leaders.
-pub(crate) fn rebalance(layout: &Layout, limits: Limits) -> Plan {
+pub fn rebalance(layout: &Layout, limits: Limits) -> Plan {
     let mut state = State::new(layout, limits.moves_max);
     if !limits.leaders_only {
         // Each makes better what it is about and nothing worse that is more important, so that
@@ -79,7 +79,7 @@ fn receives(state: &State, broker: i32) -> bool {
 }
 
 /// Moves replicas from brokers with more to brokers with fewer, by way of others if racks want it.
-pub(super) fn even_replicas(state: &mut State) -> bool {
+pub(crate) fn even_replicas(state: &mut State) -> bool {
     let mut changed = false;
     loop {
         let mut sources: Vec<i32> = state.now.receivers().collect();
@@ -263,7 +263,7 @@ fn best_exchange(
 }
 
 /// Lets brokers that lead fewer partitions lead some that others lead, of those that are `allowed`.
-pub(super) fn even_leaders(state: &mut State, allowed: &dyn Fn(usize) -> bool) {
+pub(crate) fn even_leaders(state: &mut State, allowed: &dyn Fn(usize) -> bool) {
     let leads = |state: &State, partition: usize, from: i32, to: i32| {
         let replicas = state.replicas(partition);
         allowed(partition) && replicas.first() == Some(&from) && replicas.contains(&to)

@@ -8,16 +8,16 @@ use super::state::State;
 
 /// What is wished for the partitions of a layout; whatever is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Assign {
+pub struct Assign {
     /// Only these brokers.
-    pub(crate) brokers: Option<BTreeSet<i32>>,
+    pub brokers: Option<BTreeSet<i32>>,
     /// So many replicas each.
-    pub(crate) replicas: Option<usize>,
+    pub replicas: Option<usize>,
 }
 
 /// Keeps what is right already, replaces the rest, and evens it out over the brokers. The layout
 /// holds only the partitions that are to be assigned.
-pub(crate) fn assign(layout: &Layout, wished: &Assign) -> Plan {
+pub fn assign(layout: &Layout, wished: &Assign) -> Plan {
     let mut layout = layout.clone();
     if let Some(brokers) = &wished.brokers {
         for (id, broker) in &mut layout.brokers {

@@ -6,68 +6,80 @@ use serde::Serialize;
 
 /// Brokers, and the partitions on them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Layout {
-    pub(crate) brokers: BTreeMap<i32, BrokerPlace>,
+pub struct Layout {
+    /// The brokers by id.
+    pub brokers: BTreeMap<i32, BrokerPlace>,
     /// In the order of topic and partition.
-    pub(crate) partitions: Vec<Placed>,
+    pub partitions: Vec<Placed>,
 }
 
 /// A broker as a place for replicas.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct BrokerPlace {
+pub struct BrokerPlace {
     /// Brokers without a rack are a rack each.
-    pub(crate) rack: Option<String>,
+    pub rack: Option<String>,
     /// Whether it may be given replicas: it runs, and is not to be emptied. Of others, only
     /// evacuation takes any.
-    pub(crate) receives: bool,
+    pub receives: bool,
 }
 
 /// A partition and where it lies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Placed {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
+pub struct Placed {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
     /// The preferred leader first.
-    pub(crate) replicas: Vec<i32>,
+    pub replicas: Vec<i32>,
     /// Those that could lead now.
-    pub(crate) isr: Vec<i32>,
+    pub isr: Vec<i32>,
     /// The size of one replica; 0 when nobody told it.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 /// What a broker carries.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Load {
-    pub(crate) replicas: usize,
+pub struct Load {
+    /// Replicas on it.
+    pub replicas: usize,
     /// Partitions whose first replica it is.
-    pub(crate) leaders: usize,
-    pub(crate) bytes: u64,
+    pub leaders: usize,
+    /// Bytes of its replicas, as far as they are known.
+    pub bytes: u64,
 }
 
 /// New replicas of one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Move {
-    pub(crate) topic: String,
-    pub(crate) partition: i32,
-    pub(crate) from: Vec<i32>,
-    pub(crate) to: Vec<i32>,
+pub struct Move {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// The replicas before.
+    pub from: Vec<i32>,
+    /// The replicas afterwards.
+    pub to: Vec<i32>,
     /// What must be copied, to all new replicas together; 0 when nobody told the size.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 /// What is to be done, and what comes of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
-    pub(crate) moves: Vec<Move>,
-    pub(crate) before: Layout,
-    pub(crate) after: Layout,
+pub struct Plan {
+    /// The partitions that get other replicas, or the same in another order.
+    pub moves: Vec<Move>,
+    /// Where all lay before.
+    pub before: Layout,
+    /// Where all lies afterwards.
+    pub after: Layout,
     /// Partitions for which nothing could be found, with the reason.
-    pub(crate) stuck: Vec<String>,
+    pub stuck: Vec<String>,
 }
 
 impl Layout {
     /// What each broker carries; also those that carry nothing.
-    pub(crate) fn loads(&self) -> BTreeMap<i32, Load> {
+    pub fn loads(&self) -> BTreeMap<i32, Load> {
         let mut loads: BTreeMap<i32, Load> = self
             .brokers
             .keys()
@@ -86,7 +98,7 @@ impl Layout {
 
     /// How badly replicas are spread over racks: the sum of the squares of how many lie in each.
     /// The lower the better, and the lowest is the most racks.
-    pub(crate) fn spread(&self, replicas: impl Iterator<Item = i32>) -> usize {
+    pub fn spread(&self, replicas: impl Iterator<Item = i32>) -> usize {
         let mut counts: Vec<(Rack<'_>, usize)> = Vec::new();
         for id in replicas {
             let rack = self.rack(id);
@@ -107,7 +119,7 @@ impl Layout {
     }
 
     /// The brokers that may be given replicas.
-    pub(crate) fn receivers(&self) -> impl Iterator<Item = i32> + '_ {
+    pub fn receivers(&self) -> impl Iterator<Item = i32> + '_ {
         let receivers = self.brokers.iter().filter(|(_, broker)| broker.receives);
         receivers.map(|(id, _)| *id)
     }
@@ -121,41 +133,41 @@ enum Rack<'a> {
 
 impl Placed {
     /// `orders-3`, as logs name it.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{}-{}", self.topic, self.partition)
     }
 }
 
 impl Move {
     /// The brokers that get the partition.
-    pub(crate) fn adding(&self) -> impl Iterator<Item = i32> + '_ {
+    pub fn adding(&self) -> impl Iterator<Item = i32> + '_ {
         self.to.iter().copied().filter(|id| !self.from.contains(id))
     }
 
     /// The brokers that lose it.
-    pub(crate) fn removing(&self) -> impl Iterator<Item = i32> + '_ {
+    pub fn removing(&self) -> impl Iterator<Item = i32> + '_ {
         self.from.iter().copied().filter(|id| !self.to.contains(id))
     }
 
     /// Whether only the order changes: nothing is copied, and it is done at once.
-    pub(crate) fn is_reorder(&self) -> bool {
+    pub fn is_reorder(&self) -> bool {
         self.adding().next().is_none() && self.removing().next().is_none()
     }
 
     /// Whether another broker is to lead.
-    pub(crate) fn changes_leader(&self) -> bool {
+    pub fn changes_leader(&self) -> bool {
         self.from.first() != self.to.first()
     }
 
     /// `orders-3`, as logs name it.
-    pub(crate) fn name(&self) -> String {
+    pub fn name(&self) -> String {
         format!("{}-{}", self.topic, self.partition)
     }
 }
 
 impl Plan {
     /// What differs between two layouts of the same partitions.
-    pub(crate) fn between(before: Layout, after: Layout, stuck: Vec<String>) -> Self {
+    pub fn between(before: Layout, after: Layout, stuck: Vec<String>) -> Self {
         let pairs = before.partitions.iter().zip(&after.partitions);
         let moves = pairs
             .filter(|(old, new)| old.replicas != new.replicas)
@@ -185,13 +197,13 @@ impl Plan {
     }
 
     /// How many bytes are copied.
-    pub(crate) fn bytes(&self) -> u64 {
+    pub fn bytes(&self) -> u64 {
         let bytes = self.moves.iter().map(|m| m.bytes);
         bytes.fold(0, u64::saturating_add)
     }
 
     /// How many partitions get other brokers; the rest of the moves are only of order.
-    pub(crate) fn copies(&self) -> usize {
+    pub fn copies(&self) -> usize {
         self.moves.iter().filter(|m| !m.is_reorder()).count()
     }
 }

@@ -7,7 +7,7 @@ use super::layout::{Layout, Plan};
 use super::state::State;
 
 /// Gives all replicas of a broker to others. The layout says which may receive.
-pub(crate) fn evacuate(layout: &Layout, leaving: i32) -> Plan {
+pub fn evacuate(layout: &Layout, leaving: i32) -> Plan {
     let mut state = State::new(layout, None);
     let mut held: Vec<usize> = state.held(leaving).collect();
     // The large ones first: the small ones fill what is left.
@@ -33,7 +33,7 @@ pub(crate) fn evacuate(layout: &Layout, leaving: i32) -> Plan {
 }
 
 /// Lets others lead what a broker leads, and makes it the last to be asked to lead again.
-pub(crate) fn drain(layout: &Layout, broker: i32) -> Plan {
+pub fn drain(layout: &Layout, broker: i32) -> Plan {
     let mut state = State::new(layout, None);
     let held: Vec<usize> = state.held(broker).collect();
     let mut stuck = Vec::new();
@@ -76,7 +76,7 @@ fn is_running(layout: &Layout, broker: i32) -> bool {
 }
 
 /// Lets a broker lead its share again: of the partitions that it holds, those of whoever leads most.
-pub(crate) fn undrain(layout: &Layout, broker: i32) -> Plan {
+pub fn undrain(layout: &Layout, broker: i32) -> Plan {
     let mut state = State::new(layout, None);
     loop {
         let led = state.load(broker).leaders;

@@ -16,10 +16,10 @@ mod even;
 mod layout;
 mod state;
 
-pub(crate) use assign::{Assign, assign};
-pub(crate) use evacuate::{drain, evacuate, undrain};
-pub(crate) use even::{Limits, rebalance};
-pub(crate) use layout::{BrokerPlace, Layout, Load, Move, Placed, Plan};
+pub use assign::{Assign, assign};
+pub use evacuate::{drain, evacuate, undrain};
+pub use even::{Limits, rebalance};
+pub use layout::{BrokerPlace, Layout, Load, Move, Placed, Plan};
 
 #[cfg(test)]
 mod tests;

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::layout::{Layout, Load, Plan};
 
 /// The changing layout. Partitions are known by their index.
-pub(super) struct State {
+pub(crate) struct State {
     before: Layout,
-    pub(super) now: Layout,
-    pub(super) loads: BTreeMap<i32, Load>,
+    pub(crate) now: Layout,
+    pub(crate) loads: BTreeMap<i32, Load>,
     /// The partitions on each broker.
     held: BTreeMap<i32, BTreeSet<usize>>,
     /// How many partitions of a topic, by its first index, a broker holds.
@@ -22,7 +22,7 @@ pub(super) struct State {
 }
 
 impl State {
-    pub(super) fn new(layout: &Layout, moves_max: Option<usize>) -> Self {
+    pub(crate) fn new(layout: &Layout, moves_max: Option<usize>) -> Self {
         let mut first: BTreeMap<&str, usize> = BTreeMap::new();
         let topics = layout.partitions.iter().enumerate();
         let topics = topics.map(|(index, placed)| *first.entry(&placed.topic).or_insert(index));
@@ -47,61 +47,61 @@ impl State {
         }
     }
 
-    pub(super) fn into_plan(self, stuck: Vec<String>) -> Plan {
+    pub(crate) fn into_plan(self, stuck: Vec<String>) -> Plan {
         Plan::between(self.before, self.now, stuck)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.topics.len()
     }
 
-    pub(super) fn replicas(&self, partition: usize) -> &[i32] {
+    pub(crate) fn replicas(&self, partition: usize) -> &[i32] {
         let placed = self.now.partitions.get(partition);
         placed.map_or(&[], |placed| placed.replicas.as_slice())
     }
 
-    pub(super) fn isr(&self, partition: usize) -> &[i32] {
+    pub(crate) fn isr(&self, partition: usize) -> &[i32] {
         let placed = self.now.partitions.get(partition);
         placed.map_or(&[], |placed| placed.isr.as_slice())
     }
 
-    pub(super) fn bytes(&self, partition: usize) -> u64 {
+    pub(crate) fn bytes(&self, partition: usize) -> u64 {
         let placed = self.now.partitions.get(partition);
         placed.map_or(0, |placed| placed.bytes)
     }
 
-    pub(super) fn load(&self, broker: i32) -> Load {
+    pub(crate) fn load(&self, broker: i32) -> Load {
         self.loads.get(&broker).copied().unwrap_or_default()
     }
 
     /// The partitions on a broker, in order.
-    pub(super) fn held(&self, broker: i32) -> impl Iterator<Item = usize> + '_ {
+    pub(crate) fn held(&self, broker: i32) -> impl Iterator<Item = usize> + '_ {
         self.held.get(&broker).into_iter().flatten().copied()
     }
 
     /// How many partitions of the same topic a broker holds.
-    pub(super) fn of_topic(&self, partition: usize, broker: i32) -> usize {
+    pub(crate) fn of_topic(&self, partition: usize, broker: i32) -> usize {
         let topic = self.topics.get(partition).copied().unwrap_or_default();
         self.of_topic.get(&(topic, broker)).copied().unwrap_or(0)
     }
 
-    pub(super) fn is_moved(&self, partition: usize) -> bool {
+    pub(crate) fn is_moved(&self, partition: usize) -> bool {
         self.moved.contains(&partition)
     }
 
-    pub(super) fn spread(&self, partition: usize) -> usize {
+    pub(crate) fn spread(&self, partition: usize) -> usize {
         self.now.spread(self.replicas(partition).iter().copied())
     }
 
     /// The spread once `from` is replaced by `to`.
-    pub(super) fn spread_with(&self, partition: usize, from: i32, to: i32) -> usize {
+    pub(crate) fn spread_with(&self, partition: usize, from: i32, to: i32) -> usize {
         let replaced = |id: &i32| if *id == from { to } else { *id };
         self.now
             .spread(self.replicas(partition).iter().map(replaced))
     }
 
     /// Whether `from` can be replaced by `to` without being worse for racks or beyond the limit.
-    pub(super) fn may_replace(&self, partition: usize, from: i32, to: i32) -> bool {
+    pub(crate) fn may_replace(&self, partition: usize, from: i32, to: i32) -> bool {
         let replicas = self.replicas(partition);
         replicas.contains(&from)
             && !replicas.contains(&to)
@@ -110,18 +110,18 @@ impl State {
     }
 
     /// Whether the limit of moves lets this partition be moved.
-    pub(super) fn may_move(&self, partition: usize) -> bool {
+    pub(crate) fn may_move(&self, partition: usize) -> bool {
         self.moved.len() < self.moves_max || self.moved.contains(&partition)
     }
 
     /// Whether the limit of moves has room for both.
-    pub(super) fn may_move_both(&self, one: usize, other: usize) -> bool {
+    pub(crate) fn may_move_both(&self, one: usize, other: usize) -> bool {
         let new = [one, other].iter().filter(|p| !self.is_moved(**p)).count();
         self.moved.len() + new <= self.moves_max
     }
 
     /// Replaces a replica; the new one takes the place of the old one in the order.
-    pub(super) fn replace(&mut self, partition: usize, from: i32, to: i32) {
+    pub(crate) fn replace(&mut self, partition: usize, from: i32, to: i32) {
         let mut replicas = self.replicas(partition).to_vec();
         for id in &mut replicas {
             if *id == from {
@@ -132,7 +132,7 @@ impl State {
     }
 
     /// Gives a partition other replicas.
-    pub(super) fn set(&mut self, partition: usize, replicas: Vec<i32>) {
+    pub(crate) fn set(&mut self, partition: usize, replicas: Vec<i32>) {
         let Some(placed) = self.now.partitions.get_mut(partition) else {
             return;
         };
@@ -165,7 +165,7 @@ impl State {
     }
 
     /// Makes a replica the first, and puts the one that was there in its place.
-    pub(super) fn make_first(&mut self, partition: usize, broker: i32) {
+    pub(crate) fn make_first(&mut self, partition: usize, broker: i32) {
         let mut replicas = self.replicas(partition).to_vec();
         if let Some(at) = replicas.iter().position(|id| *id == broker) {
             replicas.swap(0, at);
@@ -175,7 +175,7 @@ impl State {
 
     /// The best broker to take one more replica of a partition, in place of `from` if there is one:
     /// best for the racks, then with the fewest replicas of the topic, then with the fewest at all.
-    pub(super) fn best_receiver(
+    pub(crate) fn best_receiver(
         &self,
         partition: usize,
         from: Option<i32>,
