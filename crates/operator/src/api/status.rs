@@ -44,6 +44,9 @@ pub struct KafkaClusterStatus {
     /// Each node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brokers: Vec<BrokerStatus>,
+    /// Whether brokers that were added still get their share of the replicas.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub balancing: bool,
     /// What the canary found, listener by listener.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanaryStatus>,
@@ -120,7 +123,7 @@ pub mod condition {
 }
 
 /// Reasons of conditions and events. One word each, which stays the same from release to release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Reason {
     /// All is as the resource says.
     AsDeclared,

@@ -1,0 +1,179 @@
+//! Which pod is restarted next, and whether one may be. Pure.
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::jiff::Timestamp;
+
+use crate::observed::PodNow;
+use crate::render::Node;
+
+/// A node with its pod, and whether the pod is as it shall be.
+#[derive(Clone, Debug)]
+pub(crate) struct Member<'a> {
+    pub(crate) node: &'a Node,
+    pub(crate) pod: Option<&'a PodNow>,
+    /// Why the pod has to be made anew, if it has to.
+    pub(crate) outdated: Option<&'static str>,
+}
+
+/// What a roll does next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// All pods are as they shall be, and ready.
+    Done,
+    /// Nothing, until this pod is ready.
+    WaitFor {
+        pod: String,
+        /// Whether that takes longer than it may.
+        stuck: bool,
+    },
+    /// This pod does not run as it is, so nothing is lost with it: make it anew.
+    Replace(String),
+    /// Restart this pod, when the cluster can do without it.
+    Restart { pod: String, id: i32 },
+}
+
+/// Decides. `leader` is who leads the quorum: it comes last of all, as every controller comes after
+/// those that are none.
+///
+/// A pod that is outdated and does not run comes first: that is the way out of a bad change. A pod
+/// that is up to date and not ready holds up all others: that is what stops a bad change.
+pub(crate) fn next(
+    members: &[Member<'_>],
+    leader: Option<i32>,
+    now: Timestamp,
+    timeout_seconds: i64,
+) -> Step {
+    let broken = members.iter().find(|member| {
+        member.outdated.is_some() && member.pod.is_some_and(|pod| !pod.ready && !pod.deleting)
+    });
+    if let Some(pod) = broken.and_then(|member| member.pod) {
+        return Step::Replace(pod.name.clone());
+    }
+    let unready = members.iter().find(|member| !member.pod.is_some_and(|pod| pod.ready));
+    if let Some(member) = unready {
+        let since = member.pod.and_then(|pod| pod.since);
+        let waited = since.map(|since| now.as_second() - since.as_second());
+        return Step::WaitFor {
+            pod: member.node.pod.clone(),
+            stuck: waited.is_some_and(|waited| waited > timeout_seconds),
+        };
+    }
+    let mut outdated: Vec<&Member<'_>> =
+        members.iter().filter(|member| member.outdated.is_some()).collect();
+    outdated.sort_by_key(|member| {
+        let node = member.node;
+        (node.controller, Some(node.id) == leader, !node.broker, node.id)
+    });
+    match outdated.first() {
+        Some(member) => Step::Restart {
+            pod: member.node.pod.clone(),
+            id: member.node.id,
+        },
+        None => Step::Done,
+    }
+}
+
+/// Whether the quorum still has a majority without this voter. `caught_up` counts those of the other
+/// voters that follow.
+pub(crate) fn quorum_bears(voters: &BTreeSet<i32>, without: i32, caught_up: usize) -> bool {
+    // A quorum of one is away for the time of its restart, whatever anybody does.
+    !voters.contains(&without) || voters.len() == 1 || caught_up > voters.len() / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(id: i32, controller: bool) -> Node {
+        Node {
+            id,
+            pool: "broker".to_owned(),
+            ordinal: id,
+            pod: format!("demo-broker-{id}"),
+            broker: true,
+            controller,
+        }
+    }
+
+    fn pod(id: i32, ready: bool) -> PodNow {
+        PodNow {
+            name: format!("demo-broker-{id}"),
+            ready,
+            since: Timestamp::from_second(100).ok(),
+            ..PodNow::default()
+        }
+    }
+
+    fn decide(members: &[(Node, Option<PodNow>, bool)], leader: Option<i32>) -> Step {
+        let members: Vec<Member<'_>> = members
+            .iter()
+            .map(|(node, pod, outdated)| Member {
+                node,
+                pod: pod.as_ref(),
+                outdated: outdated.then_some("image"),
+            })
+            .collect();
+        next(&members, leader, Timestamp::from_second(700).unwrap(), 300)
+    }
+
+    #[test]
+    fn controllers_come_last_and_their_leader_last_of_all() {
+        let order = |done: &[i32]| {
+            let members: Vec<_> = (0..5)
+                .map(|id| (node(id, id < 3), Some(pod(id, true)), !done.contains(&id)))
+                .collect();
+            match decide(&members, Some(0)) {
+                Step::Restart { id, .. } => id,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(order(&[]), 3);
+        assert_eq!(order(&[3]), 4);
+        assert_eq!(order(&[3, 4]), 1);
+        assert_eq!(order(&[3, 4, 1]), 2);
+        assert_eq!(order(&[3, 4, 1, 2]), 0);
+    }
+
+    #[test]
+    fn a_pod_that_is_new_and_not_ready_holds_up_the_others_and_is_named_when_it_takes_too_long() {
+        let members = [
+            (node(0, true), Some(pod(0, false)), false),
+            (node(1, true), Some(pod(1, true)), true),
+        ];
+        let stuck = Step::WaitFor {
+            pod: "demo-broker-0".to_owned(),
+            stuck: true,
+        };
+        assert_eq!(decide(&members, None), stuck);
+    }
+
+    #[test]
+    fn a_pod_that_is_outdated_and_does_not_run_is_replaced_first() {
+        let members = [
+            (node(0, true), Some(pod(0, true)), true),
+            (node(1, true), Some(pod(1, false)), true),
+        ];
+        assert_eq!(decide(&members, Some(0)), Step::Replace("demo-broker-1".to_owned()));
+    }
+
+    #[test]
+    fn a_pod_that_is_not_there_is_waited_for() {
+        let members = [(node(0, true), None, false)];
+        let wait = Step::WaitFor {
+            pod: "demo-broker-0".to_owned(),
+            stuck: false,
+        };
+        assert_eq!(decide(&members, None), wait);
+        assert_eq!(decide(&[(node(0, true), Some(pod(0, true)), false)], None), Step::Done);
+    }
+
+    #[test]
+    fn a_quorum_keeps_its_majority() {
+        let three = BTreeSet::from([0, 1, 2]);
+        assert!(quorum_bears(&three, 0, 2));
+        assert!(!quorum_bears(&three, 0, 1));
+        assert!(quorum_bears(&three, 7, 0));
+        assert!(quorum_bears(&BTreeSet::from([0]), 0, 0));
+    }
+}

@@ -1,0 +1,205 @@
+//! More brokers, and fewer: data moves to those that come, and away from those that are to go
+//! before they go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Round;
+use crate::api::{KafkaCluster, Reason};
+use crate::error::Error;
+use crate::kafka::View;
+use crate::observed::Observed;
+use crate::render::{self, CONTROLLER_POOL, Node, Sizes, names};
+
+/// So many partitions are copied at the same time.
+const IN_FLIGHT: usize = 20;
+
+/// How many pods each stateful set shall have at first: never fewer than it has.
+pub(super) fn sizes_now(cluster: &KafkaCluster, observed: &Observed) -> Sizes {
+    let mut sizes = Sizes::wanted(cluster);
+    for (pool, size) in &mut sizes.by_pool {
+        let now = observed.replicas(&names::stateful_set(cluster, pool));
+        *size = now.unwrap_or(0).max(*size);
+    }
+    sizes
+}
+
+/// Takes pods away whose brokers have nothing any more; the others keep theirs until then.
+pub(super) async fn shrink(round: &mut Round<'_>, now: Sizes) -> Result<Sizes, Error> {
+    let wanted = Sizes::wanted(round.cluster);
+    let staying: BTreeSet<i32> = render::kafka::nodes(round.cluster, &wanted)
+        .into_iter()
+        .map(|node| node.id)
+        .collect();
+    let leaving: Vec<Node> = render::kafka::nodes(round.cluster, &now)
+        .into_iter()
+        .filter(|node| !staying.contains(&node.id))
+        .collect();
+    if leaving.is_empty() {
+        forget_gone(round, &staying).await?;
+        return Ok(now);
+    }
+    let Some(view) = round.view.clone() else {
+        let text = format!("{} pods are to go, when the cluster answers", leaving.len());
+        round.doing(Reason::ScalingIn, text);
+        return Ok(now);
+    };
+    evacuate(round, &view, &leaving).await?;
+    let voters = view.voters();
+    let free = |node: &Node| {
+        let empty = !node.broker || view.held_by(node.id) == 0;
+        empty && !voters.contains(&node.id)
+    };
+    let mut sizes = now;
+    let mut pools: BTreeMap<&str, Vec<&Node>> = BTreeMap::new();
+    for node in &leaving {
+        pools.entry(&node.pool).or_default().push(node);
+    }
+    for (pool, nodes) in pools {
+        // A stateful set loses the last one first.
+        let free = nodes.iter().rev().take_while(|node| free(node)).count();
+        let free = i32::try_from(free).unwrap_or(0);
+        if free > 0 {
+            let size = sizes.of(pool) - free;
+            sizes.by_pool.insert(pool.to_owned(), size);
+            let what = if pool == CONTROLLER_POOL { "controllers" } else { "brokers" };
+            let note = format!("{free} {what} of {pool} have nothing any more, and go");
+            round.say(Reason::ScalingIn, note).await;
+        }
+    }
+    Ok(sizes)
+}
+
+async fn evacuate(round: &mut Round<'_>, view: &View, leaving: &[Node]) -> Result<(), Error> {
+    let ids: BTreeSet<i32> = leaving.iter().filter(|n| n.broker).map(|node| node.id).collect();
+    let mut layout = view.layout(&ids);
+    let mut moves = Vec::new();
+    let mut stuck = Vec::new();
+    for id in &ids {
+        let plan = ottla_placement::evacuate(&layout, *id);
+        layout = plan.after;
+        stuck.extend(plan.stuck);
+        moves.extend(plan.moves);
+    }
+    let held: usize = ids.iter().map(|id| view.held_by(*id)).sum();
+    if !stuck.is_empty() {
+        let first = stuck.first().cloned().unwrap_or_default();
+        let text = format!(
+            "{} partitions have nowhere to go ({first}): keep more brokers, or lower the replication \
+             factor of their topics first",
+            stuck.len()
+        );
+        round.warn(Reason::ScalingIn, text.clone()).await;
+        round.wrong(Reason::ScalingIn, text);
+    }
+    if held > 0 {
+        let text = format!(
+            "{held} replicas are on brokers that are to go ({} are being copied)",
+            view.ongoing.len()
+        );
+        round.say(Reason::ScalingIn, "moving replicas away from brokers that are to go").await;
+        round.doing(Reason::ScalingIn, text);
+    }
+    start_some(view, moves).await?;
+    Ok(())
+}
+
+/// Asks for as many of the moves as there is room for; those of one partition are one.
+async fn start_some(view: &View, moves: Vec<ottla_placement::Move>) -> Result<bool, Error> {
+    let moving: BTreeSet<(&str, i32)> = view
+        .ongoing
+        .iter()
+        .map(|one| (one.topic.as_str(), one.partition))
+        .collect();
+    let mut last: BTreeMap<(String, i32), ottla_placement::Move> = BTreeMap::new();
+    for one in moves {
+        last.insert((one.topic.clone(), one.partition), one);
+    }
+    let (orders, copies): (Vec<_>, Vec<_>) = last
+        .into_values()
+        .filter(|one| !moving.contains(&(one.topic.as_str(), one.partition)))
+        .partition(|one| one.is_reorder());
+    let room = IN_FLIGHT.saturating_sub(moving.len());
+    let mut next: Vec<ottla_placement::Move> = copies.into_iter().take(room).collect();
+    next.extend(orders);
+    if next.is_empty() {
+        return Ok(false);
+    }
+    for refused in view.move_replicas(&next).await? {
+        tracing::warn!("a replica cannot be moved: {refused}");
+    }
+    Ok(true)
+}
+
+/// Brokers without a pod that hold nothing are forgotten by the cluster.
+async fn forget_gone(round: &mut Round<'_>, staying: &BTreeSet<i32>) -> Result<(), Error> {
+    let Some(view) = round.view.clone() else {
+        return Ok(());
+    };
+    let gone = view.brokers.iter().filter(|(id, broker)| {
+        broker.fenced && !staying.contains(id) && view.held_by(**id) == 0
+    });
+    for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
+        if let Err(error) = view.client.unregister_broker(id).await {
+            tracing::warn!("broker {id} cannot be forgotten: {error}");
+        } else {
+            round.say(Reason::ScalingIn, format!("broker {id} is gone for good")).await;
+        }
+    }
+    Ok(())
+}
+
+/// Gives brokers that were added their share, and leaders to those that have few.
+pub(super) async fn balance(round: &mut Round<'_>) -> Result<(), Error> {
+    let Some(view) = round.view.clone() else {
+        return Ok(());
+    };
+    let brokers: Vec<i32> = round.nodes.iter().filter(|n| n.broker).map(|node| node.id).collect();
+    let all_run = brokers.iter().all(|id| view.runs(*id));
+    if !all_run || !round.doing.is_empty() || !round.wrong.is_empty() {
+        return Ok(());
+    }
+    let layout = view.layout(&BTreeSet::new());
+    let loads = layout.loads();
+    let empty = |id: &i32| loads.get(id).is_none_or(|load| load.replicas == 0);
+    let replicas: usize = loads.values().map(|load| load.replicas).sum();
+    if brokers.iter().any(empty) && replicas >= brokers.len() {
+        round.balancing = true;
+    }
+    let limits = ottla_placement::Limits {
+        leaders_only: !round.balancing,
+        ..ottla_placement::Limits::default()
+    };
+    let plan = ottla_placement::rebalance(&layout, limits);
+    if round.balancing {
+        if plan.moves.is_empty() && view.ongoing.is_empty() {
+            round.balancing = false;
+            round.say(Reason::ScalingOut, "all brokers have their share").await;
+        } else {
+            round.say(Reason::ScalingOut, "moving replicas to brokers that were added").await;
+            let text = format!(
+                "{} partitions are to be moved to brokers that were added, {} are being copied",
+                plan.moves.len(),
+                view.ongoing.len()
+            );
+            round.doing(Reason::ScalingOut, text);
+            start_some(&view, plan.moves).await?;
+            return Ok(());
+        }
+    } else if !plan.moves.is_empty() {
+        // After a roll: those that were restarted lead again.
+        for refused in view.lead_as(&plan).await? {
+            tracing::warn!("a leader stays: {refused}");
+        }
+        return Ok(());
+    }
+    // The preferred replica leads, where something else has taken the lead away from it.
+    let not_preferred = view.partitions.iter().filter(|(_, partition)| {
+        let first = partition.replicas.first();
+        partition.leader.as_ref() != first && first.is_some_and(|id| partition.isr.contains(id))
+    });
+    let not_preferred: Vec<_> = not_preferred.map(|(name, _)| name.clone()).collect();
+    if !not_preferred.is_empty() {
+        view.elect(&not_preferred).await?;
+    }
+    Ok(())
+}

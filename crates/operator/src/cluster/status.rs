@@ -1,0 +1,143 @@
+//! What a person reads of a cluster.
+
+use kube::api::{Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
+
+use super::Round;
+use crate::api::{BrokerStatus, KafkaCluster, KafkaClusterStatus, Reason, condition};
+use crate::conditions::Conditions;
+use crate::context::Context;
+use crate::error::{Asked, Error};
+use crate::observed;
+use crate::render::{BROKER_POOL, label, listener_status, names};
+
+/// Writes the status, if it is another one.
+pub(super) async fn write(round: &mut Round<'_>, before: &KafkaClusterStatus) -> Result<(), Error> {
+    let status = status(round, before);
+    let name = round.cluster.name_any();
+    let was_ready = is(before, condition::READY);
+    let is_ready = is(&status, condition::READY);
+    if is_ready && !was_ready {
+        round.say(Reason::AsDeclared, "all is as the resource says").await;
+    }
+    patch(round.context, &round.namespace, &name, before, &status).await
+}
+
+fn is(status: &KafkaClusterStatus, kind: &str) -> bool {
+    let known = status.conditions.iter().find(|known| known.type_ == kind);
+    known.is_some_and(|known| known.status == "True")
+}
+
+fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus {
+    let cluster = round.cluster;
+    let generation = cluster.metadata.generation;
+    let mut conditions = Conditions::of(&before.conditions, generation, round.context.now());
+    let ready = round.observed.ready();
+    let total = round.nodes.len();
+    let counted = format!("{ready} of {total} pods are ready");
+    match round.doing.first() {
+        Some((reason, what)) => conditions.set(condition::PROGRESSING, true, *reason, what.clone()),
+        None => conditions.set(condition::PROGRESSING, false, Reason::AsDeclared, "nothing is under way"),
+    }
+    match round.wrong.first() {
+        Some((reason, what)) => conditions.set(condition::DEGRADED, true, *reason, what.clone()),
+        None => conditions.set(condition::DEGRADED, false, Reason::AsDeclared, "nothing is wrong"),
+    }
+    let is_serving = ready == total && total > 0 && round.view.is_some();
+    match (is_serving, round.wrong.first(), round.doing.first()) {
+        (true, None, _) => {
+            conditions.set(condition::READY, true, Reason::AsDeclared, counted);
+        }
+        (_, Some((reason, what)), _) => {
+            conditions.set(condition::READY, false, *reason, format!("{counted}; {what}"));
+        }
+        (false, None, Some((reason, what))) => {
+            conditions.set(condition::READY, false, *reason, format!("{counted}; {what}"));
+        }
+        (false, None, None) => {
+            conditions.set(condition::READY, false, Reason::PodsNotReady, counted);
+        }
+    }
+    let brokers: Vec<_> = round.nodes.iter().filter(|node| node.broker).cloned().collect();
+    let listeners = listener_status(cluster, &round.observed.surroundings, &brokers);
+    let view = round.view.as_ref();
+    let set = names::stateful_set(cluster, BROKER_POOL);
+    KafkaClusterStatus {
+        conditions: conditions.into_vec(),
+        observed_generation: generation,
+        replicas: round.observed.replicas(&set).unwrap_or(0),
+        ready_replicas: i32::try_from(ready).unwrap_or(i32::MAX),
+        selector: Some(format!(
+            "{},{}={BROKER_POOL}",
+            observed::of_cluster(&cluster.name_any()),
+            label::POOL
+        )),
+        cluster_id: view
+            .map(|view| view.cluster_id.clone())
+            .or_else(|| before.cluster_id.clone()),
+        image: image(round),
+        version: before.version.clone(),
+        bootstrap: listeners.first().and_then(|listener| listener.bootstrap.clone()),
+        listeners,
+        brokers: round.nodes.iter().map(|node| broker(round, node)).collect(),
+        balancing: round.balancing,
+        canary: before.canary.clone(),
+    }
+}
+
+/// The image that all pods run.
+fn image(round: &Round<'_>) -> Option<String> {
+    let mut images = round.observed.pods.values().map(|pod| pod.image.clone());
+    let first = images.next()??;
+    images.all(|image| image.as_ref() == Some(&first)).then_some(first)
+}
+
+fn broker(round: &Round<'_>, node: &crate::render::Node) -> BrokerStatus {
+    let pod = round.observed.pods.get(&node.pod);
+    let facts = round.observed.surroundings.pods.get(&node.pod);
+    let told = pod.and_then(|pod| pod.config.as_deref()).unwrap_or_default();
+    let advertised = told.lines().find_map(|line| line.strip_prefix("advertised.listeners="));
+    BrokerStatus {
+        id: node.id,
+        pod: node.pod.clone(),
+        zone: facts.and_then(|facts| facts.zone.clone()),
+        node: pod.and_then(|pod| pod.node.clone()),
+        ready: pod.is_some_and(|pod| pod.ready),
+        advertised: advertised
+            .into_iter()
+            .flat_map(|all| all.split(','))
+            .map(str::to_owned)
+            .collect(),
+    }
+}
+
+/// Writes a status, if it is another one.
+pub(super) async fn patch(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+    before: &KafkaClusterStatus,
+    status: &KafkaClusterStatus,
+) -> Result<(), Error> {
+    if before == status {
+        return Ok(());
+    }
+    let api: Api<KafkaCluster> = Api::namespaced(context.client.clone(), namespace);
+    // What is not set any more has to be named to go away.
+    let mut value = serde_json::to_value(status).map_err(|source| Error::Json {
+        what: format!("the status of KafkaCluster {name}"),
+        source,
+    })?;
+    if let Some(fields) = value.as_object_mut() {
+        for optional in ["image", "bootstrap", "listeners", "brokers", "balancing", "canary"] {
+            fields.entry(optional).or_insert(serde_json::Value::Null);
+        }
+    }
+    let patch = json!({ "status": value });
+    let patched = api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+    match patched {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        patched => patched.map(|_| ()).when(|| format!("writing the status of KafkaCluster {name}")),
+    }
+}

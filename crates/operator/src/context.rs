@@ -1,0 +1,112 @@
+//! What all reconcilers share.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use ottla_runtime::Runtime;
+use parking_lot::Mutex;
+
+use crate::api::Reason;
+use crate::apply::Applied;
+use crate::kafka::Clusters;
+use crate::metrics::Metrics;
+use crate::nodes::Nodes;
+use crate::render::Settings;
+
+/// The name under which fields are owned in server-side apply.
+pub(crate) const MANAGER: &str = "ottla-operator";
+
+/// What all reconcilers share.
+pub(crate) struct Context {
+    pub(crate) client: Client,
+    pub(crate) runtime: Runtime,
+    pub(crate) settings: Settings,
+    pub(crate) metrics: Arc<Metrics>,
+    /// What was applied last, so that nothing is applied again that nobody changed.
+    pub(crate) applied: Applied,
+    /// Connections to clusters.
+    pub(crate) clusters: Clusters,
+    /// What is known of Kubernetes' nodes.
+    pub(crate) nodes: Nodes,
+    recorder: Recorder,
+    /// The last thing that was said of an object and a reason, so that it is said once.
+    said: Mutex<HashMap<(String, Reason), String>>,
+}
+
+impl Context {
+    pub(crate) fn new(
+        client: Client,
+        runtime: Runtime,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+        instance: Option<String>,
+    ) -> Self {
+        let reporter = Reporter {
+            controller: MANAGER.to_owned(),
+            instance,
+        };
+        Context {
+            recorder: Recorder::new(client.clone(), reporter),
+            applied: Applied::default(),
+            clusters: Clusters::new(runtime.clone()),
+            nodes: Nodes::new(client.clone(), runtime.clone()),
+            client,
+            runtime,
+            settings,
+            metrics,
+            said: Mutex::default(),
+        }
+    }
+
+    /// The wall clock.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.runtime.clock.now_ms()).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    /// Tells people what was done to a resource.
+    pub(crate) async fn say(&self, about: &ObjectReference, reason: Reason, note: impl Into<String>) {
+        self.event(about, EventType::Normal, reason, note.into()).await;
+    }
+
+    /// Tells people what is wrong with a resource.
+    pub(crate) async fn warn(&self, about: &ObjectReference, reason: Reason, note: impl Into<String>) {
+        self.event(about, EventType::Warning, reason, note.into()).await;
+    }
+
+    async fn event(&self, about: &ObjectReference, kind: EventType, reason: Reason, note: String) {
+        let name = format!(
+            "{}/{}",
+            about.namespace.as_deref().unwrap_or_default(),
+            about.name.as_deref().unwrap_or_default()
+        );
+        let key = (about.uid.clone().unwrap_or_default(), reason);
+        if self.said.lock().insert(key, note.clone()).as_ref() == Some(&note) {
+            return;
+        }
+        match kind {
+            EventType::Normal => tracing::info!(resource = %name, reason = reason.as_str(), "{note}"),
+            EventType::Warning => tracing::warn!(resource = %name, reason = reason.as_str(), "{note}"),
+        }
+        let event = Event {
+            type_: kind,
+            reason: reason.as_str().to_owned(),
+            // The API server takes no more.
+            note: Some(note.chars().take(1000).collect()),
+            action: reason.as_str().to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, about).await {
+            tracing::warn!(resource = %name, "an event could not be written: {error}");
+        }
+    }
+
+    /// Forgets what was said and applied for a resource that is gone.
+    pub(crate) fn forget(&self, uid: &str) {
+        self.said.lock().retain(|(about, _), _| about != uid);
+        self.applied.forget(uid);
+    }
+}

@@ -1,0 +1,74 @@
+//! A cluster as a client sees it: brokers, partitions, quorum.
+
+mod view;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ottla_client::{Client, ClientOptions};
+use ottla_runtime::Runtime;
+use parking_lot::Mutex;
+
+pub(crate) use view::{Partition, View};
+
+use crate::error::{Asked, Error};
+
+/// How long one question may take: a reconciliation rather comes again than waits.
+const DEADLINE: Duration = Duration::from_secs(10);
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Connections to clusters, which are kept.
+pub(crate) struct Clusters {
+    runtime: Runtime,
+    known: Mutex<HashMap<Vec<String>, Client>>,
+}
+
+impl Clusters {
+    pub(crate) fn new(runtime: Runtime) -> Self {
+        Clusters {
+            runtime,
+            known: Mutex::default(),
+        }
+    }
+
+    /// A client of the cluster at these addresses.
+    pub(crate) async fn client(&self, bootstrap: &[String]) -> Result<Client, Error> {
+        if let Some(client) = self.known.lock().get(bootstrap) {
+            return Ok(client.clone());
+        }
+        let options = ClientOptions {
+            client_id: "ottla-operator".to_owned(),
+            connect_timeout: CONNECT,
+            request_timeout: DEADLINE,
+            deadline: DEADLINE,
+            ..ClientOptions::default()
+        };
+        // Whether it is there is asked once: a cluster that does not answer must not hold up others.
+        let once = ClientOptions {
+            deadline: Duration::ZERO,
+            ..options.clone()
+        };
+        let connect =
+            |options| Client::connect(self.runtime.clone(), bootstrap.to_vec(), options);
+        let action = || format!("connecting to {}", bootstrap.join(","));
+        connect(once).await.when(action)?;
+        let client = connect(options).await.when(action)?;
+        self.known.lock().insert(bootstrap.to_vec(), client.clone());
+        Ok(client)
+    }
+
+    /// Forgets a client whose cluster did not answer.
+    pub(crate) fn forget(&self, bootstrap: &[String]) {
+        self.known.lock().remove(bootstrap);
+    }
+
+    /// Looks at a cluster.
+    pub(crate) async fn view(&self, bootstrap: &[String]) -> Result<View, Error> {
+        let client = self.client(bootstrap).await?;
+        let view = View::of(client).await;
+        if view.is_err() {
+            self.forget(bootstrap);
+        }
+        view
+    }
+}
