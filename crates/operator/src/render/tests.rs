@@ -1,0 +1,1 @@
+//! Resource in, manifests out.
