@@ -36,8 +36,8 @@ pub use kafka_cluster::{
 pub use kafka_topic::{DeletionPolicy, KafkaTopic, KafkaTopicSpec, KafkaTopicStatus, TopicDrift};
 pub use keeper_ensemble::{KeeperEnsemble, KeeperEnsembleSpec, KeeperEnsembleStatus, ServerStatus};
 pub use listeners::{
-    GatewayRef, IngressOptions, Listener, ListenerType, LoadBalancerMode, LoadBalancerOptions,
-    NodeAddress, NodePortOptions, TlsRouteOptions,
+    ExternalTrafficPolicy, GatewayRef, IngressOptions, Listener, ListenerType, LoadBalancerMode,
+    LoadBalancerOptions, NodeAddress, NodePortOptions, TlsRouteOptions,
 };
 pub use pods::{Mesh, PodOptions, Storage, Zones};
 pub use status::{

@@ -3,3 +3,4 @@
 //! Architecture invariant: a cluster is reached only through `ottla-client`, as any client does.
 
 pub mod api;
+pub mod render;

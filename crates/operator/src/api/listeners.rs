@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
     .message("type: tlsRoute needs the settings tlsRoute.gateway, tlsRoute.host and tlsRoute.bootstrapHost, and no other type has them"))]
 #[x_kube(validation = Rule::new("!(self.port in [9090, 9091, 9644])")
     .message("ports 9090 (controllers), 9091 (brokers among themselves) and 9644 (health and metrics) are taken: choose another port, such as 9094"))]
-#[x_kube(validation = Rule::new("!(self.name in ['controller', 'replication'])")
-    .message("the names controller and replication are the cluster's own: choose another name, such as outside"))]
+#[x_kube(validation = Rule::new("!(self.name in ['controller', 'replication', 'nodes', 'servers'])")
+    .message("the names controller, replication, nodes and servers are taken: choose another name, such as outside"))]
 pub struct Listener {
     /// Its name in configuration and metrics, in lower case.
     #[schemars(
@@ -84,7 +84,7 @@ pub struct NodePortOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
     pub bootstrap: Option<i32>,
-    /// The node port of the broker with ordinal 0; each next one has the next port. Unset,
+    /// The node port of the broker with id 0; each next one has the next port. Unset,
     /// Kubernetes chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
@@ -110,6 +110,20 @@ pub enum NodeAddress {
     Hostname,
 }
 
+impl NodeAddress {
+    /// As a node's status has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NodeAddress::InternalIP => "InternalIP",
+            NodeAddress::ExternalIP => "ExternalIP",
+            NodeAddress::InternalDNS => "InternalDNS",
+            NodeAddress::ExternalDNS => "ExternalDNS",
+            NodeAddress::Hostname => "Hostname",
+        }
+    }
+}
+
 /// For type loadBalancer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -117,7 +131,7 @@ pub struct LoadBalancerOptions {
     /// One load balancer for each broker, or one address for all.
     #[serde(default)]
     pub mode: LoadBalancerMode,
-    /// With mode shared: the port of the broker with ordinal 0; each next one has the next port.
+    /// With mode shared: the port of the broker with id 0; each next one has the next port.
     /// With mode perPod: the port of all.
     #[serde(default = "LoadBalancerOptions::default_port")]
     #[schemars(range(min = 1, max = 65535))]
@@ -128,6 +142,11 @@ pub struct LoadBalancerOptions {
     /// The class of load balancer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// Whether what comes in at a node goes to brokers on that node alone, which keeps the client's
+    /// address. Unset, `Local` for a broker's own load balancer; `Cluster` where brokers share an
+    /// address, since that may come in at a node without the broker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_traffic_policy: Option<ExternalTrafficPolicy>,
     /// Annotations of the services; `{ordinal}`, `{id}` and `{pod}` are filled in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
@@ -141,6 +160,15 @@ impl LoadBalancerOptions {
     fn default_port() -> i32 {
         9092
     }
+}
+
+/// Where a node sends what a load balancer gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ExternalTrafficPolicy {
+    /// To any broker of the service; the client's address is lost.
+    Cluster,
+    /// To brokers on that node.
+    Local,
 }
 
 /// How many load balancers there are.
