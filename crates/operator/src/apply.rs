@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
-use kube::discovery::ApiResource;
 use kube::core::GroupVersionKind;
+use kube::discovery::ApiResource;
 use kube::{Api, ResourceExt};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -36,7 +36,9 @@ impl Applied {
     }
 
     fn set(&self, owner: &str, key: &Key, hash: u64, version: String) {
-        self.0.lock().insert((owner.to_owned(), key.clone()), (hash, version));
+        self.0
+            .lock()
+            .insert((owner.to_owned(), key.clone()), (hash, version));
     }
 }
 
@@ -76,7 +78,11 @@ fn resource(api_version: &str, kind: &str) -> ApiResource {
 }
 
 fn api(context: &Context, namespace: &str, api_version: &str, kind: &str) -> Api<DynamicObject> {
-    Api::namespaced_with(context.client.clone(), namespace, &resource(api_version, kind))
+    Api::namespaced_with(
+        context.client.clone(),
+        namespace,
+        &resource(api_version, kind),
+    )
 }
 
 /// Applies each manifest that differs from what is there, and deletes what is owned and not among
@@ -100,7 +106,9 @@ pub(crate) async fn apply(
         }
         let api = api(context, owner.namespace, &key.api_version, &key.kind);
         let parameters = PatchParams::apply(MANAGER).force();
-        let applied = api.patch(&key.name, &parameters, &Patch::Apply(manifest)).await;
+        let applied = api
+            .patch(&key.name, &parameters, &Patch::Apply(manifest))
+            .await;
         let applied = applied.when(|| format!("applying {what}"))?;
         let now = applied.resource_version().unwrap_or_default();
         match version {
@@ -113,7 +121,10 @@ pub(crate) async fn apply(
     for key in there.keys().filter(|key| !wanted.contains(key)) {
         let api = api(context, owner.namespace, &key.api_version, &key.kind);
         let what = format!("{} {}", key.kind, key.name);
-        match api.delete(&key.name, &kube::api::DeleteParams::default()).await {
+        match api
+            .delete(&key.name, &kube::api::DeleteParams::default())
+            .await
+        {
             Ok(_) => outcome.deleted.push(what),
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => return Err(error).when(|| format!("deleting {what}")),
@@ -127,14 +138,22 @@ async fn there(context: &Context, owner: &Owner<'_>) -> Result<BTreeMap<Key, Str
     let mut there = BTreeMap::new();
     for (api_version, kind, everywhere) in KINDS {
         let api = api(context, owner.namespace, api_version, kind);
-        let list = api.list_metadata(&ListParams::default().labels(&owner.selector)).await;
+        let list = api
+            .list_metadata(&ListParams::default().labels(&owner.selector))
+            .await;
         let list = match list {
             // An API that is not installed, or not allowed, has nothing of ours.
-            Err(kube::Error::Api(status)) if !everywhere && matches!(status.code, 403 | 404) => continue,
+            Err(kube::Error::Api(status)) if !everywhere && matches!(status.code, 403 | 404) => {
+                continue;
+            }
             list => list.when(|| format!("listing {kind} objects"))?,
         };
         for object in list {
-            let owners = object.metadata.owner_references.as_deref().unwrap_or_default();
+            let owners = object
+                .metadata
+                .owner_references
+                .as_deref()
+                .unwrap_or_default();
             if owners.iter().any(|reference| reference.uid == owner.uid)
                 && object.metadata.deletion_timestamp.is_none()
             {

@@ -83,7 +83,10 @@ impl Round<'_> {
 }
 
 /// Takes the next steps, and says when to look again.
-pub(crate) async fn reconcile(cluster: Arc<KafkaCluster>, context: Arc<Context>) -> Result<Action, Error> {
+pub(crate) async fn reconcile(
+    cluster: Arc<KafkaCluster>,
+    context: Arc<Context>,
+) -> Result<Action, Error> {
     let namespace = cluster.namespace().unwrap_or_default();
     let about = cluster.object_ref(&());
     if cluster.metadata.deletion_timestamp.is_some() {
@@ -93,18 +96,25 @@ pub(crate) async fn reconcile(cluster: Arc<KafkaCluster>, context: Arc<Context>)
     }
     if cluster.spec.paused {
         let message = "the resource says paused: true; nothing is changed";
-        return refuse(&cluster, &context, &namespace, Reason::Paused, message.to_owned()).await;
+        return refuse(
+            &cluster,
+            &context,
+            &namespace,
+            Reason::Paused,
+            message.to_owned(),
+        )
+        .await;
     }
-    let verdict = validate::kafka_cluster(&cluster);
+    let selector = observed::of_cluster(&cluster.name_any());
+    let topology_key = &cluster.spec.zones.topology_key;
+    let observed = Observed::of(&context, &namespace, &selector, topology_key).await?;
+    let verdict = validate::kafka_cluster(&cluster, &volumes::existing(&cluster, &observed));
     if !verdict.errors.is_empty() {
         let errors = verdict.errors.iter().map(ToString::to_string);
         let message = errors.collect::<Vec<_>>().join("; ");
         context.warn(&about, Reason::Invalid, message.clone()).await;
         return refuse(&cluster, &context, &namespace, Reason::Invalid, message).await;
     }
-    let selector = observed::of_cluster(&cluster.name_any());
-    let topology_key = &cluster.spec.zones.topology_key;
-    let observed = Observed::of(&context, &namespace, &selector, topology_key).await?;
     let before = cluster.status.clone().unwrap_or_default();
     let mut round = Round {
         context: &context,
@@ -150,7 +160,10 @@ impl Round<'_> {
             Err(error) => {
                 tracing::debug!(cluster = %self.cluster.name_any(), "no view: {error}");
                 if self.observed.pods.values().any(|pod| pod.ready) {
-                    self.wrong(Reason::Unreachable, format!("the brokers do not answer: {error}"));
+                    self.wrong(
+                        Reason::Unreachable,
+                        format!("the brokers do not answer: {error}"),
+                    );
                 }
             }
         }
@@ -190,13 +203,13 @@ impl Round<'_> {
             &self.observed.surroundings,
         );
         let manifests: Vec<Value> = manifests.into_iter().map(Manifest::into_value).collect();
+        volumes::release_templates(self, &manifests).await?;
         let uid = self.cluster.uid().unwrap_or_default();
         let owner = Owner {
             namespace: &self.namespace,
             uid: &uid,
             selector: observed::of_cluster(&self.cluster.name_any()),
         };
-        volumes::release_templates(self, &manifests).await?;
         let outcome = apply::apply(self.context, &owner, &manifests).await?;
         if !outcome.created.is_empty() {
             let note = format!("made {}", outcome.created.join(", "));
@@ -224,7 +237,9 @@ impl Round<'_> {
         use k8s_openapi::api::core::v1::Pod;
         let pods: Api<Pod> = Api::namespaced(self.context.client.clone(), &self.namespace);
         let patch = json!({"metadata": {"annotations": {key: value}}});
-        let patched = pods.patch_metadata(pod, &PatchParams::default(), &Patch::Merge(patch)).await;
+        let patched = pods
+            .patch_metadata(pod, &PatchParams::default(), &Patch::Merge(patch))
+            .await;
         patched.when(|| format!("annotating pod {pod}"))?;
         Ok(())
     }

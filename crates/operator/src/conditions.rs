@@ -23,7 +23,13 @@ impl Conditions {
     }
 
     /// Sets one. The time changes only when the status does.
-    pub(crate) fn set(&mut self, kind: &str, is_so: bool, reason: Reason, message: impl Into<String>) {
+    pub(crate) fn set(
+        &mut self,
+        kind: &str,
+        is_so: bool,
+        reason: Reason,
+        message: impl Into<String>,
+    ) {
         let status = if is_so { "True" } else { "False" };
         let known = self.all.iter_mut().find(|known| known.type_ == kind);
         let since = match &known {

@@ -68,13 +68,25 @@ impl Context {
     }
 
     /// Tells people what was done to a resource.
-    pub(crate) async fn say(&self, about: &ObjectReference, reason: Reason, note: impl Into<String>) {
-        self.event(about, EventType::Normal, reason, note.into()).await;
+    pub(crate) async fn say(
+        &self,
+        about: &ObjectReference,
+        reason: Reason,
+        note: impl Into<String>,
+    ) {
+        self.event(about, EventType::Normal, reason, note.into())
+            .await;
     }
 
     /// Tells people what is wrong with a resource.
-    pub(crate) async fn warn(&self, about: &ObjectReference, reason: Reason, note: impl Into<String>) {
-        self.event(about, EventType::Warning, reason, note.into()).await;
+    pub(crate) async fn warn(
+        &self,
+        about: &ObjectReference,
+        reason: Reason,
+        note: impl Into<String>,
+    ) {
+        self.event(about, EventType::Warning, reason, note.into())
+            .await;
     }
 
     async fn event(&self, about: &ObjectReference, kind: EventType, reason: Reason, note: String) {
@@ -88,8 +100,12 @@ impl Context {
             return;
         }
         match kind {
-            EventType::Normal => tracing::info!(resource = %name, reason = reason.as_str(), "{note}"),
-            EventType::Warning => tracing::warn!(resource = %name, reason = reason.as_str(), "{note}"),
+            EventType::Normal => {
+                tracing::info!(resource = %name, reason = reason.as_str(), "{note}")
+            }
+            EventType::Warning => {
+                tracing::warn!(resource = %name, reason = reason.as_str(), "{note}")
+            }
         }
         let event = Event {
             type_: kind,

@@ -9,7 +9,7 @@ use ottla_client::{Client, ClientOptions};
 use ottla_runtime::Runtime;
 use parking_lot::Mutex;
 
-pub(crate) use view::{Partition, View};
+pub(crate) use view::View;
 
 use crate::error::{Asked, Error};
 
@@ -48,8 +48,7 @@ impl Clusters {
             deadline: Duration::ZERO,
             ..options.clone()
         };
-        let connect =
-            |options| Client::connect(self.runtime.clone(), bootstrap.to_vec(), options);
+        let connect = |options| Client::connect(self.runtime.clone(), bootstrap.to_vec(), options);
         let action = || format!("connecting to {}", bootstrap.join(","));
         connect(once).await.when(action)?;
         let client = connect(options).await.when(action)?;

@@ -44,16 +44,23 @@ impl Nodes {
         let api: Api<Node> = Api::all(self.client.clone());
         let node = match api.get_opt(name).await {
             Err(kube::Error::Api(status)) if status.code == 403 => None,
-            node => node.when(|| format!("asking for node {name}"))?.map(Arc::new),
+            node => node
+                .when(|| format!("asking for node {name}"))?
+                .map(Arc::new),
         };
-        self.known.lock().insert(name.to_owned(), (node.clone(), now));
+        self.known
+            .lock()
+            .insert(name.to_owned(), (node.clone(), now));
         Ok(node)
     }
 }
 
 /// Whether a node says that it is well.
 pub(crate) fn is_ready(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_ref());
+    let conditions = node
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_ref());
     let mut conditions = conditions.into_iter().flatten();
     conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }

@@ -12,9 +12,7 @@ use kube::{Api, ResourceExt};
 use crate::context::Context;
 use crate::error::{Asked, Error};
 use crate::nodes;
-use crate::render::{
-    CONFIG_ANNOTATION, PodFacts, ServiceFacts, Surroundings, label,
-};
+use crate::render::{CONFIG_ANNOTATION, PodFacts, ServiceFacts, Surroundings, label};
 
 const REVISION: &str = "controller-revision-hash";
 
@@ -63,15 +61,29 @@ impl Observed {
         let listing = ListParams::default().labels(selector);
         let client = &context.client;
         let sets: Api<StatefulSet> = Api::namespaced(client.clone(), namespace);
-        let sets = sets.list(&listing).await.when(|| "listing stateful sets".to_owned())?;
+        let sets = sets
+            .list(&listing)
+            .await
+            .when(|| "listing stateful sets".to_owned())?;
         let pods: Api<Pod> = Api::namespaced(client.clone(), namespace);
-        let pods = pods.list(&listing).await.when(|| "listing pods".to_owned())?;
+        let pods = pods
+            .list(&listing)
+            .await
+            .when(|| "listing pods".to_owned())?;
         let services: Api<Service> = Api::namespaced(client.clone(), namespace);
-        let services = services.list(&listing).await.when(|| "listing services".to_owned())?;
+        let services = services
+            .list(&listing)
+            .await
+            .when(|| "listing services".to_owned())?;
         let claims: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), namespace);
-        let claims = claims.list(&listing).await.when(|| "listing volume claims".to_owned())?;
+        let claims = claims
+            .list(&listing)
+            .await
+            .when(|| "listing volume claims".to_owned())?;
         let mut nodes: BTreeMap<String, Option<Arc<Node>>> = BTreeMap::new();
-        let named = pods.iter().filter_map(|pod| pod.spec.as_ref()?.node_name.clone());
+        let named = pods
+            .iter()
+            .filter_map(|pod| pod.spec.as_ref()?.node_name.clone());
         for name in named.collect::<BTreeSet<_>>() {
             let node = context.nodes.get(&name).await?;
             nodes.insert(name, node);
@@ -81,18 +93,25 @@ impl Observed {
             ..Surroundings::default()
         };
         for service in &services {
-            surroundings.services.insert(service.name_any(), ServiceFacts::of(service));
+            surroundings
+                .services
+                .insert(service.name_any(), ServiceFacts::of(service));
         }
         let mut now = BTreeMap::new();
         for pod in &pods {
             let on = pod.spec.as_ref().and_then(|spec| spec.node_name.as_ref());
-            let node = on.and_then(|name| nodes.get(name)).and_then(Option::as_deref);
+            let node = on
+                .and_then(|name| nodes.get(name))
+                .and_then(Option::as_deref);
             let facts = PodFacts::of(pod, node, topology_key);
             surroundings.pods.insert(pod.name_any(), facts);
             now.insert(pod.name_any(), PodNow::of(pod, node));
         }
         let by_name = |claims: kube::core::ObjectList<PersistentVolumeClaim>| {
-            claims.into_iter().map(|claim| (claim.name_any(), claim)).collect()
+            claims
+                .into_iter()
+                .map(|claim| (claim.name_any(), claim))
+                .collect()
         };
         Ok(Observed {
             sets: sets.into_iter().map(|set| (set.name_any(), set)).collect(),
@@ -128,10 +147,12 @@ impl PodNow {
     pub(crate) fn of(pod: &Pod, node: Option<&Node>) -> Self {
         let status = pod.status.clone().unwrap_or_default();
         let conditions = status.conditions.unwrap_or_default();
-        let ready = conditions.iter().find(|condition| condition.type_ == "Ready");
-        let unscheduled = conditions.iter().find(|condition| {
-            condition.type_ == "PodScheduled" && condition.status == "False"
-        });
+        let ready = conditions
+            .iter()
+            .find(|condition| condition.type_ == "Ready");
+        let unscheduled = conditions
+            .iter()
+            .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False");
         let containers = status.container_statuses.unwrap_or_default();
         let waiting = containers.iter().find_map(|container| {
             let waiting = container.state.as_ref()?.waiting.as_ref()?;
@@ -153,7 +174,10 @@ impl PodNow {
             node_ready: node.map(nodes::is_ready),
             ip: status.pod_ip,
             revision: pod.labels().get(REVISION).cloned(),
-            image: pod.spec.as_ref().and_then(|spec| Some(spec.containers.first()?.image.clone()?)),
+            image: pod
+                .spec
+                .as_ref()
+                .and_then(|spec| Some(spec.containers.first()?.image.clone()?)),
             config: annotations.get(CONFIG_ANNOTATION).cloned(),
             trouble: unscheduled
                 .map(|condition| {
@@ -161,7 +185,11 @@ impl PodNow {
                     words(reason, condition.message.clone())
                 })
                 .or(waiting),
-            restarts: containers.iter().map(|container| container.restart_count).max().unwrap_or(0),
+            restarts: containers
+                .iter()
+                .map(|container| container.restart_count)
+                .max()
+                .unwrap_or(0),
         }
     }
 }

@@ -5,7 +5,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 /// Whole bytes; `None` for what is no quantity of bytes.
 pub(crate) fn bytes(quantity: &Quantity) -> Option<u128> {
     let text = quantity.0.trim();
-    let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
     let factor: u128 = match unit {
         "" => 1,

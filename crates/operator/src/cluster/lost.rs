@@ -27,15 +27,22 @@ pub(super) async fn rebuild(round: &mut Round<'_>) -> Result<(), Error> {
             continue;
         };
         let Some(loss) = loss(&pod) else { continue };
-        let since = pod.since.map_or(0, |since| round.context.now().as_second() - since.as_second());
+        let since = pod.since.map_or(0, |since| {
+            round.context.now().as_second() - since.as_second()
+        });
         let what = match &loss {
-            Loss::Node(name) => format!("pod {} is on node {name}, which does not answer", pod.name),
+            Loss::Node(name) => {
+                format!("pod {} is on node {name}, which does not answer", pod.name)
+            }
             Loss::Volume(why) => format!("pod {} cannot get to its volume ({why})", pod.name),
         };
         if after == 0 || since < after {
             let until = match after {
                 0 => "it is waited for, as rebuildAfterSeconds is 0".to_owned(),
-                after => format!("it is waited for {} s more, then it is built again", after - since),
+                after => format!(
+                    "it is waited for {} s more, then it is built again",
+                    after - since
+                ),
             };
             let text = format!("{what}; {until}");
             round.warn(Reason::PodLost, what.clone()).await;
@@ -55,7 +62,11 @@ fn loss(pod: &PodNow) -> Option<Loss> {
         return Some(Loss::Node(node.clone()));
     }
     let trouble = pod.trouble.as_ref().filter(|_| pod.node.is_none())?;
-    let words = ["volume node affinity", "PersistentVolume's node affinity", "non-existent persistentvolume"];
+    let words = [
+        "volume node affinity",
+        "PersistentVolume's node affinity",
+        "non-existent persistentvolume",
+    ];
     words
         .iter()
         .any(|words| trouble.contains(words))
@@ -83,7 +94,10 @@ async fn give_up(
         return ignore_gone(deleted.map(|_| ())).when(|| format!("deleting pod {}", pod.name));
     }
     let Some(view) = round.view.clone() else {
-        round.wrong(Reason::PodLost, format!("{what}; the cluster does not answer, so nothing is given up"));
+        round.wrong(
+            Reason::PodLost,
+            format!("{what}; the cluster does not answer, so nothing is given up"),
+        );
         return Ok(());
     };
     if let Some(partition) = view.only_copy_on(node.id).filter(|_| node.broker) {
@@ -132,9 +146,11 @@ mod tests {
     fn only_a_lost_node_or_volume_is_a_loss() {
         let mut pod = PodNow::default();
         assert_eq!(loss(&pod), None);
-        pod.trouble = Some("Unschedulable: 0/3 nodes are available: 3 Insufficient cpu.".to_owned());
+        pod.trouble =
+            Some("Unschedulable: 0/3 nodes are available: 3 Insufficient cpu.".to_owned());
         assert_eq!(loss(&pod), None);
-        let why = "Unschedulable: 0/2 nodes are available: 2 node(s) had volume node affinity conflict.";
+        let why =
+            "Unschedulable: 0/2 nodes are available: 2 node(s) had volume node affinity conflict.";
         pod.trouble = Some(why.to_owned());
         assert_eq!(loss(&pod), Some(Loss::Volume(why.to_owned())));
         pod.node = Some("n2".to_owned());

@@ -36,16 +36,29 @@ pub(super) async fn mend(round: &mut Round<'_>) -> Result<(), Error> {
         let host = names::pod_host(round.cluster, &node.pod, domain);
         let port = u16::try_from(CONTROLLER_PORT).unwrap_or_default();
         if view.add_voter(node.id, &host, port).await? {
-            round.say(Reason::Changed, format!("node {} votes in the quorum now", node.id)).await;
+            round
+                .say(
+                    Reason::Changed,
+                    format!("node {} votes in the quorum now", node.id),
+                )
+                .await;
         }
-        round.doing(Reason::ScalingOut, format!("node {} comes to vote in the quorum", node.id));
+        round.doing(
+            Reason::ScalingOut,
+            format!("node {} comes to vote in the quorum", node.id),
+        );
         return Ok(());
     }
     let surplus = voters.difference(&wanted).copied().next();
     let others_vote = wanted.iter().any(|id| voters.contains(id));
     if let Some(id) = surplus.filter(|_| others_vote) {
         view.remove_voter(id).await?;
-        round.say(Reason::Changed, format!("node {id} does not vote in the quorum any more")).await;
+        round
+            .say(
+                Reason::Changed,
+                format!("node {id} does not vote in the quorum any more"),
+            )
+            .await;
         round.doing(Reason::ScalingIn, format!("node {id} leaves the quorum"));
     }
     Ok(())

@@ -50,7 +50,9 @@ pub(crate) fn next(
     if let Some(pod) = broken.and_then(|member| member.pod) {
         return Step::Replace(pod.name.clone());
     }
-    let unready = members.iter().find(|member| !member.pod.is_some_and(|pod| pod.ready));
+    let unready = members
+        .iter()
+        .find(|member| !member.pod.is_some_and(|pod| pod.ready));
     if let Some(member) = unready {
         let since = member.pod.and_then(|pod| pod.since);
         let waited = since.map(|since| now.as_second() - since.as_second());
@@ -59,11 +61,18 @@ pub(crate) fn next(
             stuck: waited.is_some_and(|waited| waited > timeout_seconds),
         };
     }
-    let mut outdated: Vec<&Member<'_>> =
-        members.iter().filter(|member| member.outdated.is_some()).collect();
+    let mut outdated: Vec<&Member<'_>> = members
+        .iter()
+        .filter(|member| member.outdated.is_some())
+        .collect();
     outdated.sort_by_key(|member| {
         let node = member.node;
-        (node.controller, Some(node.id) == leader, !node.broker, node.id)
+        (
+            node.controller,
+            Some(node.id) == leader,
+            !node.broker,
+            node.id,
+        )
     });
     match outdated.first() {
         Some(member) => Step::Restart {
@@ -154,7 +163,10 @@ mod tests {
             (node(0, true), Some(pod(0, true)), true),
             (node(1, true), Some(pod(1, false)), true),
         ];
-        assert_eq!(decide(&members, Some(0)), Step::Replace("demo-broker-1".to_owned()));
+        assert_eq!(
+            decide(&members, Some(0)),
+            Step::Replace("demo-broker-1".to_owned())
+        );
     }
 
     #[test]
@@ -165,7 +177,10 @@ mod tests {
             stuck: false,
         };
         assert_eq!(decide(&members, None), wait);
-        assert_eq!(decide(&[(node(0, true), Some(pod(0, true)), false)], None), Step::Done);
+        assert_eq!(
+            decide(&[(node(0, true), Some(pod(0, true)), false)], None),
+            Step::Done
+        );
     }
 
     #[test]

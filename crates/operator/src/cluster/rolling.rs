@@ -27,7 +27,10 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
             }
         })
         .collect();
-    let left = members.iter().filter(|member| member.outdated.is_some()).count();
+    let left = members
+        .iter()
+        .filter(|member| member.outdated.is_some())
+        .count();
     let leader = round.view.as_ref().and_then(|view| view.controller());
     let timeout = round.cluster.spec.rolling.timeout_seconds;
     let step = next(&members, leader, round.context.now(), timeout);
@@ -67,8 +70,15 @@ fn outdated(round: &Round<'_>, node: &Node, pod: &PodNow) -> Option<&'static str
 async fn wait(round: &mut Round<'_>, pod: &str, stuck: bool, left: usize) {
     let known = round.observed.pods.get(pod);
     let trouble = known.and_then(|pod| pod.trouble.clone());
-    let is_new = left == 0 && round.cluster.status.as_ref().is_none_or(|s| s.cluster_id.is_none());
-    let why = trouble.map(|trouble| format!(" ({trouble})")).unwrap_or_default();
+    let is_new = left == 0
+        && round
+            .cluster
+            .status
+            .as_ref()
+            .is_none_or(|s| s.cluster_id.is_none());
+    let why = trouble
+        .map(|trouble| format!(" ({trouble})"))
+        .unwrap_or_default();
     let restarts = known.map_or(0, |pod| pod.restarts);
     let often = match restarts {
         0 => String::new(),
@@ -88,7 +98,11 @@ async fn wait(round: &mut Round<'_>, pod: &str, stuck: bool, left: usize) {
         round.warn(Reason::RollStuck, text.clone()).await;
         round.wrong(Reason::RollStuck, text);
     } else {
-        let reason = if is_new { Reason::Creating } else { Reason::PodsNotReady };
+        let reason = if is_new {
+            Reason::Creating
+        } else {
+            Reason::PodsNotReady
+        };
         let reason = if left > 0 { Reason::Rolling } else { reason };
         round.doing(reason, text);
     }
@@ -109,7 +123,12 @@ async fn restart(
         return Ok(());
     };
     let is_broker = round.nodes.iter().any(|node| node.id == id && node.broker);
-    let running: BTreeSet<i32> = view.brokers.keys().copied().filter(|id| view.runs(*id)).collect();
+    let running: BTreeSet<i32> = view
+        .brokers
+        .keys()
+        .copied()
+        .filter(|id| view.runs(*id))
+        .collect();
     let reason = if !quorum_bears(&view.voters(), id, view.voters_caught_up_without(id)) {
         Some("without it the quorum of controllers would have no majority".to_owned())
     } else if is_broker {

@@ -61,7 +61,11 @@ pub(super) async fn shrink(round: &mut Round<'_>, now: Sizes) -> Result<Sizes, E
         if free > 0 {
             let size = sizes.of(pool) - free;
             sizes.by_pool.insert(pool.to_owned(), size);
-            let what = if pool == CONTROLLER_POOL { "controllers" } else { "brokers" };
+            let what = if pool == CONTROLLER_POOL {
+                "controllers"
+            } else {
+                "brokers"
+            };
             let note = format!("{free} {what} of {pool} have nothing any more, and go");
             round.say(Reason::ScalingIn, note).await;
         }
@@ -70,7 +74,11 @@ pub(super) async fn shrink(round: &mut Round<'_>, now: Sizes) -> Result<Sizes, E
 }
 
 async fn evacuate(round: &mut Round<'_>, view: &View, leaving: &[Node]) -> Result<(), Error> {
-    let ids: BTreeSet<i32> = leaving.iter().filter(|n| n.broker).map(|node| node.id).collect();
+    let ids: BTreeSet<i32> = leaving
+        .iter()
+        .filter(|n| n.broker)
+        .map(|node| node.id)
+        .collect();
     let mut layout = view.layout(&ids);
     let mut moves = Vec::new();
     let mut stuck = Vec::new();
@@ -96,7 +104,12 @@ async fn evacuate(round: &mut Round<'_>, view: &View, leaving: &[Node]) -> Resul
             "{held} replicas are on brokers that are to go ({} are being copied)",
             view.ongoing.len()
         );
-        round.say(Reason::ScalingIn, "moving replicas away from brokers that are to go").await;
+        round
+            .say(
+                Reason::ScalingIn,
+                "moving replicas away from brokers that are to go",
+            )
+            .await;
         round.doing(Reason::ScalingIn, text);
     }
     start_some(view, moves).await?;
@@ -135,14 +148,17 @@ async fn forget_gone(round: &mut Round<'_>, staying: &BTreeSet<i32>) -> Result<(
     let Some(view) = round.view.clone() else {
         return Ok(());
     };
-    let gone = view.brokers.iter().filter(|(id, broker)| {
-        broker.fenced && !staying.contains(id) && view.held_by(**id) == 0
-    });
+    let gone = view
+        .brokers
+        .iter()
+        .filter(|(id, broker)| broker.fenced && !staying.contains(id) && view.held_by(**id) == 0);
     for id in gone.map(|(id, _)| *id).collect::<Vec<_>>() {
         if let Err(error) = view.client.unregister_broker(id).await {
             tracing::warn!("broker {id} cannot be forgotten: {error}");
         } else {
-            round.say(Reason::ScalingIn, format!("broker {id} is gone for good")).await;
+            round
+                .say(Reason::ScalingIn, format!("broker {id} is gone for good"))
+                .await;
         }
     }
     Ok(())
@@ -153,7 +169,12 @@ pub(super) async fn balance(round: &mut Round<'_>) -> Result<(), Error> {
     let Some(view) = round.view.clone() else {
         return Ok(());
     };
-    let brokers: Vec<i32> = round.nodes.iter().filter(|n| n.broker).map(|node| node.id).collect();
+    let brokers: Vec<i32> = round
+        .nodes
+        .iter()
+        .filter(|n| n.broker)
+        .map(|node| node.id)
+        .collect();
     let all_run = brokers.iter().all(|id| view.runs(*id));
     if !all_run || !round.doing.is_empty() || !round.wrong.is_empty() {
         return Ok(());
@@ -173,9 +194,16 @@ pub(super) async fn balance(round: &mut Round<'_>) -> Result<(), Error> {
     if round.balancing {
         if plan.moves.is_empty() && view.ongoing.is_empty() {
             round.balancing = false;
-            round.say(Reason::ScalingOut, "all brokers have their share").await;
+            round
+                .say(Reason::ScalingOut, "all brokers have their share")
+                .await;
         } else {
-            round.say(Reason::ScalingOut, "moving replicas to brokers that were added").await;
+            round
+                .say(
+                    Reason::ScalingOut,
+                    "moving replicas to brokers that were added",
+                )
+                .await;
             let text = format!(
                 "{} partitions are to be moved to brokers that were added, {} are being copied",
                 plan.moves.len(),

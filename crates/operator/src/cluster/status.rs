@@ -19,7 +19,9 @@ pub(super) async fn write(round: &mut Round<'_>, before: &KafkaClusterStatus) ->
     let was_ready = is(before, condition::READY);
     let is_ready = is(&status, condition::READY);
     if is_ready && !was_ready {
-        round.say(Reason::AsDeclared, "all is as the resource says").await;
+        round
+            .say(Reason::AsDeclared, "all is as the resource says")
+            .await;
     }
     patch(round.context, &round.namespace, &name, before, &status).await
 }
@@ -38,11 +40,21 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
     let counted = format!("{ready} of {total} pods are ready");
     match round.doing.first() {
         Some((reason, what)) => conditions.set(condition::PROGRESSING, true, *reason, what.clone()),
-        None => conditions.set(condition::PROGRESSING, false, Reason::AsDeclared, "nothing is under way"),
+        None => conditions.set(
+            condition::PROGRESSING,
+            false,
+            Reason::AsDeclared,
+            "nothing is under way",
+        ),
     }
     match round.wrong.first() {
         Some((reason, what)) => conditions.set(condition::DEGRADED, true, *reason, what.clone()),
-        None => conditions.set(condition::DEGRADED, false, Reason::AsDeclared, "nothing is wrong"),
+        None => conditions.set(
+            condition::DEGRADED,
+            false,
+            Reason::AsDeclared,
+            "nothing is wrong",
+        ),
     }
     let is_serving = ready == total && total > 0 && round.view.is_some();
     match (is_serving, round.wrong.first(), round.doing.first()) {
@@ -50,16 +62,31 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
             conditions.set(condition::READY, true, Reason::AsDeclared, counted);
         }
         (_, Some((reason, what)), _) => {
-            conditions.set(condition::READY, false, *reason, format!("{counted}; {what}"));
+            conditions.set(
+                condition::READY,
+                false,
+                *reason,
+                format!("{counted}; {what}"),
+            );
         }
         (false, None, Some((reason, what))) => {
-            conditions.set(condition::READY, false, *reason, format!("{counted}; {what}"));
+            conditions.set(
+                condition::READY,
+                false,
+                *reason,
+                format!("{counted}; {what}"),
+            );
         }
         (false, None, None) => {
             conditions.set(condition::READY, false, Reason::PodsNotReady, counted);
         }
     }
-    let brokers: Vec<_> = round.nodes.iter().filter(|node| node.broker).cloned().collect();
+    let brokers: Vec<_> = round
+        .nodes
+        .iter()
+        .filter(|node| node.broker)
+        .cloned()
+        .collect();
     let listeners = listener_status(cluster, &round.observed.surroundings, &brokers);
     let view = round.view.as_ref();
     let set = names::stateful_set(cluster, BROKER_POOL);
@@ -78,7 +105,9 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
             .or_else(|| before.cluster_id.clone()),
         image: image(round),
         version: before.version.clone(),
-        bootstrap: listeners.first().and_then(|listener| listener.bootstrap.clone()),
+        bootstrap: listeners
+            .first()
+            .and_then(|listener| listener.bootstrap.clone()),
         listeners,
         brokers: round.nodes.iter().map(|node| broker(round, node)).collect(),
         balancing: round.balancing,
@@ -90,14 +119,20 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
 fn image(round: &Round<'_>) -> Option<String> {
     let mut images = round.observed.pods.values().map(|pod| pod.image.clone());
     let first = images.next()??;
-    images.all(|image| image.as_ref() == Some(&first)).then_some(first)
+    images
+        .all(|image| image.as_ref() == Some(&first))
+        .then_some(first)
 }
 
 fn broker(round: &Round<'_>, node: &crate::render::Node) -> BrokerStatus {
     let pod = round.observed.pods.get(&node.pod);
     let facts = round.observed.surroundings.pods.get(&node.pod);
-    let told = pod.and_then(|pod| pod.config.as_deref()).unwrap_or_default();
-    let advertised = told.lines().find_map(|line| line.strip_prefix("advertised.listeners="));
+    let told = pod
+        .and_then(|pod| pod.config.as_deref())
+        .unwrap_or_default();
+    let advertised = told
+        .lines()
+        .find_map(|line| line.strip_prefix("advertised.listeners="));
     BrokerStatus {
         id: node.id,
         pod: node.pod.clone(),
@@ -130,14 +165,25 @@ pub(super) async fn patch(
         source,
     })?;
     if let Some(fields) = value.as_object_mut() {
-        for optional in ["image", "bootstrap", "listeners", "brokers", "balancing", "canary"] {
+        for optional in [
+            "image",
+            "bootstrap",
+            "listeners",
+            "brokers",
+            "balancing",
+            "canary",
+        ] {
             fields.entry(optional).or_insert(serde_json::Value::Null);
         }
     }
     let patch = json!({ "status": value });
-    let patched = api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+    let patched = api
+        .patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
+        .await;
     match patched {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        patched => patched.map(|_| ()).when(|| format!("writing the status of KafkaCluster {name}")),
+        patched => patched
+            .map(|_| ())
+            .when(|| format!("writing the status of KafkaCluster {name}")),
     }
 }

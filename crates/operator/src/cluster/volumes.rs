@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use super::Round;
 use crate::api::{KafkaCluster, Reason, Storage};
 use crate::error::{Asked, Error};
+use crate::observed::Observed;
 use crate::quantity;
-use crate::render::{BROKER_POOL, CONTROLLER_POOL, names};
+use crate::render::{BROKER_POOL, CONTROLLER_POOL, Sizes, names};
+use crate::validate::Existing;
 
 /// The storage of a pool.
 pub(super) fn storage<'a>(cluster: &'a KafkaCluster, pool: &str) -> &'a Storage {
@@ -27,6 +29,26 @@ pub(super) fn storage<'a>(cluster: &'a KafkaCluster, pool: &str) -> &'a Storage 
     own.unwrap_or(&spec.storage)
 }
 
+/// The largest volume of each pool.
+pub(super) fn existing(cluster: &KafkaCluster, observed: &Observed) -> Existing {
+    let mut existing = Existing::default();
+    let nodes = crate::render::kafka::nodes(cluster, &Sizes::wanted(cluster));
+    for node in nodes {
+        let claim = observed.claims.get(&names::claim(&node.pod));
+        let Some(size) = claim.and_then(asked) else {
+            continue;
+        };
+        let known = existing
+            .volumes
+            .entry(node.pool)
+            .or_insert_with(|| size.clone());
+        if quantity::bytes(&size) > quantity::bytes(known) {
+            *known = size;
+        }
+    }
+    existing
+}
+
 /// Asks for larger volumes where the resource does.
 pub(super) async fn grow(round: &mut Round<'_>) -> Result<(), Error> {
     let claims: Api<PersistentVolumeClaim> =
@@ -38,14 +60,17 @@ pub(super) async fn grow(round: &mut Round<'_>) -> Result<(), Error> {
             continue;
         };
         let asked = asked(claim);
-        let (Some(wanted_bytes), Some(asked_bytes)) =
-            (quantity::bytes(wanted), asked.as_ref().and_then(quantity::bytes))
-        else {
+        let (Some(wanted_bytes), Some(asked_bytes)) = (
+            quantity::bytes(wanted),
+            asked.as_ref().and_then(quantity::bytes),
+        ) else {
             continue;
         };
         if wanted_bytes > asked_bytes {
             let patch = json!({"spec": {"resources": {"requests": {"storage": wanted}}}});
-            let patched = claims.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await;
+            let patched = claims
+                .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
+                .await;
             match patched {
                 Ok(_) => {
                     let note = format!("volume {name} is to grow to {}", wanted.0);
@@ -64,10 +89,18 @@ pub(super) async fn grow(round: &mut Round<'_>) -> Result<(), Error> {
             }
             continue;
         }
-        let has = claim.status.as_ref().and_then(|status| status.capacity.as_ref());
-        let has = has.and_then(|capacity| capacity.get("storage")).and_then(quantity::bytes);
+        let has = claim
+            .status
+            .as_ref()
+            .and_then(|status| status.capacity.as_ref());
+        let has = has
+            .and_then(|capacity| capacity.get("storage"))
+            .and_then(quantity::bytes);
         if has.is_some_and(|has| has < wanted_bytes) {
-            round.doing(Reason::GrowingVolumes, format!("volume {name} grows to {}", wanted.0));
+            round.doing(
+                Reason::GrowingVolumes,
+                format!("volume {name} grows to {}", wanted.0),
+            );
         }
     }
     Ok(())
@@ -94,9 +127,17 @@ pub(super) async fn release_templates(
             continue;
         };
         let template = "/spec/volumeClaimTemplates/0/spec/resources/requests/storage";
-        let wanted = manifest.pointer(template).and_then(Value::as_str).map(str::to_owned);
-        let templates = set.spec.as_ref().and_then(|spec| spec.volume_claim_templates.as_ref());
-        let now = templates.and_then(|templates| templates.first()).and_then(asked);
+        let wanted = manifest
+            .pointer(template)
+            .and_then(Value::as_str)
+            .map(str::to_owned);
+        let templates = set
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.volume_claim_templates.as_ref());
+        let now = templates
+            .and_then(|templates| templates.first())
+            .and_then(asked);
         let (Some(wanted), Some(now), Some(name)) = (wanted, now, name) else {
             continue;
         };
@@ -111,17 +152,29 @@ pub(super) async fn release_templates(
         sets.delete(name, &parameters)
             .await
             .when(|| format!("deleting StatefulSet {name} without its pods"))?;
-        let note = format!("StatefulSet {name} is made anew for volumes of {wanted}; its pods stay");
+        let note =
+            format!("StatefulSet {name} is made anew for volumes of {wanted}; its pods stay");
         round.say(Reason::GrowingVolumes, note).await;
         // Until it is gone, applying would change the old one.
         for _ in 0..50 {
-            let there = sets.get_opt(name).await.when(|| format!("asking for StatefulSet {name}"))?;
+            let there = sets
+                .get_opt(name)
+                .await
+                .when(|| format!("asking for StatefulSet {name}"))?;
             if there.is_none() {
                 break;
             }
-            round.context.runtime.clock.sleep(std::time::Duration::from_millis(100)).await;
+            round
+                .context
+                .runtime
+                .clock
+                .sleep(std::time::Duration::from_millis(100))
+                .await;
         }
-        round.doing(Reason::GrowingVolumes, format!("StatefulSet {name} is made anew"));
+        round.doing(
+            Reason::GrowingVolumes,
+            format!("StatefulSet {name} is made anew"),
+        );
     }
     Ok(())
 }

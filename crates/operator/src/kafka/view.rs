@@ -2,9 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ottla_client::{
-    Client, Election, OngoingReassignment, Quorum, Reassignment, VoterEndpoint,
-};
+use ottla_client::{Client, Election, OngoingReassignment, Quorum, Reassignment, VoterEndpoint};
 use ottla_model::ErrorCode;
 use ottla_placement::{BrokerPlace, Layout, Move, Placed, Plan};
 
@@ -94,7 +92,10 @@ impl View {
     pub(crate) fn held_by(&self, broker: i32) -> usize {
         let held = self.partitions.values();
         let held = held.filter(|partition| partition.replicas.contains(&broker));
-        let coming = self.ongoing.iter().filter(|one| one.adding.contains(&broker));
+        let coming = self
+            .ongoing
+            .iter()
+            .filter(|one| one.adding.contains(&broker));
         held.count() + coming.count()
     }
 
@@ -110,9 +111,15 @@ impl View {
     pub(crate) fn only_copy_on(&self, broker: i32) -> Option<String> {
         let only = |partition: &Partition| {
             partition.replicas.contains(&broker)
-                && !partition.isr.iter().any(|id| *id != broker && self.runs(*id))
+                && !partition
+                    .isr
+                    .iter()
+                    .any(|id| *id != broker && self.runs(*id))
         };
-        let found = self.partitions.iter().find(|(_, partition)| only(partition))?;
+        let found = self
+            .partitions
+            .iter()
+            .find(|(_, partition)| only(partition))?;
         let ((topic, index), _) = found;
         Some(format!("{topic}-{index}"))
     }
@@ -121,7 +128,11 @@ impl View {
     pub(crate) fn voters(&self) -> BTreeSet<i32> {
         let quorum = self.quorum.as_ref();
         let voters = quorum.map(|quorum| &quorum.state.current_voters);
-        voters.into_iter().flatten().map(|voter| voter.replica_id).collect()
+        voters
+            .into_iter()
+            .flatten()
+            .map(|voter| voter.replica_id)
+            .collect()
     }
 
     /// Who leads the quorum.
@@ -134,7 +145,11 @@ impl View {
     pub(crate) fn voters_caught_up_without(&self, voter: i32) -> usize {
         let Some(quorum) = &self.quorum else { return 0 };
         let now = quorum.state.current_voters.iter();
-        let newest = now.clone().map(|v| v.last_caught_up_timestamp).max().unwrap_or(-1);
+        let newest = now
+            .clone()
+            .map(|v| v.last_caught_up_timestamp)
+            .max()
+            .unwrap_or(-1);
         let end = quorum.state.high_watermark;
         now.filter(|v| {
             let is_leader = v.replica_id == quorum.state.leader_id;
@@ -181,7 +196,9 @@ impl View {
         });
         let held: Vec<(&(String, i32), &Partition)> = held.collect();
         let topics: BTreeSet<&str> = held.iter().map(|((topic, _), _)| topic.as_str()).collect();
-        let minima = self.min_isr(&topics.into_iter().collect::<Vec<_>>()).await?;
+        let minima = self
+            .min_isr(&topics.into_iter().collect::<Vec<_>>())
+            .await?;
         for ((topic, index), partition) in held {
             let min = minima.get(topic).copied().unwrap_or(1);
             let (now, replicas) = (partition.isr.len(), partition.replicas.len());
@@ -229,7 +246,9 @@ impl View {
                 .collect();
             let outcomes = self.client.alter_reassignments(&wanted).await;
             let outcomes = outcomes.when(|| "moving partitions".to_owned())?;
-            let errors = outcomes.into_iter().filter_map(|(_, _, outcome)| outcome.err());
+            let errors = outcomes
+                .into_iter()
+                .filter_map(|(_, _, outcome)| outcome.err());
             refused.extend(errors.map(|error| error.to_string()));
         }
         Ok(refused)
@@ -238,7 +257,10 @@ impl View {
     /// Lets the first replica lead, where it does not and is in sync.
     pub(crate) async fn elect(&self, partitions: &[(String, i32)]) -> Result<(), Error> {
         for some in partitions.chunks(AT_ONCE) {
-            let outcomes = self.client.elect_leaders(Election::Preferred, Some(some)).await;
+            let outcomes = self
+                .client
+                .elect_leaders(Election::Preferred, Some(some))
+                .await;
             let outcomes = outcomes.when(|| "electing leaders".to_owned())?;
             for (topic, partition, outcome) in outcomes {
                 match outcome {
@@ -256,7 +278,9 @@ impl View {
     pub(crate) async fn lead_as(&self, plan: &Plan) -> Result<Vec<String>, Error> {
         let refused = self.move_replicas(&plan.moves).await?;
         let changed = plan.moves.iter().filter(|one| one.changes_leader());
-        let changed: Vec<_> = changed.map(|one| (one.topic.clone(), one.partition)).collect();
+        let changed: Vec<_> = changed
+            .map(|one| (one.topic.clone(), one.partition))
+            .collect();
         self.elect(&changed).await?;
         Ok(refused)
     }
@@ -278,7 +302,10 @@ impl View {
         };
         let directory = observer.replica_directory_id;
         let cluster = Some(self.cluster_id.as_str());
-        let added = self.client.add_raft_voter(cluster, id, directory, &[endpoint]).await;
+        let added = self
+            .client
+            .add_raft_voter(cluster, id, directory, &[endpoint])
+            .await;
         added.when(|| format!("making node {id} a voter"))?;
         Ok(true)
     }
