@@ -4,3 +4,4 @@
 
 pub mod api;
 pub mod render;
+pub mod validate;
