@@ -3,5 +3,6 @@
 //! Architecture invariant: a cluster is reached only through `ottla-client`, as any client does.
 
 pub mod api;
+pub mod offline;
 pub mod render;
 pub mod validate;

@@ -1,5 +1,7 @@
 //! The `ottla` command.
 
+mod operator;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -14,6 +16,7 @@ fn main() -> ExitCode {
     match Cli::of_process(std::env::args_os()).action() {
         Ok(Action::Server(args)) => server(&args),
         Ok(Action::Command(command, global)) => ottla_cli::main(command, &global),
+        Ok(Action::Operator(command, global)) => operator::main(&command, &global),
         Err(usage) => usage.exit(),
     }
 }
