@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::globals::GlobalArgs;
-use crate::{ServerArgs, StartZookeeperArgs};
+use crate::{OperatorCommand, ServerArgs, StartZookeeperArgs};
 use crate::{
     bench, broker, completions, config, consume, dev, doctor, dump, group, inspect, keeper, mirror,
     produce, quorum, topic, txn,
@@ -40,6 +40,9 @@ enum TopLevel {
     Server(ServerArgs),
     /// Run a keeper, with the flags of the image kubernetes-zookeeper
     StartZookeeper(Box<StartZookeeperArgs>),
+    /// Run clusters on Kubernetes: show what resources become, and what they are
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     #[command(flatten)]
     Client(Command),
 }
@@ -113,6 +116,8 @@ pub enum Action {
     Server(ServerArgs),
     /// Run a command, see [`run`](crate::run).
     Command(Command, GlobalArgs),
+    /// Do something for Kubernetes.
+    Operator(OperatorCommand, GlobalArgs),
 }
 
 impl Cli {
@@ -136,13 +141,12 @@ impl Cli {
             Some(TopLevel::StartZookeeper(args)) => {
                 refuse_with_server(&self.global).map(|()| self.server.merged(args.into_server()))
             }
+            Some(TopLevel::Operator(command)) => {
+                refuse_server(&self.server)?;
+                return Ok(Action::Operator(command, self.global));
+            }
             Some(TopLevel::Client(command)) => {
-                if !self.server.is_empty() {
-                    return Err(conflict(
-                        "--config, --set, --data-dir, --log-format and --log-level belong to \
-                         `ottla server`",
-                    ));
-                }
+                refuse_server(&self.server)?;
                 return Ok(Action::Command(command, self.global));
             }
         }
@@ -161,6 +165,16 @@ fn with_name(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
         arguments.insert(1, START_ZOOKEEPER.into());
     }
     arguments
+}
+
+/// Flags of a server mean nothing to other commands.
+fn refuse_server(server: &ServerArgs) -> Result<(), clap::Error> {
+    if server.is_empty() {
+        return Ok(());
+    }
+    Err(conflict(
+        "--config, --set, --data-dir, --log-format and --log-level belong to `ottla server`",
+    ))
 }
 
 /// Flags about a cluster mean nothing to a server.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!   Cli ─▶ action ─┬▶ Server(ServerArgs) ─▶ resolve: what the binary starts a node with
+//!                  ├▶ Operator ─▶ what the binary hands to the operator
 //!                  └▶ Command ─▶ main ─▶ run ─▶ topic | group | config | txn | produce | …
 //!                                          │       └──▶ cluster (ottla-client) ─▶ View ─▶ -o
 //!                                          ├──▶ keeper: znodes, over a client of its own
@@ -41,6 +42,7 @@ mod keeper;
 mod mirror;
 mod moment;
 mod moving;
+mod operator_arguments;
 mod output;
 mod planned;
 mod produce;
@@ -80,6 +82,9 @@ pub use group::GroupCommand;
 pub use inspect::ClusterCommand;
 pub use keeper::KeeperArgs;
 pub use mirror::MirrorArgs;
+pub use operator_arguments::{
+    OperatorArgs, OperatorCommand, OperatorStart, PodArgs, PodSettings, RenderArgs,
+};
 pub use output::OutputFormat;
 pub use produce::ProduceArgs;
 pub use quorum::QuorumCommand;

@@ -92,6 +92,10 @@ pub(crate) async fn reconcile(
     if cluster.metadata.deletion_timestamp.is_some() {
         // What it owns goes with it; volumes stay.
         context.forget(&cluster.uid().unwrap_or_default());
+        let name = cluster.name_any();
+        context
+            .metrics
+            .set_resource_ready("KafkaCluster", &namespace, &name, None);
         return Ok(Action::await_change());
     }
     if cluster.spec.paused {

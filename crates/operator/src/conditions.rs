@@ -50,11 +50,6 @@ impl Conditions {
         }
     }
 
-    /// Forgets one.
-    pub(crate) fn remove(&mut self, kind: &str) {
-        self.all.retain(|known| known.type_ != kind);
-    }
-
     /// All of them.
     pub(crate) fn into_vec(self) -> Vec<Condition> {
         self.all
@@ -86,7 +81,6 @@ mod tests {
         assert_eq!(seconds_since(&second, "Ready", at(25)), Some(15));
         let mut third = Conditions::of(&second, Some(2), at(30));
         third.set("Ready", true, Reason::AsDeclared, "");
-        third.remove("Degraded");
         let third = third.into_vec();
         assert_eq!(third[0].last_transition_time, Time(at(30)));
     }

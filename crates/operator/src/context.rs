@@ -101,10 +101,10 @@ impl Context {
         }
         match kind {
             EventType::Normal => {
-                tracing::info!(resource = %name, reason = reason.as_str(), "{note}")
+                tracing::info!(resource = %name, reason = reason.as_str(), "{note}");
             }
             EventType::Warning => {
-                tracing::warn!(resource = %name, reason = reason.as_str(), "{note}")
+                tracing::warn!(resource = %name, reason = reason.as_str(), "{note}");
             }
         }
         let event = Event {

@@ -1,9 +1,18 @@
 //! Runs clusters and ensembles on Kubernetes.
 //!
-//! Architecture invariant: a cluster is reached only through `ottla-client`, as any client does.
+//! ```text
+//!   api ─▶ validate ─▶ render ─▶ manifests          offline: the same without Kubernetes
+//!                         ▲
+//!   run ─▶ election ─▶ cluster ─▶ apply, observed (Kubernetes), kafka (a client's view)
+//! ```
+//!
+//! Architecture invariants: a cluster is reached only through `ottla-client`, as any client does.
+//! `api`, `validate` and `render` are pure; what they say is told by the same arguments alone.
 
 pub mod api;
+pub mod offline;
 pub mod render;
+pub mod validate;
 
 mod apply;
 mod cluster;
@@ -17,7 +26,6 @@ mod nodes;
 mod observed;
 mod quantity;
 mod run;
-pub mod validate;
 
 pub use error::Error;
 pub use metrics::Metrics;

@@ -177,7 +177,7 @@ impl PodNow {
             image: pod
                 .spec
                 .as_ref()
-                .and_then(|spec| Some(spec.containers.first()?.image.clone()?)),
+                .and_then(|spec| spec.containers.first()?.image.clone()),
             config: annotations.get(CONFIG_ANNOTATION).cloned(),
             trouble: unscheduled
                 .map(|condition| {

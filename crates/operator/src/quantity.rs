@@ -1,39 +1,34 @@
-//! Kubernetes' quantities, such as `10Gi`.
+//! Sizes as Kubernetes writes them.
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-/// Whole bytes; `None` for what is no quantity of bytes.
-pub(crate) fn bytes(quantity: &Quantity) -> Option<u128> {
+/// The factors of suffixes; those with `i` come first, since `k` is the end of neither.
+const SUFFIXES: [(&str, f64); 13] = [
+    ("Ki", 1024.0),
+    ("Mi", 1_048_576.0),
+    ("Gi", 1_073_741_824.0),
+    ("Ti", 1_099_511_627_776.0),
+    ("Pi", 1_125_899_906_842_624.0),
+    ("Ei", 1_152_921_504_606_846_976.0),
+    ("m", 0.001),
+    ("k", 1e3),
+    ("M", 1e6),
+    ("G", 1e9),
+    ("T", 1e12),
+    ("P", 1e15),
+    ("E", 1e18),
+];
+
+/// The bytes of a size, or nothing if it is none. Sizes are compared, not added: the precision of a
+/// float is enough.
+pub(crate) fn bytes(quantity: &Quantity) -> Option<f64> {
     let text = quantity.0.trim();
-    let digits = text
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(digits)?;
-    let factor: u128 = match unit {
-        "" => 1,
-        "k" => 1000,
-        "M" => 1000_u128.pow(2),
-        "G" => 1000_u128.pow(3),
-        "T" => 1000_u128.pow(4),
-        "P" => 1000_u128.pow(5),
-        "E" => 1000_u128.pow(6),
-        "Ki" => 1 << 10,
-        "Mi" => 1 << 20,
-        "Gi" => 1 << 30,
-        "Ti" => 1 << 40,
-        "Pi" => 1 << 50,
-        "Ei" => 1 << 60,
-        _ => return None,
-    };
-    let (whole, part) = number.split_once('.').unwrap_or((number, ""));
-    let whole: u128 = whole.parse().ok()?;
-    let mut total = whole.checked_mul(factor)?;
-    let mut scale = factor;
-    for digit in part.chars() {
-        scale /= 10;
-        total = total.checked_add(u128::from(digit.to_digit(10)?) * scale)?;
-    }
-    Some(total)
+    let found = SUFFIXES
+        .iter()
+        .find_map(|(suffix, factor)| Some((text.strip_suffix(suffix)?, *factor)));
+    let (number, factor) = found.unwrap_or((text, 1.0));
+    let number: f64 = number.parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some(number * factor)
 }
 
 #[cfg(test)]
@@ -41,13 +36,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantities_are_bytes() {
-        let of = |text: &str| bytes(&Quantity(text.to_owned()));
-        assert_eq!(of("10Gi"), Some(10 << 30));
-        assert_eq!(of("1.5Gi"), Some(1_610_612_734));
-        assert_eq!(of("10G"), Some(10_000_000_000));
-        assert_eq!(of("7"), Some(7));
-        assert_eq!(of("7x"), None);
-        assert_eq!(of(""), None);
+    fn sizes_are_read_as_kubernetes_does() {
+        let read = |text: &str| bytes(&Quantity(text.to_owned()));
+        assert_eq!(read("10Gi"), Some(10_737_418_240.0));
+        assert_eq!(read("1.5G"), Some(1.5e9));
+        assert_eq!(read("1e3"), Some(1000.0));
+        assert_eq!(read("500"), Some(500.0));
+        for text in ["", "Gi", "-1Gi", "ten", "10GB", "nan", "inf"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

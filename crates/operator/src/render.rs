@@ -19,6 +19,7 @@
 
 mod addresses;
 mod budget;
+mod imagined;
 pub mod kafka;
 pub mod keeper;
 mod listeners;
@@ -39,7 +40,15 @@ pub use metadata::label;
 pub use pod::CONTAINER;
 pub use pod_config::{PodConfig, pod_config};
 
-use crate::api::{ControllersMode, KafkaCluster};
+use crate::api::{ControllersMode, KafkaCluster, KeeperEnsemble};
+
+pub(crate) use imagined::{default_replicas, endpoint, imagined};
+pub(crate) use properties::{brokers, server as server_properties};
+
+/// The `zoo.cfg` of an ensemble that nobody may change.
+pub(crate) fn zoo_cfg(ensemble: &KeeperEnsemble, servers: i32, domain: &str) -> String {
+    properties::zoo_cfg(ensemble, servers, domain, None)
+}
 
 /// The pool of the cluster's own brokers.
 pub const BROKER_POOL: &str = "broker";

@@ -2,6 +2,7 @@
 
 mod accept;
 pub(crate) mod keeper;
+pub mod operator;
 
 use std::sync::{Arc, OnceLock};
 

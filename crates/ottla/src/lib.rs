@@ -3,7 +3,7 @@
 //! Architecture invariant: this is the only place where `controller`, `broker` and `keeper` meet.
 
 mod banner;
-mod http;
+pub mod http;
 mod kafka;
 pub mod late_config;
 mod log_levels;

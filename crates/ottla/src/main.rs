@@ -1,5 +1,7 @@
 //! The `ottla` command.
 
+mod operator;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -15,6 +17,7 @@ fn main() -> ExitCode {
     match Cli::of_process(std::env::args_os()).action() {
         Ok(Action::Server(args)) => server(&args),
         Ok(Action::Command(command, global)) => ottla_cli::main(command, &global),
+        Ok(Action::Operator(command, global)) => operator::main(&command, &global),
         Err(usage) => usage.exit(),
     }
 }
@@ -51,7 +54,7 @@ fn chain(error: &anyhow::Error) -> String {
 }
 
 fn serve(start: &ServerStart) -> anyhow::Result<()> {
-    let log_levels = ottla::server::start_log(start)?;
+    let log_levels = ottla::server::start_log(start.log_format, &start.log_filter)?;
     let late_file = match ottla::late_config::wait(start)? {
         Late::NotAsked => None,
         Late::Read(path, text) => Some((path, text)),

@@ -27,12 +27,11 @@ use crate::log_levels::{self, Filter};
 use crate::{Node, banner, http};
 
 /// Starts the log on standard error. What comes back changes what it lets pass.
-pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
-    let filter = log_levels::parse(&args.log_filter)
-        .with_context(|| format!("{} is no log level", args.log_filter))?;
+pub fn start_log(format: LogFormat, levels: &str) -> anyhow::Result<Arc<dyn LogLevels>> {
+    let filter = log_levels::parse(levels).with_context(|| format!("{levels} is no log level"))?;
     let (filter, handle) = reload::Layer::new(filter);
     let log = fmt::layer().with_writer(std::io::stderr);
-    match args.log_format {
+    match format {
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             let log = log.with_ansi(colours);
@@ -44,7 +43,7 @@ pub fn start_log(args: &ServerStart) -> anyhow::Result<Arc<dyn LogLevels>> {
         }
     }
     let reload = move |filter| handle.reload(filter).map_err(|error| error.to_string());
-    Ok(Arc::new(Filter::new(&args.log_filter, Box::new(reload))))
+    Ok(Arc::new(Filter::new(levels, Box::new(reload))))
 }
 
 /// Reads the configuration, or says everything that is wrong with it.
@@ -233,7 +232,7 @@ fn watch_input(runtime: &Runtime, abandoned: &Shutdown) -> anyhow::Result<()> {
 }
 
 /// Completes at the first Ctrl-C or SIGTERM.
-pub(crate) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+pub fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut term = signal(SignalKind::terminate()).context("SIGTERM cannot be watched")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("Ctrl-C cannot be watched")?;

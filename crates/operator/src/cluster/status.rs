@@ -18,6 +18,8 @@ pub(super) async fn write(round: &mut Round<'_>, before: &KafkaClusterStatus) ->
     let name = round.cluster.name_any();
     let was_ready = is(before, condition::READY);
     let is_ready = is(&status, condition::READY);
+    let metrics = &round.context.metrics;
+    metrics.set_resource_ready("KafkaCluster", &round.namespace, &name, Some(is_ready));
     if is_ready && !was_ready {
         round
             .say(Reason::AsDeclared, "all is as the resource says")

@@ -197,8 +197,7 @@ fn probe(path: &str, period: i64, timeout: i64, failures: i64) -> Value {
     })
 }
 
-/// A container's port has at most 15 letters in its name, a listener 20.
-fn port_name(name: &str) -> String {
-    let short: String = name.chars().take(15).collect();
-    short.trim_end_matches('-').to_owned()
+/// A container's port has at most 15 letters in its name, a listener 20. It does without one then.
+fn port_name(name: &str) -> Option<&str> {
+    (name.len() <= 15 && !name.contains("--") && name != "http").then_some(name)
 }
