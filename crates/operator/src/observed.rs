@@ -31,6 +31,7 @@ pub(crate) struct PodNow {
     pub(crate) name: String,
     pub(crate) uid: String,
     pub(crate) ready: bool,
+    pub(crate) created: Option<Timestamp>,
     /// Since when it has been ready, or not.
     pub(crate) since: Option<Timestamp>,
     pub(crate) deleting: bool,
@@ -166,9 +167,11 @@ impl PodNow {
             uid: pod.uid().unwrap_or_default(),
             ready: ready.is_some_and(|condition| condition.status == "True")
                 && pod.metadata.deletion_timestamp.is_none(),
-            since: ready
-                .or(unscheduled)
-                .and_then(|condition| Some(condition.last_transition_time.as_ref()?.0)),
+            created: pod.metadata.creation_timestamp.as_ref().map(|time| time.0),
+            since: stopping_since(pod).or_else(|| {
+                let condition = ready.or(unscheduled)?;
+                Some(condition.last_transition_time.as_ref()?.0)
+            }),
             deleting: pod.metadata.deletion_timestamp.is_some(),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
             node_ready: node.map(nodes::is_ready),
@@ -192,6 +195,13 @@ impl PodNow {
                 .unwrap_or(0),
         }
     }
+}
+
+/// When a pod was told to stop. Its deletion time is when it has to be gone.
+fn stopping_since(pod: &Pod) -> Option<Timestamp> {
+    let by = pod.metadata.deletion_timestamp.as_ref()?.0;
+    let grace = pod.metadata.deletion_grace_period_seconds.unwrap_or(0);
+    Timestamp::from_second(by.as_second().saturating_sub(grace)).ok()
 }
 
 fn words(reason: String, message: Option<String>) -> String {

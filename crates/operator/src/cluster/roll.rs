@@ -12,6 +12,8 @@ use crate::render::Node;
 pub(crate) struct Member<'a> {
     pub(crate) node: &'a Node,
     pub(crate) pod: Option<&'a PodNow>,
+    /// Whether it has been part of the cluster before.
+    pub(crate) is_known: bool,
     /// Why the pod has to be made anew, if it has to.
     pub(crate) outdated: Option<&'static str>,
 }
@@ -50,10 +52,28 @@ pub(crate) fn next(
     if let Some(pod) = broken.and_then(|member| member.pod) {
         return Step::Replace(pod.name.clone());
     }
-    let unready = members
-        .iter()
-        .find(|member| !member.pod.is_some_and(|pod| pod.ready));
+    let is_outdated = members.iter().any(|member| member.outdated.is_some());
+    let unready = members.iter().find(|member| {
+        let has_no_place = member.pod.is_some_and(|pod| pod.node.is_none());
+        // One that never took part and finds no place may need the others to be changed first.
+        let may_wait = !member.is_known && has_no_place && is_outdated;
+        !member.pod.is_some_and(|pod| pod.ready) && !may_wait
+    });
     if let Some(member) = unready {
+        let newest = members
+            .iter()
+            .filter_map(|other| other.pod.filter(|pod| pod.ready)?.created);
+        let newest = newest.max();
+        // Schedulers do not always try again when what was in the way has changed.
+        let is_stale = member
+            .pod
+            .is_some_and(|pod| pod.node.is_none() && pod.trouble.is_some() && pod.created < newest);
+        if let Some(pod) = member
+            .pod
+            .filter(|pod| is_stale && !pod.deleting && !member.is_known)
+        {
+            return Step::Replace(pod.name.clone());
+        }
         let since = member.pod.and_then(|pod| pod.since);
         let waited = since.map(|since| now.as_second() - since.as_second());
         return Step::WaitFor {
@@ -120,6 +140,7 @@ mod tests {
             .map(|(node, pod, outdated)| Member {
                 node,
                 pod: pod.as_ref(),
+                is_known: node.id < 3,
                 outdated: outdated.then_some("image"),
             })
             .collect();
@@ -167,6 +188,46 @@ mod tests {
             decide(&members, Some(0)),
             Step::Replace("demo-broker-1".to_owned())
         );
+    }
+
+    #[test]
+    fn a_new_pod_without_a_place_does_not_hold_up_a_change_that_may_give_it_one() {
+        let mut unplaced = pod(3, false);
+        let members = |unplaced: &PodNow| {
+            [
+                (node(0, true), Some(pod(0, true)), true),
+                (node(3, false), Some(unplaced.clone()), false),
+            ]
+        };
+        let restart = Step::Restart {
+            pod: "demo-broker-0".to_owned(),
+            id: 0,
+        };
+        assert_eq!(decide(&members(&unplaced), None), restart);
+        unplaced.node = Some("n1".to_owned());
+        let waits = decide(&members(&unplaced), None);
+        assert!(matches!(waits, Step::WaitFor { .. }), "{waits:?}");
+    }
+
+    #[test]
+    fn a_new_pod_that_was_refused_a_place_before_the_others_changed_is_made_anew() {
+        let created = |mut pod: PodNow, at| {
+            pod.created = Timestamp::from_second(at).ok();
+            pod
+        };
+        let mut refused = created(pod(3, false), 50);
+        refused.trouble = Some("Unschedulable".to_owned());
+        let members = |refused: &PodNow| {
+            [
+                (node(0, true), Some(created(pod(0, true), 60)), false),
+                (node(3, false), Some(refused.clone()), false),
+            ]
+        };
+        let anew = Step::Replace("demo-broker-3".to_owned());
+        assert_eq!(decide(&members(&refused), None), anew);
+        refused.created = Timestamp::from_second(70).ok();
+        let waits = decide(&members(&refused), None);
+        assert!(matches!(waits, Step::WaitFor { .. }), "{waits:?}");
     }
 
     #[test]

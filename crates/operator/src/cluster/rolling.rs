@@ -23,6 +23,7 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
             Member {
                 node,
                 pod,
+                is_known: is_known(round, node),
                 outdated: pod.and_then(|pod| outdated(round, node, pod)),
             }
         })
@@ -52,6 +53,12 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
             restart(round, &pod, id, why, left).await
         }
     }
+}
+
+/// Whether a node is registered, or has a vote; nobody knows while the cluster does not answer.
+fn is_known(round: &Round<'_>, node: &Node) -> bool {
+    let Some(view) = &round.view else { return true };
+    view.brokers.contains_key(&node.id) || view.voters().contains(&node.id)
 }
 
 /// Why a pod has to be made anew, if it has to.

@@ -3,7 +3,7 @@
 use super::Round;
 use crate::api::Reason;
 use crate::error::Error;
-use crate::render::{CONFIG_ANNOTATION, pod_config};
+use crate::render::{CONFIG_ANNOTATION, Waiting, pod_config};
 
 /// Writes the annotation of every pod that has none yet and whose addresses are known. A pod that
 /// was told something else before is told nothing new: it would not read it; it is restarted instead
@@ -26,6 +26,16 @@ pub(super) async fn tell(round: &mut Round<'_>) -> Result<(), Error> {
                 if let Some(pod) = round.observed.pods.get_mut(&node.pod) {
                     pod.config = Some(text);
                 }
+            }
+            Err(Waiting::Scheduling { pod: name }) => {
+                let why = match &pod.trouble {
+                    Some(trouble) => format!(": {trouble}"),
+                    None => String::new(),
+                };
+                round.doing(
+                    Reason::PodsNotReady,
+                    format!("pod {name} has no node yet{why}"),
+                );
             }
             Err(waiting) => {
                 round.doing(
