@@ -32,6 +32,12 @@ fn files_under_deploy_are_fresh() {
 }
 
 #[test]
+fn the_reference_is_fresh() {
+    let text = ottla_operator::reference::markdown().expect("all has a text");
+    check("docs/kubernetes-reference.md", &text);
+}
+
+#[test]
 fn the_charts_version_is_the_projects() {
     let chart = root().join("deploy/helm/ottla-operator/Chart.yaml");
     let chart = fs::read_to_string(chart).expect("the chart is there");
