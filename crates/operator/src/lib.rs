@@ -8,9 +8,23 @@
 //!
 //! Architecture invariants: a cluster is reached only through `ottla-client`, as any client does.
 //! `api`, `validate` and `render` are pure; what they say is told by the same arguments alone.
+//!   api ──┬─▶ validate ─▶ what is wrong with a resource
+//!         ├─▶ render ───▶ manifests, and what each pod is told of itself
+//!         ├─▶ offline ──▶ ottla operator render, crds
+//!         ├─▶ install ──▶ deploy/install.yaml, the Helm chart
+//!         └─▶ reference ▶ docs/kubernetes-reference.md
+//! ```
+//!
+//! ```text
+//!   run ─▶ election ─▶ cluster ─▶ render, apply, observed (Kubernetes), kafka (a client's view)
+//! ```
+//!
+//! Architecture invariant: a cluster is reached only through `ottla-client`, as any client does.
 
 pub mod api;
+pub mod install;
 pub mod offline;
+pub mod reference;
 pub mod render;
 pub mod validate;
 

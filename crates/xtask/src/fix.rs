@@ -18,7 +18,8 @@ pub(crate) fn run() -> Result<bool> {
     let fixed = succeeds(&mut clippy)?;
     let formatted = succeeds(&mut cargo(&["fmt", "--all"]))?;
     write_documents()?;
-    Ok(fixed && formatted)
+    let deployed = crate::deploy::write()?;
+    Ok(fixed && formatted && deployed)
 }
 
 fn write_documents() -> Result<()> {

@@ -5,6 +5,7 @@ mod bench;
 mod cases;
 mod clients;
 mod cluster_test;
+mod deploy;
 mod fault_runs;
 mod fix;
 mod keeper_clients;
@@ -45,6 +46,8 @@ enum Command {
     Tidy,
     /// Formats, applies clippy's suggestions and writes the generated documents again
     Fix,
+    /// Writes what installs the operator, and the reference of its resources
+    Deploy(deploy::Arguments),
     /// Plays seeded simulations of a node: crashes, lost flushes, bad networks
     Sim(sim::Arguments),
     /// Runs real clusters under faults, and judges what clients saw
@@ -66,6 +69,7 @@ fn main() -> Result<ExitCode> {
         Command::ZooKeeper(arguments) => keeper_clients::zookeeper(&arguments)?,
         Command::Tidy => tidy::run()?,
         Command::Fix => fix::run()?,
+        Command::Deploy(arguments) => deploy::run(&arguments)?,
         Command::Sim(arguments) => sim::run(&arguments)?,
         Command::ClusterTest(arguments) => cluster_test::run(&arguments)?,
         Command::KeeperTest(arguments) => keeper_test::run(&arguments)?,

@@ -46,11 +46,14 @@ use super::{KafkaClusterStatus, Listener, Mesh, PodOptions, Storage, Zones};
 #[x_kube(validation = Rule::new("!has(self.pools) || self.pools.all(p, p.firstId >= self.replicas && (self.controllers.mode == 'combined' || p.firstId + p.replicas <= 1000 || p.firstId >= 1100))")
     .message("a pool's firstId lies in the ids of the cluster's own brokers (0 to replicas - 1) or of separate controllers (1000 to 1099): choose a higher one, such as 100")
     .field_path(".pools"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.pools) || oldSelf.pools.all(old, old.replicas == 0 || (has(self.pools) && self.pools.exists(new, new.name == old.name)))")
+    .message("a pool with brokers cannot be removed: set its replicas to 0 first, wait until its data has moved, then remove it")
+    .field_path(".pools").reason(Reason::FieldValueForbidden))]
 #[x_kube(validation = Rule::new("self.controllers.mode == oldSelf.controllers.mode")
     .message("controllers cannot go from combined to separate or back on a running cluster: make a new cluster and mirror the data (ottla mirror)")
     .field_path(".controllers.mode").reason(Reason::FieldValueForbidden))]
-#[x_kube(validation = Rule::new("!has(self.config) || self.config.all(k, !(k in ['node.id', 'broker.id', 'process.roles', 'listeners', 'advertised.listeners', 'controller.quorum.voters', 'controller.quorum.bootstrap.servers', 'controller.listener.names', 'inter.broker.listener.name', 'listener.security.protocol.map', 'log.dirs', 'log.dir', 'broker.rack', 'ottla.node.id.ordinal.offset']))")
-    .message("config names a property that follows from the rest of the resource: node.id, process.roles, listeners, advertised.listeners, controller.*, inter.broker.listener.name, listener.security.protocol.map, log.dirs and broker.rack are the operator's; use listeners, controllers, storage and zones")
+#[x_kube(validation = Rule::new("!has(self.config) || self.config.all(k, !(k in ['node.id', 'broker.id', 'process.roles', 'listeners', 'advertised.listeners', 'controller.quorum.voters', 'controller.quorum.bootstrap.servers', 'controller.listener.names', 'inter.broker.listener.name', 'listener.security.protocol.map', 'log.dirs', 'log.dir', 'broker.rack', 'ottla.node.id.ordinal.offset', 'ottla.http.listener']))")
+    .message("config names a property that follows from the rest of the resource: node.id, process.roles, listeners, advertised.listeners, controller.*, inter.broker.listener.name, listener.security.protocol.map, log.dirs, broker.rack and ottla.http.listener are the operator's; use listeners, controllers, storage and zones")
     .field_path(".config"))]
 pub struct KafkaClusterSpec {
     /// How many brokers there are, pools aside.

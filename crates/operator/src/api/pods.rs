@@ -14,14 +14,26 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("has(self.class) == has(oldSelf.class) && (!has(self.class) || self.class == oldSelf.class)")
     .message("a volume's storage class cannot be changed: add a node pool with the other class, move the data there, and remove this one")
     .reason(Reason::FieldValueForbidden))]
+#[x_kube(validation = Rule::new("isQuantity(self.size) && quantity(self.size).isGreaterThan(quantity('0'))")
+    .message("size is a number of bytes above 0 with a suffix, such as 100Gi")
+    .field_path(".size"))]
+#[x_kube(validation = Rule::new("!isQuantity(self.size) || !isQuantity(oldSelf.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
+    .message("volumes cannot shrink: give the size of before or more; for smaller ones add a node pool, and remove this one when its data has moved")
+    .field_path(".size").reason(Reason::FieldValueForbidden))]
 pub struct Storage {
     /// The size of each volume. It can grow while pods run, where the storage class allows it, and
     /// cannot shrink.
     #[serde(default = "Storage::default_size")]
+    #[schemars(schema_with = "size_schema")]
     pub size: Quantity,
     /// The storage class; unset, the cluster's default one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+}
+
+/// A quantity as text: rules can only be computed where its length is bounded.
+fn size_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "minLength": 1, "maxLength": 15 })
 }
 
 impl Storage {
