@@ -11,7 +11,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ottla_metadata::{BrokerHeartbeat, BrokerHeartbeatReply, Command, RegisterBroker, Reply};
+use ottla_metadata::{BrokerHeartbeat, BrokerHeartbeatReply, Command, Refusal};
+use ottla_metadata::{RegisterBroker, Reply};
 use ottla_model::ErrorCode;
 use ottla_runtime::published::{Published, Publisher, published};
 use ottla_runtime::{Service, Shutdown};
@@ -96,6 +97,11 @@ pub(crate) async fn register(broker: &Broker, registration: &RegisterBroker) -> 
     }
 }
 
+/// Whether nothing but another configuration helps: an endpoint belongs to another broker that lives.
+fn is_for_good(refusal: &Refusal) -> bool {
+    refusal.code == ErrorCode::InvalidRegistration
+}
+
 impl Lifecycle {
     /// Both halves, for a broker that is registered.
     pub(crate) fn new(
@@ -151,8 +157,9 @@ impl Lifecycle {
                 .all(|p| p.log().is_some())
     }
 
-    /// One heartbeat; how long to wait for the next one.
-    async fn beat(&mut self) -> Duration {
+    /// One heartbeat; how long to wait for the next one. It is an error when others can never take
+    /// this broker in as it is configured.
+    async fn beat(&mut self) -> Result<Duration, String> {
         let wants_stop = *self.wants_stop.borrow();
         let heartbeat = BrokerHeartbeat {
             broker_id: self.broker.node_id,
@@ -166,7 +173,7 @@ impl Lifecycle {
             .ask_controller(Command::BrokerHeartbeat(heartbeat));
         let answer = self.broker.runtime.clock.timeout(HEARTBEAT_LIMIT, beating);
         let eager = EAGER.min(self.interval());
-        match answer.await {
+        Ok(match answer.await {
             Some(Ok(Reply::BrokerHeartbeat(reply))) => {
                 let now_ms = self.broker.runtime.clock.monotonic_ms();
                 self.broker.contact.made(now_ms);
@@ -183,11 +190,19 @@ impl Lifecycle {
                 self.stand(Standing::Fenced);
                 // Fenced again: the controller may have given its partitions to others.
                 self.registration.fenced = true;
-                if let Err(error) = register(&self.broker, &self.registration).await {
-                    tracing::error!(%error, "the broker cannot register again");
-                    return self.interval();
+                match register(&self.broker, &self.registration).await {
+                    Ok(()) => eager,
+                    Err(Error::Refused(refusal)) if is_for_good(&refusal) => {
+                        return Err(refusal.message);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the broker cannot register again");
+                        self.interval()
+                    }
                 }
-                eager
+            }
+            Some(Err(refusal)) if is_for_good(&refusal) && !wants_stop => {
+                return Err(refusal.message);
             }
             Some(Err(refusal)) => {
                 tracing::debug!(reason = %refusal, "a heartbeat was refused");
@@ -198,7 +213,7 @@ impl Lifecycle {
                 self.give_up(wants_stop);
                 eager
             }
-        }
+        })
     }
 
     /// A broker that wants to stop does not wait for a quorum that is not there: the last nodes of a
@@ -236,7 +251,7 @@ impl Service for Lifecycle {
             let pause = tokio::select! {
                 biased;
                 () = shutdown.announced() => return Ok(()),
-                pause = self.beat() => pause,
+                pause = self.beat() => pause?,
             };
             tokio::select! {
                 biased;
