@@ -66,17 +66,17 @@ impl Space {
     /// Removes the namespace with everything in it, and waits until it is gone.
     pub(crate) fn remove(&self) -> Result<()> {
         let limit = format!("--timeout={}s", REMOVAL_LIMIT.as_secs());
-        let arguments = [
-            "delete",
-            "namespace",
-            &*self.name,
-            "--ignore-not-found",
-            &*limit,
-        ];
-        let slack = Duration::from_secs(10);
-        self.kubectl
-            .run_within(&arguments, REMOVAL_LIMIT + slack)
-            .map(drop)
+        let delete = |arguments: &[&str]| {
+            let all = [&["delete", "--ignore-not-found", &*limit], arguments].concat();
+            let slack = Duration::from_secs(10);
+            self.kubectl
+                .run_within(&all, REMOVAL_LIMIT + slack)
+                .map(drop)
+        };
+        // A namespace that finds pods in it looks again after half of their time to stop, which is minutes.
+        delete(&self.here(&["statefulsets,jobs", "--all"]))?;
+        delete(&self.here(&["pods", "--all", "--grace-period=1"]))?;
+        delete(&["namespace", &self.name])
     }
 
     /// `kubectl` in this namespace.
