@@ -47,7 +47,8 @@ def main():
     arguments = parser.parse_args()
     common = {"bootstrap.servers": arguments.bootstrap}
     topic = arguments.topic
-    made = AdminClient(common).create_topics([NewTopic(topic, num_partitions=PARTITIONS)])
+    admin = AdminClient(common)
+    made = admin.create_topics([NewTopic(topic, num_partitions=PARTITIONS)])
     made[topic].result(timeout=SECONDS_MAX)
 
     acknowledged = collections.defaultdict(set)
