@@ -8,7 +8,7 @@
 //!
 //! In a cluster of one nobody could take over: the broker registers unfenced and sends nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ottla_metadata::{BrokerHeartbeat, BrokerHeartbeatReply, Command, Refusal};
@@ -40,6 +40,8 @@ pub(crate) enum Standing {
     Active,
     /// Others lead what it led; it may stop.
     MayStop,
+    /// It will never take part as it is configured; [`LifecycleHandle::active`] says why.
+    TurnedAway,
 }
 
 /// The calling side. Cheap to clone.
@@ -47,6 +49,7 @@ pub(crate) enum Standing {
 pub(crate) struct LifecycleHandle {
     wants_stop: Arc<watch::Sender<bool>>,
     standing: Published<Standing>,
+    refusal: Arc<OnceLock<Refusal>>,
 }
 
 /// The running half.
@@ -58,6 +61,7 @@ pub(crate) struct Lifecycle {
     standing: Standing,
     /// Whether the broker has been active since its start.
     was_active: bool,
+    refusal: Arc<OnceLock<Refusal>>,
 }
 
 /// Registers the broker, for as long as `initial.broker.registration.timeout.ms` allows.
@@ -114,6 +118,7 @@ impl Lifecycle {
         };
         let (publisher, shown) = published(standing);
         let (wants_stop, watched) = watch::channel(false);
+        let refusal = Arc::new(OnceLock::new());
         let lifecycle = Lifecycle {
             broker: Arc::clone(broker),
             was_active: !registration.fenced,
@@ -121,10 +126,12 @@ impl Lifecycle {
             wants_stop: watched,
             publisher,
             standing,
+            refusal: Arc::clone(&refusal),
         };
         let handle = LifecycleHandle {
             wants_stop: Arc::new(wants_stop),
             standing: shown,
+            refusal,
         };
         (lifecycle, handle)
     }
@@ -159,7 +166,7 @@ impl Lifecycle {
 
     /// One heartbeat; how long to wait for the next one. It is an error when others can never take
     /// this broker in as it is configured.
-    async fn beat(&mut self) -> Result<Duration, String> {
+    async fn beat(&mut self) -> Result<Duration, Refusal> {
         let wants_stop = *self.wants_stop.borrow();
         let heartbeat = BrokerHeartbeat {
             broker_id: self.broker.node_id,
@@ -193,7 +200,7 @@ impl Lifecycle {
                 match register(&self.broker, &self.registration).await {
                     Ok(()) => eager,
                     Err(Error::Refused(refusal)) if is_for_good(&refusal) => {
-                        return Err(refusal.message);
+                        return Err(refusal);
                     }
                     Err(error) => {
                         tracing::error!(%error, "the broker cannot register again");
@@ -202,7 +209,7 @@ impl Lifecycle {
                 }
             }
             Some(Err(refusal)) if is_for_good(&refusal) && !wants_stop => {
-                return Err(refusal.message);
+                return Err(refusal);
             }
             Some(Err(refusal)) => {
                 tracing::debug!(reason = %refusal, "a heartbeat was refused");
@@ -230,6 +237,18 @@ impl Lifecycle {
         }
     }
 
+    /// The controller takes this broker in no more. One that starts says so and ends in order; one that
+    /// clients know has to leave at once, before they take another broker for it.
+    fn turned_away(&mut self, refusal: Refusal) -> Result<(), String> {
+        if self.was_active {
+            return Err(Error::Refused(refusal).to_string());
+        }
+        // Nobody else sets it.
+        drop(self.refusal.set(refusal));
+        self.stand(Standing::TurnedAway);
+        Ok(())
+    }
+
     fn learn(&mut self, reply: BrokerHeartbeatReply, wants_stop: bool) {
         let standing = match reply {
             _ if wants_stop && reply.should_shut_down => Standing::MayStop,
@@ -251,7 +270,10 @@ impl Service for Lifecycle {
             let pause = tokio::select! {
                 biased;
                 () = shutdown.announced() => return Ok(()),
-                pause = self.beat() => pause?,
+                beaten = self.beat() => match beaten {
+                    Ok(pause) => pause,
+                    Err(refusal) => return self.turned_away(refusal),
+                },
             };
             tokio::select! {
                 biased;
@@ -270,17 +292,21 @@ impl LifecycleHandle {
         *self.standing.get()
     }
 
-    /// Waits until the broker takes part, or the node stops.
-    pub(crate) async fn active(&self, broker: &Broker) {
+    /// Waits until the broker takes part, or the node stops. It is an error when the broker never will.
+    pub(crate) async fn active(&self, broker: &Broker) -> Result<(), Error> {
         let mut standing = self.standing.clone();
         while *standing.get() == Standing::Fenced {
             tokio::select! {
                 biased;
-                () = broker.runtime.shutdown().announced() => return,
+                () = broker.runtime.shutdown().announced() => break,
                 alive = standing.changed() => if !alive {
-                    return;
+                    break;
                 },
             }
+        }
+        match self.refusal.get() {
+            Some(refusal) => Err(Error::Refused(refusal.clone())),
+            None => Ok(()),
         }
     }
 

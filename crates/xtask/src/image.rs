@@ -4,7 +4,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use ottla_testkit::{Profile, node_binary};
@@ -44,12 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
 
 /// Builds the image of this program with what this machine has for it.
 fn build(tag: &str, binary: &Path) -> Result<()> {
-    let Some(builder) = ["docker", "podman"].into_iter().find(|p| on_path(p)) else {
-        bail!(
-            "there is neither docker nor podman here to build an image with; a test cluster that \
-             loads programs itself is named with --testbed DIR"
-        );
-    };
+    let builder = builder()?;
     let context = target()?.join("image");
     let rootfs = context.join("rootfs");
     if rootfs.exists() {
@@ -66,6 +61,33 @@ fn build(tag: &str, binary: &Path) -> Result<()> {
     );
     println!("{tag} is there, user {USER}; to use it elsewhere: {builder} push, or save and load");
     Ok(())
+}
+
+/// The first of docker and podman that is at work here.
+fn builder() -> Result<&'static str> {
+    let installed: Vec<&str> = ["docker", "podman"]
+        .into_iter()
+        .filter(|p| on_path(p))
+        .collect();
+    let answers = |program: &&str| {
+        let mut command = Command::new(program);
+        command
+            .arg("info")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    match installed.iter().copied().find(answers) {
+        Some(builder) => Ok(builder),
+        None if installed.is_empty() => bail!(
+            "there is neither docker nor podman here to build an image with; a test cluster that \
+             loads programs itself is named with --testbed DIR"
+        ),
+        None => bail!(
+            "`{} info` fails: is its service running, and may you use it?",
+            installed.join(" info` and `")
+        ),
+    }
 }
 
 /// Puts the program onto the nodes of a test cluster.

@@ -104,6 +104,11 @@ fn taken_at_the_first_start(space: &Space) -> Result<()> {
     let others = pods.iter().find(|pod| !refused.contains(&pod.name));
     let first = others.context("all three were refused")?;
     ensure!(first.restarts == 0, "{pods:?}");
+    let codes: Vec<_> = pods.iter().filter_map(|pod| pod.exit_code).collect();
+    ensure!(
+        codes.iter().all(|code| *code == 1),
+        "it is an error of the configuration: {pods:?}"
+    );
     note(&format!(
         "{} takes part; {refused:?} were refused",
         first.name
