@@ -8,10 +8,11 @@
 //!
 //! In a cluster of one nobody could take over: the broker registers unfenced and sends nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use ottla_metadata::{BrokerHeartbeat, BrokerHeartbeatReply, Command, RegisterBroker, Reply};
+use ottla_metadata::{BrokerHeartbeat, BrokerHeartbeatReply, Command, Refusal};
+use ottla_metadata::{RegisterBroker, Reply};
 use ottla_model::ErrorCode;
 use ottla_runtime::published::{Published, Publisher, published};
 use ottla_runtime::{Service, Shutdown};
@@ -39,6 +40,8 @@ pub(crate) enum Standing {
     Active,
     /// Others lead what it led; it may stop.
     MayStop,
+    /// It will never take part as it is configured; [`LifecycleHandle::active`] says why.
+    TurnedAway,
 }
 
 /// The calling side. Cheap to clone.
@@ -46,6 +49,7 @@ pub(crate) enum Standing {
 pub(crate) struct LifecycleHandle {
     wants_stop: Arc<watch::Sender<bool>>,
     standing: Published<Standing>,
+    refusal: Arc<OnceLock<Refusal>>,
 }
 
 /// The running half.
@@ -57,6 +61,7 @@ pub(crate) struct Lifecycle {
     standing: Standing,
     /// Whether the broker has been active since its start.
     was_active: bool,
+    refusal: Arc<OnceLock<Refusal>>,
 }
 
 /// Registers the broker, for as long as `initial.broker.registration.timeout.ms` allows.
@@ -96,6 +101,11 @@ pub(crate) async fn register(broker: &Broker, registration: &RegisterBroker) -> 
     }
 }
 
+/// Whether nothing but another configuration helps: an endpoint belongs to another broker that lives.
+fn is_for_good(refusal: &Refusal) -> bool {
+    refusal.code == ErrorCode::InvalidRegistration
+}
+
 impl Lifecycle {
     /// Both halves, for a broker that is registered.
     pub(crate) fn new(
@@ -108,6 +118,7 @@ impl Lifecycle {
         };
         let (publisher, shown) = published(standing);
         let (wants_stop, watched) = watch::channel(false);
+        let refusal = Arc::new(OnceLock::new());
         let lifecycle = Lifecycle {
             broker: Arc::clone(broker),
             was_active: !registration.fenced,
@@ -115,10 +126,12 @@ impl Lifecycle {
             wants_stop: watched,
             publisher,
             standing,
+            refusal: Arc::clone(&refusal),
         };
         let handle = LifecycleHandle {
             wants_stop: Arc::new(wants_stop),
             standing: shown,
+            refusal,
         };
         (lifecycle, handle)
     }
@@ -151,8 +164,9 @@ impl Lifecycle {
                 .all(|p| p.log().is_some())
     }
 
-    /// One heartbeat; how long to wait for the next one.
-    async fn beat(&mut self) -> Duration {
+    /// One heartbeat; how long to wait for the next one. It is an error when others can never take
+    /// this broker in as it is configured.
+    async fn beat(&mut self) -> Result<Duration, Refusal> {
         let wants_stop = *self.wants_stop.borrow();
         let heartbeat = BrokerHeartbeat {
             broker_id: self.broker.node_id,
@@ -166,7 +180,7 @@ impl Lifecycle {
             .ask_controller(Command::BrokerHeartbeat(heartbeat));
         let answer = self.broker.runtime.clock.timeout(HEARTBEAT_LIMIT, beating);
         let eager = EAGER.min(self.interval());
-        match answer.await {
+        Ok(match answer.await {
             Some(Ok(Reply::BrokerHeartbeat(reply))) => {
                 let now_ms = self.broker.runtime.clock.monotonic_ms();
                 self.broker.contact.made(now_ms);
@@ -183,11 +197,19 @@ impl Lifecycle {
                 self.stand(Standing::Fenced);
                 // Fenced again: the controller may have given its partitions to others.
                 self.registration.fenced = true;
-                if let Err(error) = register(&self.broker, &self.registration).await {
-                    tracing::error!(%error, "the broker cannot register again");
-                    return self.interval();
+                match register(&self.broker, &self.registration).await {
+                    Ok(()) => eager,
+                    Err(Error::Refused(refusal)) if is_for_good(&refusal) => {
+                        return Err(refusal);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the broker cannot register again");
+                        self.interval()
+                    }
                 }
-                eager
+            }
+            Some(Err(refusal)) if is_for_good(&refusal) && !wants_stop => {
+                return Err(refusal);
             }
             Some(Err(refusal)) => {
                 tracing::debug!(reason = %refusal, "a heartbeat was refused");
@@ -198,7 +220,7 @@ impl Lifecycle {
                 self.give_up(wants_stop);
                 eager
             }
-        }
+        })
     }
 
     /// A broker that wants to stop does not wait for a quorum that is not there: the last nodes of a
@@ -213,6 +235,18 @@ impl Lifecycle {
             );
             self.stand(Standing::MayStop);
         }
+    }
+
+    /// The controller takes this broker in no more. One that starts says so and ends in order; one that
+    /// clients know has to leave at once, before they take another broker for it.
+    fn turned_away(&mut self, refusal: Refusal) -> Result<(), String> {
+        if self.was_active {
+            return Err(Error::Refused(refusal).to_string());
+        }
+        // Nobody else sets it.
+        drop(self.refusal.set(refusal));
+        self.stand(Standing::TurnedAway);
+        Ok(())
     }
 
     fn learn(&mut self, reply: BrokerHeartbeatReply, wants_stop: bool) {
@@ -236,7 +270,10 @@ impl Service for Lifecycle {
             let pause = tokio::select! {
                 biased;
                 () = shutdown.announced() => return Ok(()),
-                pause = self.beat() => pause,
+                beaten = self.beat() => match beaten {
+                    Ok(pause) => pause,
+                    Err(refusal) => return self.turned_away(refusal),
+                },
             };
             tokio::select! {
                 biased;
@@ -255,17 +292,21 @@ impl LifecycleHandle {
         *self.standing.get()
     }
 
-    /// Waits until the broker takes part, or the node stops.
-    pub(crate) async fn active(&self, broker: &Broker) {
+    /// Waits until the broker takes part, or the node stops. It is an error when the broker never will.
+    pub(crate) async fn active(&self, broker: &Broker) -> Result<(), Error> {
         let mut standing = self.standing.clone();
         while *standing.get() == Standing::Fenced {
             tokio::select! {
                 biased;
-                () = broker.runtime.shutdown().announced() => return,
+                () = broker.runtime.shutdown().announced() => break,
                 alive = standing.changed() => if !alive {
-                    return;
+                    break;
                 },
             }
+        }
+        match self.refusal.get() {
+            Some(refusal) => Err(Error::Refused(refusal.clone())),
+            None => Ok(()),
         }
     }
 

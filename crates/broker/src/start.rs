@@ -100,12 +100,17 @@ impl Handle {
     /// Whether the broker is fenced: it is there, but leads nothing and gets no new partitions.
     #[must_use]
     pub fn is_fenced(&self) -> bool {
-        self.lifecycle.standing() == Standing::Fenced
+        let standing = self.lifecycle.standing();
+        matches!(standing, Standing::Fenced | Standing::TurnedAway)
     }
 
     /// Waits until the broker takes part in the cluster, or the node stops.
-    pub async fn active(&self) {
-        self.lifecycle.active(&self.broker).await;
+    ///
+    /// # Errors
+    /// The controller will never take the broker in as it is configured: another one that lives has an
+    /// endpoint of its own.
+    pub async fn active(&self) -> Result<(), Error> {
+        self.lifecycle.active(&self.broker).await
     }
 
     /// Hands over what the broker leads, if the configuration says so: before it stops to answer.

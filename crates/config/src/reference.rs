@@ -119,6 +119,7 @@ Values can hold templates, so that the nodes of a StatefulSet share one configur
 |---|---|
 | `{ordinal}` | the number at the end of the hostname: 2 on `kafka-2` |
 | `{port}`, `{port+ordinal}` | the listener's port, and that plus the ordinal; in `advertised.listeners` |
+| `{31980+ordinal}` | a number plus the ordinal, such as the NodePort of each pod: 31982 on `kafka-2` |
 | `{hostname}` | the name of the host |
 | `{env:NAME}`, `$(NAME)` | an environment variable; one that is not set is an error |
 | `$$(NAME)` | the text `$(NAME)` |

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `{ordinal}` | the number at the end of the hostname: 2 on `kafka-2` |
 //! | `{port}`, `{port+ordinal}` | in `advertised.listeners`: the listener's port, and that plus the ordinal |
+//! | `{31980+ordinal}` | a number plus the ordinal: 31982 on `kafka-2` |
 //! | `{hostname}` | the name of this host |
 //! | `{env:NAME}`, `$(NAME)` | an environment variable; `$$(NAME)` is the text `$(NAME)` |
 
@@ -94,13 +95,22 @@ impl Context<'_> {
                 }
                 Ok(sum.to_string())
             }
-            _ => match name.strip_prefix("env:") {
-                Some(variable) => Ok(self.variable(key, variable)?.to_owned()),
-                None => Err(refused(format!(
-                    "{{{name}}} is no template; there are {{ordinal}}, {{port}}, \
-                     {{port+ordinal}}, {{hostname}}, {{env:NAME}} and $(NAME)"
-                ))),
-            },
+            _ => {
+                if let Some(variable) = name.strip_prefix("env:") {
+                    return Ok(self.variable(key, variable)?.to_owned());
+                }
+                // A NodePort is not the listener's port, and still one for each pod.
+                let first = name.strip_suffix("+ordinal");
+                match first.and_then(|first| first.parse::<u32>().ok()) {
+                    Some(first) => {
+                        Ok((i64::from(first) + i64::from(ordinal(self.hostname)?)).to_string())
+                    }
+                    None => Err(refused(format!(
+                        "{{{name}}} is no template; there are {{ordinal}}, {{port}}, \
+                         {{port+ordinal}}, {{NUMBER+ordinal}}, {{hostname}}, {{env:NAME}} and $(NAME)"
+                    ))),
+                }
+            }
         }
     }
 

@@ -87,6 +87,13 @@ impl Handle {
         self.server.has_leader()
     }
 
+    /// Whether clients that want to may read without a leader (`readonlymode.enabled`): then a server
+    /// is of use without one.
+    #[must_use]
+    pub fn serves_readers_alone(&self) -> bool {
+        self.server.config.read_only_mode_enabled
+    }
+
     /// The ensemble as this server sees it, once its member of the group runs.
     #[must_use]
     pub fn ensemble(&self) -> Option<Arc<State>> {

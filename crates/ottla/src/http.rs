@@ -97,17 +97,24 @@ async fn live() -> Response {
     answer(StatusCode::OK, "alive", String::new(), None)
 }
 
-/// Ready means that clients are served: every partition's log is recovered.
+/// Ready means that clients are served: every partition's log is recovered, and the keeper has a
+/// leader. So a rolling restart waits for a keeper's vote before it takes the next one.
 async fn ready(State(http): State<Http>) -> Response {
     let node = http.node.get().map(|n| &**n);
     if http.runtime.shutdown().is_announced() {
         let reason = "the node is stopping".to_owned();
         return answer(StatusCode::SERVICE_UNAVAILABLE, "stopping", reason, node);
     }
+    let keeper = node.and_then(|n| n.keeper.as_ref());
+    if keeper.is_some_and(|k| !k.is_serving() && !k.serves_readers_alone()) {
+        let reason = "the keeper has no leader: most of its servers are not there".to_owned();
+        return answer(StatusCode::SERVICE_UNAVAILABLE, "leaderless", reason, node);
+    }
     started(node, "ready")
 }
 
-/// Started means the same; it is asked while the node recovers, and tells how far it has come.
+/// Started means that, but for the keeper's leader, which comes with other servers that start: it is
+/// asked while the node recovers, and tells how far it has come.
 async fn startup(State(http): State<Http>) -> Response {
     started(http.node.get().map(|n| &**n), "started")
 }

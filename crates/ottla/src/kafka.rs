@@ -168,7 +168,7 @@ async fn start_broker(
         dedupe_buffer_bytes_max: budget as u64 / 4,
     })
     .await?;
-    broker.active().await;
+    broker.active().await?;
     Ok(broker)
 }
 

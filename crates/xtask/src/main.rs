@@ -8,10 +8,12 @@ mod cluster_test;
 mod deploy;
 mod fault_runs;
 mod fix;
+mod image;
 mod keeper_clients;
 mod keeper_differential;
 mod keeper_suites;
 mod keeper_test;
+mod kube;
 mod setup;
 mod sim;
 mod suites;
@@ -56,6 +58,10 @@ enum Command {
     KeeperTest(keeper_test::Arguments),
     /// Compares our keeper with Apache ZooKeeper, operation by operation
     KeeperDifferential(keeper_differential::Arguments),
+    /// Builds the container image
+    Image(image::Arguments),
+    /// Applies the examples to a real Kubernetes, and looks at them with real clients
+    Kube(kube::Arguments),
     /// Measures the node
     #[command(subcommand)]
     Bench(bench::Command),
@@ -74,6 +80,8 @@ fn main() -> Result<ExitCode> {
         Command::ClusterTest(arguments) => cluster_test::run(&arguments)?,
         Command::KeeperTest(arguments) => keeper_test::run(&arguments)?,
         Command::KeeperDifferential(arguments) => keeper_differential::run(&arguments)?,
+        Command::Image(arguments) => image::run(&arguments)?,
+        Command::Kube(arguments) => kube::run(&arguments)?,
         Command::Bench(command) => bench::run(&command)?,
     };
     Ok(if good {

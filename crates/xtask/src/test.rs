@@ -11,6 +11,7 @@ use crate::cluster_test;
 use crate::keeper_clients;
 use crate::keeper_differential;
 use crate::keeper_test;
+use crate::kube;
 use crate::suites::{Suite, each_line};
 use crate::workspace::cargo;
 
@@ -18,7 +19,10 @@ use crate::workspace::cargo;
 const RUST_LIMIT: Duration = Duration::from_secs(3300);
 
 #[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    alone: Option<Alone>,
     /// Run only these client suites, and not the workspace's own tests
     #[arg(long, value_enum)]
     only: Vec<Suite>,
@@ -31,9 +35,22 @@ pub(crate) struct Arguments {
     /// How long faults in an ensemble of the keeper go on; 0 leaves them out
     #[arg(long, default_value_t = 0.65)]
     keeper_minutes: f64,
+    /// Also run the cases on Kubernetes, with the test cluster if KUBECONFIG is not set
+    #[arg(long)]
+    kube: bool,
+}
+
+/// What can be run alone.
+#[derive(Debug, clap::Subcommand)]
+enum Alone {
+    /// The cases on a real Kubernetes, as `cargo xtask kube`
+    Kube(kube::Arguments),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
+    if let Some(Alone::Kube(arguments)) = &arguments.alone {
+        return kube::run(arguments);
+    }
     let mut tallies = Vec::new();
     if arguments.only.is_empty() {
         tallies.push(workspace_tests()?);
@@ -62,9 +79,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
                 tallies.push(keeper_test::in_every_test(arguments.keeper_minutes)?);
             }
             if arguments.only.is_empty() {
-                match keeper_differential::in_every_test() {
-                    Ok(tally) => tallies.push(tally),
-                    Err(absent) => missing.push(absent),
+                let last = [
+                    keeper_differential::in_every_test(),
+                    kube::in_every_test(arguments.kube),
+                ];
+                for outcome in last {
+                    match outcome {
+                        Ok(tally) => tallies.push(tally),
+                        Err(absent) => missing.push(absent),
+                    }
                 }
             }
         }

@@ -87,7 +87,7 @@ fn check_registration(image: &Image, command: &RegisterBroker) -> Result<(), Ref
         return invalid(format!("Broker {id} names listener {listener} twice."));
     }
     check_identity(image, command)?;
-    check_endpoints(image, command)?;
+    check_endpoints(image, id, command.endpoints.iter())?;
     super::features::check_registration(image, id, &command.features)
 }
 
@@ -118,18 +118,23 @@ fn is_same_volume(known: &BrokerImage, command: &RegisterBroker) -> bool {
     known.directory_id == command.directory_id
 }
 
-/// Refuses endpoints that another live broker has: clients would take one for the other.
-fn check_endpoints(image: &Image, command: &RegisterBroker) -> Result<(), Refusal> {
+/// Refuses endpoints that another live broker has: clients would take one for the other. Brokers
+/// that start together are all fenced when they register; so this is asked again when one is to
+/// take part, and the first one has the endpoint.
+fn check_endpoints<'a>(
+    image: &Image,
+    id: BrokerId,
+    endpoints: impl Iterator<Item = &'a Endpoint> + Clone,
+) -> Result<(), Refusal> {
     let others = image.brokers();
-    for other in others.filter(|b| b.id != command.broker_id && !b.fenced) {
+    for other in others.filter(|b| b.id != id && !b.fenced) {
         let is_taken = |endpoint: &&Endpoint| {
             other.endpoints.values().any(|taken| {
                 taken.port == endpoint.port && taken.host.eq_ignore_ascii_case(&endpoint.host)
             })
         };
-        let taken: Vec<_> = command
-            .endpoints
-            .iter()
+        let taken: Vec<_> = endpoints
+            .clone()
             .filter(is_taken)
             .map(|endpoint| format!("{}:{}", endpoint.host, endpoint.port))
             .collect();
@@ -201,6 +206,7 @@ pub(super) fn heartbeat(
     if broker.fenced {
         should_shut_down = command.want_shut_down;
         if !command.want_fence && !command.want_shut_down && is_caught_up {
+            check_endpoints(image, id, broker.endpoints.values())?;
             draft.push(changed(broker, false, false))?;
             draft.elect_for_leaderless(id)?;
         }

@@ -29,6 +29,11 @@ fn free_port() -> u16 {
 impl Served {
     /// Opens the ports; the node is not there yet.
     async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// The same, with more lines of `zoo.cfg`.
+    async fn open_with(more: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (admin, metrics) = (free_port(), free_port());
         let data = dir.path().display();
@@ -45,6 +50,8 @@ impl Served {
             format!("metricsProvider.httpPort={metrics}"),
             "metricsProvider.httpHost=127.0.0.1".to_owned(),
         ];
+        let more = more.iter().map(|line| (*line).to_owned());
+        let settings: Vec<String> = settings.into_iter().chain(more).collect();
         let flags = settings.iter().map(|line| {
             let (name, value) = line.split_once('=').unwrap();
             (name.to_owned(), value.to_owned())
@@ -93,6 +100,33 @@ async fn ask(at: SocketAddr, method: &str, target: &str) -> (u16, String, String
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, head.to_lowercase(), body.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_a_leader_is_started_and_alive_but_not_ready() {
+    let (own, others) = (free_port(), [free_port(), free_port()]);
+    let ensemble = [
+        "myid=1".to_owned(),
+        format!("server.1=127.0.0.1:{own}:3888"),
+        format!("server.2=127.0.0.1:{}:3888", others[0]),
+        format!("server.3=127.0.0.1:{}:3888", others[1]),
+    ];
+    let lines: Vec<&str> = ensemble.iter().map(String::as_str).collect();
+    for (read_only, ready) in [("false", 503), ("true", 200)] {
+        let mode = format!("readonlymode.enabled={read_only}");
+        let served = Served::open_with(&[&lines[..], &[&mode]].concat()).await;
+        served.start().await;
+        assert_eq!(ask(served.http, "GET", "/health/live").await.0, 200);
+        assert_eq!(ask(served.http, "GET", "/health/startup").await.0, 200);
+        let (status, _, body) = ask(served.http, "GET", "/health/ready").await;
+        assert_eq!(status, ready, "{mode}: {body}");
+        assert_eq!(body.contains("no leader"), ready == 503, "{body}");
+        served.runtime.tasks.stop().await;
+    }
+    let alone = Served::open().await;
+    alone.start().await;
+    assert_eq!(ask(alone.http, "GET", "/health/ready").await.0, 200);
+    alone.runtime.tasks.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
