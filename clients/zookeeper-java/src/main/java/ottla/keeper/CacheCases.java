@@ -7,8 +7,8 @@ import static ottla.keeper.Servers.bytes;
 import static ottla.keeper.Servers.text;
 
 import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.curator.framework.CuratorFramework;
@@ -58,7 +58,7 @@ final class CacheCases {
         CuratorFramework writer = client(clients);
         writer.create().creatingParentsIfNeeded().forPath(path + "/before", bytes("0"));
         CuratorCache cache = CuratorCache.build(client(clients), path);
-        List<String> events = Collections.synchronizedList(new ArrayList<>());
+        List<String> events = new CopyOnWriteArrayList<>();
         CountDownLatch filled = new CountDownLatch(1);
         cache.listenable().addListener(CuratorCacheListener.builder()
                 .forCreates(node -> events.add("created " + node.getPath()))
@@ -94,7 +94,7 @@ final class CacheCases {
         writer.create().forPath(path);
         writer.create().forPath(path + "/a", bytes("1"));
         PathChildrenCache cache = new PathChildrenCache(client(clients), path, true);
-        List<String> events = Collections.synchronizedList(new ArrayList<>());
+        List<String> events = new CopyOnWriteArrayList<>();
         cache.getListenable().addListener((client, event) -> {
             if (event.getData() != null) {
                 events.add(event.getType() + " " + event.getData().getPath());
@@ -149,7 +149,7 @@ final class CacheCases {
         CuratorFramework writer = client(clients);
         writer.create().forPath(path);
         PersistentWatcher watcher = new PersistentWatcher(client(clients), path, true);
-        List<String> events = Collections.synchronizedList(new ArrayList<>());
+        List<String> events = new CopyOnWriteArrayList<>();
         CountDownLatch set = new CountDownLatch(1);
         watcher.getListenable().addListener(event -> events.add(event.getType() + " " + event.getPath()));
         watcher.getResetListenable().addListener(set::countDown);
