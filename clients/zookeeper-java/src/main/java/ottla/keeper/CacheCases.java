@@ -71,22 +71,30 @@ final class CacheCases {
         check(filled.await(30, TimeUnit.SECONDS), "the cache is filled");
         check(cache.get(path + "/before").isPresent(), "what was there before");
         events.clear();
+        // A znode that is changed or deleted before the cache has read it leaves fewer events: one step after the other.
         writer.create().forPath(path + "/a", bytes("1"));
+        eventually(() -> content(cache, path + "/a").equals("1"), () -> "a new znode is in the cache, events " + events);
         writer.create().forPath(path + "/a/b", bytes("2"));
+        eventually(() -> content(cache, path + "/a/b").equals("2"), () -> "one below it, events " + events);
         writer.setData().forPath(path + "/a/b", bytes("3"));
+        eventually(() -> content(cache, path + "/a/b").equals("3"), () -> "its new data, events " + events);
         writer.delete().forPath(path + "/a/b");
         List<String> expected = List.of("created " + path + "/a", "created " + path + "/a/b",
                 "changed " + path + "/a/b to 3", "deleted " + path + "/a/b");
-        // A znode that is deleted before the cache has read it leaves fewer events.
-        eventually(() -> events.size() >= 2 && cache.get(path + "/a/b").isEmpty() && cache.get(path + "/a").isPresent(),
-                () -> "the cache is like the tree, events " + events);
-        check(expected.containsAll(events), "events " + events);
+        // The cache changes before it tells.
+        eventually(() -> cache.get(path + "/a/b").isEmpty() && events.size() >= expected.size(),
+                () -> "nothing of what is deleted, events " + events);
+        checkEqual(events, expected, "events");
         for (int number = 0; number < 200; number++) {
             writer.create().forPath(path + "/a/" + number, bytes("" + number));
         }
         eventually(() -> cache.size() == 203, () -> "all is in the cache, not " + cache.size());
         writer.delete().deletingChildrenIfNeeded().forPath(path + "/a");
         eventually(() -> cache.size() == 2, () -> "what is left in the cache, not " + cache.size());
+    }
+
+    private static String content(CuratorCache cache, String path) {
+        return cache.get(path).map(node -> text(node.getData())).orElse("");
     }
 
     private void childrenCache(Clients clients, String path) throws Exception {
