@@ -54,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     let mut tallies = Vec::new();
     if arguments.only.is_empty() {
         tallies.push(workspace_tests()?);
+        tallies.push(stand_in_tests()?);
         tallies.push(simulation()?);
     }
     let suites = if arguments.only.is_empty() {
@@ -118,6 +119,15 @@ fn workspace_tests() -> Result<Tally> {
         "--no-fail-fast",
     ];
     cargo_tests(tally, &arguments)
+}
+
+/// What stands in for a dependency is no member of the workspace.
+fn stand_in_tests() -> Result<Tally> {
+    let tally = Tally {
+        version: "third_party/base2histogram".into(),
+        ..Tally::of("stand-in")
+    };
+    cargo_tests(tally, &["test", "-p", "base2histogram"])
 }
 
 /// The simulation: its nodes are optimised a little, and can be told to do wrong.

@@ -95,7 +95,7 @@ impl State {
                     return Done::AclSet(Stat::default());
                 };
                 self.tree.set_acl(id, &acl);
-                self.tree.change(id, |node| node.aversion = version);
+                self.tree.change_rare(id, |node| node.aversion = version);
                 Done::AclSet(self.tree.node(id).stat())
             }
             Planned::Check => Done::Checked,

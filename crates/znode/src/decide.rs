@@ -335,11 +335,12 @@ impl<'s> Decider<'s> {
             return ahead.clone();
         }
         let node = self.state.tree.node(self.state.tree.find(path)?);
+        let rare = node.rare();
         Some(Seen {
             version: node.version,
-            cversion: node.cversion,
-            aversion: node.aversion,
-            children: node.children,
+            cversion: rare.cversion,
+            aversion: rare.aversion,
+            children: rare.children,
             kind: node.kind(),
             acl: Arc::clone(self.state.tree.acl(node)),
             data_length: node.data_length(),

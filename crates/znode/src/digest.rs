@@ -48,17 +48,18 @@ fn pair(high: i32, low: i32) -> u64 {
 
 /// A node's term for everything but its data.
 pub(crate) fn stat(node: &Node, acl_hash: u64) -> u64 {
+    let rare = node.rare();
     words(
         node.hash,
         [
-            node.czxid.cast_unsigned(),
+            node.czxid().cast_unsigned(),
             node.mzxid.cast_unsigned(),
-            node.pzxid.cast_unsigned(),
+            rare.pzxid.cast_unsigned(),
             node.ctime_ms.cast_unsigned(),
             node.mtime_ms.cast_unsigned(),
-            node.owner.cast_unsigned(),
-            pair(node.version, node.cversion),
-            pair(node.aversion, node.children.cast_signed()),
+            rare.owner.cast_unsigned(),
+            pair(node.version, rare.cversion),
+            pair(rare.aversion, rare.children.cast_signed()),
             acl_hash,
             node.hash,
         ],

@@ -7,8 +7,8 @@
 
 use std::io::Read;
 
-use ottla_jute::Acl;
 use ottla_jute::files::{LogEntry, SnapshotNode, SnapshotReader, Txn, TxnHeader};
+use ottla_jute::{Acl, StatPersisted};
 
 use crate::commit::Moment;
 use crate::error::Error;
@@ -84,14 +84,12 @@ impl Import {
         let data = node.data.as_deref();
         let stat = &node.stat;
         let fill = |of: &mut Node| {
-            of.czxid = stat.czxid;
-            of.mzxid = stat.mzxid;
-            of.pzxid = stat.pzxid;
-            of.ctime_ms = stat.ctime;
-            of.mtime_ms = stat.mtime;
-            of.version = stat.version;
-            of.cversion = stat.cversion;
-            of.aversion = stat.aversion;
+            // The owner says what kind the node is, and that one is kept.
+            let ephemeral_owner = of.rare().owner;
+            of.set_persisted(&StatPersisted {
+                ephemeral_owner,
+                ..*stat
+            });
         };
         let tree = &mut self.state.tree;
         // ZooKeeper's own nodes are there from the beginning.
@@ -180,7 +178,7 @@ impl Import {
                     self.state.tree.set_acl(id, &set.acl);
                     self.state
                         .tree
-                        .change(id, |node| node.aversion = set.version);
+                        .change_rare(id, |node| node.aversion = set.version);
                 }
             }
             Txn::Multi(txns) => {
@@ -208,7 +206,7 @@ impl Import {
             return;
         };
         let has = self.state.tree.node(parent);
-        let (cversion, pzxid) = (has.cversion, has.pzxid);
+        let (cversion, pzxid) = (has.rare().cversion, has.rare().pzxid);
         match self.state.tree.find(path) {
             // The snapshot has the node already, but perhaps not yet its ACL.
             Some(id) => self.state.tree.set_acl(id, acl),
@@ -223,7 +221,7 @@ impl Import {
             -1 => cversion.wrapping_add(1),
             wanted => wanted,
         };
-        self.state.tree.change(parent, |parent| {
+        self.state.tree.change_rare(parent, |parent| {
             (parent.cversion, parent.pzxid) = if wanted > cversion {
                 (wanted, zxid)
             } else {
@@ -237,13 +235,13 @@ impl Import {
             // The node is gone from the snapshot already, but perhaps its parent does not show it.
             let parent = path::parent(path).and_then(|parent| self.state.tree.find(parent));
             if let Some(parent) = parent {
-                self.state.tree.change(parent, |parent| {
+                self.state.tree.change_rare(parent, |parent| {
                     parent.pzxid = parent.pzxid.max(zxid);
                 });
             }
             return;
         };
-        if !path::is_special(path) && self.state.tree.node(id).children == 0 {
+        if !path::is_special(path) && self.state.tree.node(id).children() == 0 {
             self.state.delete_node(path, zxid);
         }
     }

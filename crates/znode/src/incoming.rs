@@ -16,7 +16,6 @@ use bytes::Bytes;
 use ottla_jute::ErrorCode;
 
 use crate::digest;
-use crate::node::Node;
 use crate::outcome::Reply;
 use crate::path;
 use crate::restore::Restorer;
@@ -168,19 +167,9 @@ impl State {
             let config = self.tree.node(from);
             new.tree.set_data(to, config.data());
             new.tree.set_acl(to, self.tree.acl(config));
-            new.tree.change(to, |node| copy_stat(config, node));
+            new.tree
+                .change(to, |node| node.set_persisted(&config.persisted()));
         }
         *self = new;
     }
-}
-
-fn copy_stat(from: &Node, to: &mut Node) {
-    to.czxid = from.czxid;
-    to.mzxid = from.mzxid;
-    to.pzxid = from.pzxid;
-    to.ctime_ms = from.ctime_ms;
-    to.mtime_ms = from.mtime_ms;
-    to.version = from.version;
-    to.cversion = from.cversion;
-    to.aversion = from.aversion;
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::node::{Node, NodeId};
 
-/// So many nodes and the page's counters fill 8 KiB, which wastes nothing in allocators with size
-/// classes.
-const NODES: usize = 73;
+/// So many nodes and the page's counters fill 8 KiB, or nearly, which wastes little in allocators with
+/// size classes.
+const NODES: usize = 92;
 
 type Page = [Node; NODES];
 
@@ -170,7 +170,8 @@ mod tests {
     #[test]
     fn a_page_fills_its_size_class() {
         // A counted allocation has two counters in front.
-        assert_eq!(size_of::<Page>() + 16, 8192);
+        let bytes = size_of::<Page>() + 16;
+        assert!(bytes <= 8192 && bytes + size_of::<Node>() > 8192, "{bytes}");
     }
 
     #[test]

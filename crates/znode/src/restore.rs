@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ottla_jute::{Acl, Reader, Record};
+use ottla_jute::{Acl, Reader, Record, StatPersisted};
 
 use crate::error::Error;
 use crate::incoming::{Incoming, Part};
@@ -148,15 +148,18 @@ impl Restorer {
         let acl = r.int()?.cast_unsigned() as usize;
         let acl = self.acls.get(acl).cloned();
         let acl = acl.ok_or_else(|| contradiction(&*self.path, "a node's ACL is missing"))?;
-        let mut node = Node::new(name, data, r.long()?, 0, Kind::Persistent);
-        node.mzxid = r.long()?;
-        node.pzxid = r.long()?;
-        node.ctime_ms = r.long()?;
-        node.mtime_ms = r.long()?;
-        node.owner = r.long()?;
-        node.version = r.int()?;
-        node.cversion = r.int()?;
-        node.aversion = r.int()?;
+        let mut node = Node::new(name, data, 0, 0, Kind::Persistent);
+        node.set_persisted(&StatPersisted {
+            czxid: r.long()?,
+            mzxid: r.long()?,
+            pzxid: r.long()?,
+            ctime: r.long()?,
+            mtime: r.long()?,
+            ephemeral_owner: r.long()?,
+            version: r.int()?,
+            cversion: r.int()?,
+            aversion: r.int()?,
+        });
         match &mut self.tree {
             None if depth == 0 && name.is_empty() => {
                 self.tree = Some(self.root(node, &acl));

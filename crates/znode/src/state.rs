@@ -8,7 +8,7 @@ use crate::command::Command;
 use crate::digest;
 use crate::incoming::Incoming;
 use crate::kind::Kind;
-use crate::node::{Node, NodeId};
+use crate::node::{Node, NodeId, Rare};
 use crate::path;
 use crate::quota::{self, Quotas, Role};
 use crate::session::Session;
@@ -43,14 +43,14 @@ impl State {
         let anyone = &[Acl::open()];
         let mut tree = Tree::new(node(""), anyone);
         // These are there from the beginning, and nobody counted them as they were created.
-        let uncounted = |_: &mut Node| {};
+        let uncounted = |_: &mut Rare| {};
         let at = path::ZOOKEEPER;
         let own = tree.insert(NodeId::ROOT, at, node("zookeeper"), anyone, uncounted);
         tree.insert(own, path::QUOTA, node("quota"), anyone, uncounted);
         let readable = [Acl::readable()];
         let mut config = node("config");
         // It was set in the name of nobody.
-        config.aversion = -1;
+        config.change_rare(|rare| rare.aversion = -1);
         tree.insert(own, path::CONFIG_PATH, config, &readable, uncounted);
         State {
             tree,
@@ -223,16 +223,16 @@ impl State {
 /// Whether a container may go.
 pub(crate) fn is_reapable_container(node: &Node, now_ms: i64, never_used_ms: i64) -> bool {
     let age_ms = now_ms.saturating_sub(node.mtime_ms);
-    let was_used = node.cversion > 0;
+    let was_used = node.rare().cversion > 0;
     let too_old = never_used_ms != 0 && age_ms > never_used_ms;
-    node.kind() == Kind::Container && node.children == 0 && (was_used || too_old)
+    node.kind() == Kind::Container && node.children() == 0 && (was_used || too_old)
 }
 
 /// Whether a node's time to live is over.
 pub(crate) fn is_over(node: &Node, now_ms: i64) -> bool {
     let age_ms = now_ms.saturating_sub(node.mtime_ms);
     match node.kind() {
-        Kind::Ttl { ttl_ms } => node.children == 0 && ttl_ms != 0 && age_ms > ttl_ms,
+        Kind::Ttl { ttl_ms } => node.children() == 0 && ttl_ms != 0 && age_ms > ttl_ms,
         _ => false,
     }
 }

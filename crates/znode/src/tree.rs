@@ -10,7 +10,7 @@ use ottla_jute::Acl;
 use crate::acl_table::AclTable;
 use crate::digest;
 use crate::kind::Kind;
-use crate::node::{Node, NodeId};
+use crate::node::{Node, NodeId, Rare};
 use crate::pages::{Pages, Slab};
 use crate::path;
 
@@ -147,8 +147,8 @@ impl Tree {
         let node = self.node(id);
         Children {
             pages: self.slab.pages(),
-            next: node.first_child,
-            left: node.children as usize,
+            next: node.first_child(),
+            left: node.children() as usize,
         }
     }
 
@@ -168,10 +168,10 @@ impl Tree {
         at: &str,
         node: Node,
         acl: &[Acl],
-        touch_parent: impl FnOnce(&mut Node),
+        touch_parent: impl FnOnce(&mut Rare),
     ) -> NodeId {
         let id = self.place(parent, at, node, acl);
-        self.change(parent, |parent| {
+        self.change_rare(parent, |parent| {
             parent.children += 1;
             touch_parent(parent);
         });
@@ -192,7 +192,9 @@ impl Tree {
             return None;
         }
         let id = self.place(parent, at, node, acl);
-        self.slab.node_mut(parent).children += 1;
+        self.slab
+            .node_mut(parent)
+            .change_rare(|parent| parent.children += 1);
         Some(id)
     }
 
@@ -215,12 +217,12 @@ impl Tree {
         node.hash = digest::path(at);
         node.parent = parent;
         let id = self.slab.insert(node);
-        let first = self.node(parent).first_child;
+        let first = self.node(parent).first_child();
         let last = first.get().map(|first| self.node(first).previous);
         match last {
             None => {
                 self.slab.node_mut(id).previous = id;
-                self.slab.node_mut(parent).first_child = id;
+                self.set_first_child(parent, id);
             }
             Some(last) => {
                 self.slab.node_mut(id).previous = last;
@@ -237,15 +239,15 @@ impl Tree {
         &mut self,
         id: NodeId,
         at: &str,
-        touch_parent: impl FnOnce(&mut Node),
+        touch_parent: impl FnOnce(&mut Rare),
     ) -> Node {
         self.digest = self.digest.wrapping_sub(self.terms(id));
         self.leave(id, at);
         let node = self.slab.remove(id);
         let (parent, previous) = (node.parent, node.previous);
-        let first = self.node(parent).first_child;
+        let first = self.node(parent).first_child();
         if first == id {
-            self.slab.node_mut(parent).first_child = node.next;
+            self.set_first_child(parent, node.next);
         } else {
             self.slab.node_mut(previous).next = node.next;
         }
@@ -254,7 +256,7 @@ impl Tree {
         if behind != id {
             self.slab.node_mut(behind).previous = previous;
         }
-        self.change(parent, |parent| {
+        self.change_rare(parent, |parent| {
             parent.children -= 1;
             touch_parent(parent);
         });
@@ -270,6 +272,16 @@ impl Tree {
         change(node);
         let after = digest::stat(node, acl_hash);
         self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
+    }
+
+    /// As [`Tree::change`], what only some nodes have.
+    pub(crate) fn change_rare(&mut self, id: NodeId, change: impl FnOnce(&mut Rare)) {
+        self.change(id, |node| node.change_rare(change));
+    }
+
+    fn set_first_child(&mut self, parent: NodeId, first: NodeId) {
+        let parent = self.slab.node_mut(parent);
+        parent.change_rare(|parent| parent.first_child = first);
     }
 
     /// Changes the data and nothing else.
@@ -360,14 +372,14 @@ impl Tree {
             let at = self.path(id);
             let children: Vec<_> = self.children(id).map(|(child, _)| child).collect();
             reached += children.len();
-            if children.len() != node.children as usize {
+            if children.len() != node.children() as usize {
                 return Err(format!(
                     "{at} has {} children, not {}",
                     children.len(),
-                    node.children
+                    node.children()
                 ));
             }
-            let first = node.first_child.get();
+            let first = node.first_child().get();
             let last = first.map(|first| self.node(first).previous);
             if last != children.last().copied() || first != children.first().copied() {
                 return Err(format!("the children of {at} are not linked to a list"));
@@ -382,7 +394,7 @@ impl Tree {
                 Kind::Ephemeral { session } => {
                     ephemeral += 1;
                     let nodes = self.ephemerals.get(&session);
-                    nodes.is_some_and(|nodes| nodes.contains(&id)) && node.children == 0
+                    nodes.is_some_and(|nodes| nodes.contains(&id)) && node.children() == 0
                 }
                 Kind::Container => {
                     containers += 1;
@@ -460,7 +472,7 @@ pub(crate) fn path_of(pages: &Pages, id: NodeId) -> String {
 /// The next node of a walk that goes through everything below `top`.
 pub(crate) fn next_below(pages: &Pages, at: NodeId, top: NodeId) -> Option<NodeId> {
     let mut at = at;
-    if let Some(child) = pages.node(at).first_child.get() {
+    if let Some(child) = pages.node(at).first_child().get() {
         return Some(child);
     }
     while at != top {

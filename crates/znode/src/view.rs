@@ -259,17 +259,18 @@ fn write_node(w: &mut Writer<'_>, node: &Node, depth: u32, acl: u32) {
     w.buffer(node.name_bytes());
     w.buffer_or_null(node.data());
     w.int(acl.cast_signed());
+    let stat = node.persisted();
     for long in [
-        node.czxid,
-        node.mzxid,
-        node.pzxid,
-        node.ctime_ms,
-        node.mtime_ms,
-        node.owner,
+        stat.czxid,
+        stat.mzxid,
+        stat.pzxid,
+        stat.ctime,
+        stat.mtime,
+        stat.ephemeral_owner,
     ] {
         w.long(long);
     }
-    for int in [node.version, node.cversion, node.aversion] {
+    for int in [stat.version, stat.cversion, stat.aversion] {
         w.int(int);
     }
 }

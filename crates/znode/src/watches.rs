@@ -366,7 +366,7 @@ impl Watches {
         let mut events = Vec::new();
         let stat = |path: &str| {
             let node = state.tree.node(state.tree.find(path)?);
-            Some((node.mzxid, node.pzxid))
+            Some((node.mzxid, node.rare().pzxid))
         };
         for path in &set.data_watches {
             match stat(path) {

@@ -101,19 +101,14 @@ fn zookeepers_digest(state: &State) -> i64 {
         let path = if path == "/" { "" } else { &path };
         let mut bytes = path.as_bytes().to_vec();
         bytes.extend_from_slice(node.data().unwrap_or_default());
-        for long in [
-            node.czxid,
-            node.mzxid,
-            node.pzxid,
-            node.ctime_ms,
-            node.mtime_ms,
-        ] {
+        let stat = node.persisted();
+        for long in [stat.czxid, stat.mzxid, stat.pzxid, stat.ctime, stat.mtime] {
             bytes.extend_from_slice(&long.to_be_bytes());
         }
-        for int in [node.version, node.cversion, node.aversion] {
+        for int in [stat.version, stat.cversion, stat.aversion] {
             bytes.extend_from_slice(&int.to_be_bytes());
         }
-        bytes.extend_from_slice(&node.owner.to_be_bytes());
+        bytes.extend_from_slice(&stat.ephemeral_owner.to_be_bytes());
         sum += i64::from(crc32(&bytes));
     }
     sum

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ottla_jute::Acl;
-use ottla_jute::StatPersisted;
 use ottla_jute::files::SnapshotWriter;
 
 use super::{CHUNK_BYTES, Inner, View, depth_of};
-use crate::node::{Node, NodeId};
+use crate::node::NodeId;
 use crate::tree::next_below;
 
 /// The parts of such a snapshot, made as they are asked for.
@@ -82,26 +81,12 @@ impl ZooKeeperSnapshot {
             Some(acl) if is_open(acl) => SnapshotWriter::OPEN_ACL,
             _ => number(node.acl as usize),
         };
-        self.writer.node(path, node.data(), acl, &stat(node));
+        self.writer.node(path, node.data(), acl, &node.persisted());
         self.next = next_below(&view.pages, id, NodeId::ROOT)
             .map(|next| (next, depth_of(&view.pages, id, depth, next)));
         if self.next.is_none() {
             self.writer.end(view.last_zxid);
         }
-    }
-}
-
-fn stat(node: &Node) -> StatPersisted {
-    StatPersisted {
-        czxid: node.czxid,
-        mzxid: node.mzxid,
-        ctime: node.ctime_ms,
-        mtime: node.mtime_ms,
-        version: node.version,
-        cversion: node.cversion,
-        aversion: node.aversion,
-        ephemeral_owner: node.owner,
-        pzxid: node.pzxid,
     }
 }
 

@@ -10,6 +10,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.api.transaction.CuratorOp;
@@ -89,7 +90,7 @@ final class SharedCases {
     }
 
     private void queue(Clients clients, String path) throws Exception {
-        List<String> taken = Collections.synchronizedList(new ArrayList<>());
+        List<String> taken = new CopyOnWriteArrayList<>();
         for (int number = 0; number < 2; number++) {
             DistributedQueue<String> consuming =
                     QueueBuilder.builder(client(clients), consumer(taken::add), TEXT, path).buildQueue();
@@ -112,7 +113,7 @@ final class SharedCases {
     }
 
     private void lockingQueue(Clients clients, String path) throws Exception {
-        List<String> taken = Collections.synchronizedList(new ArrayList<>());
+        List<String> taken = new CopyOnWriteArrayList<>();
         DistributedQueue<String> queue = QueueBuilder.builder(client(clients), consumer(item -> {
             taken.add(item);
             if (Collections.frequency(taken, item) == 1) {
@@ -145,7 +146,7 @@ final class SharedCases {
         filling.put("middle", 20);
         filling.put("early", 10);
         check(filling.flushPuts(20, TimeUnit.SECONDS), "all is put");
-        List<String> taken = Collections.synchronizedList(new ArrayList<>());
+        List<String> taken = new CopyOnWriteArrayList<>();
         DistributedPriorityQueue<String> emptying =
                 QueueBuilder.builder(client, consumer(taken::add), TEXT, path).buildPriorityQueue(0);
         emptying.start();
@@ -153,7 +154,7 @@ final class SharedCases {
         eventually(() -> taken.size() == 3, () -> "all is taken, not " + taken);
         checkEqual(taken, List.of("early", "middle", "late"), "the order");
 
-        List<String> delayed = Collections.synchronizedList(new ArrayList<>());
+        List<String> delayed = new CopyOnWriteArrayList<>();
         DistributedDelayQueue<String> delays =
                 QueueBuilder.builder(client, consumer(delayed::add), TEXT, path + "-delay").buildDelayQueue();
         delays.start();
@@ -169,7 +170,7 @@ final class SharedCases {
     private void sharedCount(Clients clients, String path) throws Exception {
         SharedCount one = new SharedCount(client(clients), path, 5);
         SharedCount two = new SharedCount(client(clients), path, 5);
-        List<Integer> seen = Collections.synchronizedList(new ArrayList<>());
+        List<Integer> seen = new CopyOnWriteArrayList<>();
         two.addListener(new SharedCountListener() {
             @Override
             public void countHasChanged(SharedCountReader count, int now) {
@@ -268,8 +269,11 @@ final class SharedCases {
             member.start();
             members.add(member);
         }
-        eventually(() -> members.get(0).getCurrentMembers().size() == 3, () -> "three members");
-        checkEqual(text(members.get(2).getCurrentMembers().get("member 1")), "1", "what a member says of itself");
+        // Each member has a cache of its own, and fills it in its own time.
+        for (GroupMember member : members) {
+            eventually(() -> member.getCurrentMembers().size() == 3, () -> "three members");
+            checkEqual(text(member.getCurrentMembers().get("member 1")), "1", "what a member says of itself");
+        }
         members.get(1).close();
         eventually(() -> members.get(0).getCurrentMembers().size() == 2, () -> "two members");
         members.get(0).close();
