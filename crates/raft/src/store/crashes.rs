@@ -394,3 +394,107 @@ fn both_copies_of_the_vote_must_be_damaged_to_stop() {
         .unwrap_err();
     assert!(matches!(error, crate::Error::Corrupt { .. }), "{error}");
 }
+
+/// A log of batches with one entry each.
+fn log_of(disk: &SimDisk, entries: u64, segment_bytes: u64) -> Writer {
+    Disk::create_dir_all(disk, &dir()).unwrap();
+    let as_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let Recovered { mut writer, .. } = recover(&as_disk, &dir(), None, segment_bytes).unwrap();
+    append(&mut writer, entries);
+    writer
+}
+
+fn append(writer: &mut Writer, entries: u64) {
+    for _ in 0..entries {
+        let (term, index) = (1, writer.next());
+        let at = Position { term, index };
+        let frames = [encode_entry(&entry(at, 20))];
+        assert!(matches!(writer.write(&frames, at), Ok(Written::Whole)));
+        writer.flush().unwrap();
+    }
+}
+
+fn start_again(disk: &SimDisk, segment_bytes: u64) -> Result<Writer, crate::Error> {
+    let as_disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    recover(&as_disk, &dir(), None, segment_bytes).map(|recovered| recovered.writer)
+}
+
+#[test]
+fn appends_find_room_in_the_file_and_a_start_knows_it_from_entries() {
+    let disk = SimDisk::new(1);
+    let mut writer = log_of(&disk, 1, 1 << 20);
+    let long = writer.active().file.len().unwrap();
+    assert!(long > writer.active().end + 1000);
+    append(&mut writer, 10);
+    assert_eq!(writer.active().file.len().unwrap(), long);
+    drop(writer);
+    disk.crash();
+    let mut writer = start_again(&disk, 1 << 20).unwrap();
+    assert_eq!(writer.next(), 11);
+    assert_eq!(writer.active().file.len().unwrap(), writer.active().end);
+    append(&mut writer, 1);
+    assert_eq!(entries_of(&writer).len(), 12);
+}
+
+#[test]
+fn what_is_torn_in_the_room_is_cut_off_and_what_is_lost_before_an_entry_is_missed() {
+    let disk = SimDisk::new(1);
+    let writer = log_of(&disk, 3, 1 << 20);
+    let (end, file) = (writer.active().end, Arc::clone(&writer.active().file));
+    let last = *writer.active().positions.last().unwrap();
+    // A part of a batch that came to the disk, behind bytes that did not.
+    file.write_at(&[IoSlice::new(b"torn")], end + 300).unwrap();
+    file.sync_data().unwrap();
+    let writer = start_again(&disk, 1 << 20).unwrap();
+    assert_eq!((writer.next(), writer.active().end), (3, end));
+    assert_eq!(writer.active().file.len().unwrap(), end);
+    // Zeros where a batch was are no room when another batch follows.
+    let second = writer.active().positions[1];
+    let zeros = vec![0; (last - second) as usize];
+    let at = second - super::format::BATCH_HEADER as u64;
+    file.write_at(&[IoSlice::new(&zeros)], at).unwrap();
+    file.sync_data().unwrap();
+    let error = start_again(&disk, 1 << 20).map(|_| ()).unwrap_err();
+    assert!(matches!(error, crate::Error::Corrupt { position, .. } if position == at));
+}
+
+#[test]
+fn a_segment_that_is_left_behind_keeps_no_room_and_is_not_shorter_than_its_entries() {
+    let disk = SimDisk::new(1);
+    let mut writer = log_of(&disk, 1, 300);
+    while writer.segments.len() < 2 {
+        append(&mut writer, 1);
+    }
+    let first = &writer.segments[0];
+    assert_eq!(first.file.len().unwrap(), first.end);
+    // A crash may bring the room back.
+    first.file.set_len(first.end + 500).unwrap();
+    first.file.sync_data().unwrap();
+    let next = writer.next();
+    assert_eq!(start_again(&disk, 300).unwrap().next(), next);
+    // But zeros in the place of its last batch are a loss.
+    let last = first.positions.last().unwrap() - super::format::BATCH_HEADER as u64;
+    first.file.set_len(last).unwrap();
+    first.file.set_len(first.end).unwrap();
+    first.file.sync_data().unwrap();
+    let error = start_again(&disk, 300).map(|_| ()).unwrap_err();
+    assert!(matches!(error, crate::Error::Corrupt { .. }), "{error}");
+}
+
+#[test]
+fn a_disk_without_room_takes_what_fits() {
+    let disk = SimDisk::new(1);
+    let mut writer = log_of(&disk, 0, 1 << 20);
+    disk.set_capacity_bytes(1_200);
+    append(&mut writer, 2);
+    let (end, next) = (writer.active().end, writer.next());
+    let (term, index) = (1, next);
+    let long = [encode_entry(&entry(Position { term, index }, 2_000))];
+    let refused = writer.write(&long, Position { term, index });
+    assert!(matches!(refused, Ok(Written::DiskFull(_))));
+    assert_eq!(writer.active().file.len().unwrap(), end);
+    append(&mut writer, 1);
+    disk.set_capacity_bytes(1 << 20);
+    append(&mut writer, 2);
+    assert_eq!(start_again(&disk, 1 << 20).unwrap().next(), next + 3);
+}
