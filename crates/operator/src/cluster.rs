@@ -36,9 +36,9 @@ use crate::apply::{self, Owner};
 use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::error::{Asked, Error};
-use crate::kafka::View;
+use crate::kafka::{self, View};
 use crate::observed::{self, Observed};
-use crate::render::{self, Disruptions, LastKnown, Manifest, Node, REPLICATION_PORT, Sizes, names};
+use crate::render::{self, Disruptions, LastKnown, Manifest, Node, Sizes};
 use crate::validate;
 
 /// When nothing is under way, how long until the next look.
@@ -175,18 +175,10 @@ impl Round<'_> {
 
     /// Where brokers that run are reached.
     fn bootstrap(&self) -> Vec<String> {
-        let brokers = self.nodes.iter().filter(|node| node.broker);
-        let there = brokers.filter(|node| {
-            let pod = self.observed.pods.get(&node.pod);
-            pod.is_some_and(|pod| pod.ready)
-        });
         let domain = &self.context.settings.cluster_domain;
-        there
-            .map(|node| {
-                let host = names::pod_host(self.cluster, &node.pod, domain);
-                format!("{host}:{REPLICATION_PORT}")
-            })
-            .collect()
+        kafka::bootstrap(self.cluster, &self.nodes, domain, |pod| {
+            self.observed.pods.get(pod).is_some_and(|pod| pod.ready)
+        })
     }
 
     async fn apply(&mut self, sizes: &Sizes) -> Result<(), Error> {

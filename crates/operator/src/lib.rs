@@ -3,7 +3,8 @@
 //! ```text
 //!   api ─▶ validate ─▶ render ─▶ manifests          offline: the same without Kubernetes
 //!                         ▲
-//!   run ─▶ election ─▶ cluster ─▶ apply, observed (Kubernetes), kafka (a client's view)
+//!   run ─▶ election ─┬▶ cluster ─▶ apply, observed (Kubernetes), kafka (a client's view)
+//!                    └▶ topic
 //! ```
 //!
 //! Architecture invariants: a cluster is reached only through `ottla-client`, as any client does.
@@ -26,6 +27,7 @@ mod nodes;
 mod observed;
 mod quantity;
 mod run;
+mod topic;
 
 pub use error::Error;
 pub use metrics::Metrics;
