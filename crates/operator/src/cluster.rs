@@ -14,7 +14,6 @@
 
 mod lost;
 mod quorum;
-mod roll;
 mod rolling;
 mod scale;
 mod status;
@@ -38,6 +37,7 @@ use crate::context::Context;
 use crate::error::{Asked, Error};
 use crate::kafka::{self, View};
 use crate::observed::{self, Observed};
+use crate::progress::Progress;
 use crate::render::{self, Disruptions, LastKnown, Manifest, Node, Sizes};
 use crate::validate;
 
@@ -62,6 +62,32 @@ pub(crate) struct Round<'a> {
     pub(crate) wrong: Vec<(Reason, String)>,
     /// Whether brokers that were added wait for their share.
     pub(crate) balancing: bool,
+}
+
+impl Progress for Round<'_> {
+    fn context(&self) -> &Context {
+        self.context
+    }
+
+    fn about(&self) -> &ObjectReference {
+        &self.about
+    }
+
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    fn is_doing(&mut self, reason: Reason, what: String) {
+        self.doing(reason, what);
+    }
+
+    fn is_wrong(&mut self, reason: Reason, what: String) {
+        self.wrong(reason, what);
+    }
 }
 
 impl Round<'_> {
@@ -199,7 +225,7 @@ impl Round<'_> {
             &self.observed.surroundings,
         );
         let manifests: Vec<Value> = manifests.into_iter().map(Manifest::into_value).collect();
-        volumes::release_templates(self, &manifests).await?;
+        crate::volumes::release_templates(self, &manifests).await?;
         let uid = self.cluster.uid().unwrap_or_default();
         let owner = Owner {
             namespace: &self.namespace,

@@ -4,6 +4,7 @@
 //!   api ─▶ validate ─▶ render ─▶ manifests          offline: the same without Kubernetes
 //!                         ▲
 //!   run ─▶ election ─┬▶ cluster ─▶ apply, observed (Kubernetes), kafka (a client's view)
+//!                    ├▶ ensemble ─▶ the same, and servers asked in ZooKeeper's protocol
 //!                    └▶ topic
 //! ```
 //!
@@ -20,14 +21,18 @@ mod cluster;
 mod conditions;
 mod context;
 mod election;
+mod ensemble;
 mod error;
 mod kafka;
 mod metrics;
 mod nodes;
 mod observed;
+mod progress;
 mod quantity;
+mod roll;
 mod run;
 mod topic;
+mod volumes;
 
 pub use error::Error;
 pub use metrics::Metrics;

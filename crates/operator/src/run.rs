@@ -18,13 +18,13 @@ use kube::{Api, Client, Resource, ResourceExt};
 use ottla_runtime::Runtime;
 use serde::de::DeserializeOwned;
 
-use crate::api::{KafkaCluster, KafkaTopic};
+use crate::api::{KafkaCluster, KafkaTopic, KeeperEnsemble};
 use crate::context::Context;
 use crate::election::Election;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::render::{Settings, label};
-use crate::{cluster, kafka, topic};
+use crate::{cluster, ensemble, kafka, topic};
 
 /// How soon a failed reconciliation is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -117,6 +117,7 @@ fn controllers(
     };
     for namespace in scopes {
         running.push(clusters(context, namespace));
+        running.push(ensembles(context, namespace));
         running.push(topics(context, namespace));
     }
     running
@@ -129,6 +130,16 @@ fn clusters(context: &Arc<Context>, namespace: Option<&str>) -> BoxFuture<'stati
     let controller = owned::<KafkaCluster, Service>(controller, context, namespace, label::CLUSTER);
     let controller = owned::<KafkaCluster, Pod>(controller, context, namespace, label::CLUSTER);
     drive(controller, cluster::reconcile, context)
+}
+
+fn ensembles(context: &Arc<Context>, namespace: Option<&str>) -> BoxFuture<'static, ()> {
+    type Ensemble = KeeperEnsemble;
+    let controller = controller::<Ensemble>(context, namespace);
+    let controller =
+        owned::<Ensemble, StatefulSet>(controller, context, namespace, label::ENSEMBLE);
+    let controller = owned::<Ensemble, Service>(controller, context, namespace, label::ENSEMBLE);
+    let controller = owned::<Ensemble, Pod>(controller, context, namespace, label::ENSEMBLE);
+    drive(controller, ensemble::reconcile, context)
 }
 
 /// Topics are looked at when they are edited, and when their cluster begins or ends to answer.
