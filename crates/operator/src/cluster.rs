@@ -14,7 +14,6 @@
 
 mod lost;
 mod quorum;
-mod roll;
 mod rolling;
 mod scale;
 mod status;
@@ -36,9 +35,10 @@ use crate::apply::{self, Owner};
 use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::error::{Asked, Error};
-use crate::kafka::View;
+use crate::kafka::{self, View};
 use crate::observed::{self, Observed};
-use crate::render::{self, Disruptions, LastKnown, Manifest, Node, REPLICATION_PORT, Sizes, names};
+use crate::progress::Progress;
+use crate::render::{self, Disruptions, LastKnown, Manifest, Node, Sizes};
 use crate::validate;
 
 /// When nothing is under way, how long until the next look.
@@ -62,6 +62,32 @@ pub(crate) struct Round<'a> {
     pub(crate) wrong: Vec<(Reason, String)>,
     /// Whether brokers that were added wait for their share.
     pub(crate) balancing: bool,
+}
+
+impl Progress for Round<'_> {
+    fn context(&self) -> &Context {
+        self.context
+    }
+
+    fn about(&self) -> &ObjectReference {
+        &self.about
+    }
+
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    fn is_doing(&mut self, reason: Reason, what: String) {
+        self.doing(reason, what);
+    }
+
+    fn is_wrong(&mut self, reason: Reason, what: String) {
+        self.wrong(reason, what);
+    }
 }
 
 impl Round<'_> {
@@ -175,18 +201,10 @@ impl Round<'_> {
 
     /// Where brokers that run are reached.
     fn bootstrap(&self) -> Vec<String> {
-        let brokers = self.nodes.iter().filter(|node| node.broker);
-        let there = brokers.filter(|node| {
-            let pod = self.observed.pods.get(&node.pod);
-            pod.is_some_and(|pod| pod.ready)
-        });
         let domain = &self.context.settings.cluster_domain;
-        there
-            .map(|node| {
-                let host = names::pod_host(self.cluster, &node.pod, domain);
-                format!("{host}:{REPLICATION_PORT}")
-            })
-            .collect()
+        kafka::bootstrap(self.cluster, &self.nodes, domain, |pod| {
+            self.observed.pods.get(pod).is_some_and(|pod| pod.ready)
+        })
     }
 
     async fn apply(&mut self, sizes: &Sizes) -> Result<(), Error> {
@@ -207,7 +225,7 @@ impl Round<'_> {
             &self.observed.surroundings,
         );
         let manifests: Vec<Value> = manifests.into_iter().map(Manifest::into_value).collect();
-        volumes::release_templates(self, &manifests).await?;
+        crate::volumes::release_templates(self, &manifests).await?;
         let uid = self.cluster.uid().unwrap_or_default();
         let owner = Owner {
             namespace: &self.namespace,

@@ -16,6 +16,7 @@ use crate::kafka::Clusters;
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::render::Settings;
+use crate::topic::Topics;
 
 /// The name under which fields are owned in server-side apply.
 pub(crate) const MANAGER: &str = "ottla-operator";
@@ -32,6 +33,8 @@ pub(crate) struct Context {
     pub(crate) clusters: Clusters,
     /// What is known of Kubernetes' nodes.
     pub(crate) nodes: Nodes,
+    /// What the watches know of topics' resources.
+    pub(crate) topics: Topics,
     recorder: Recorder,
     /// The last thing that was said of an object and a reason, so that it is said once.
     said: Mutex<HashMap<(String, Reason), String>>,
@@ -55,6 +58,7 @@ impl Context {
             clusters: Clusters::new(runtime.clone()),
             nodes: Nodes::new(client.clone(), runtime.clone()),
             client,
+            topics: Topics::default(),
             runtime,
             settings,
             metrics,

@@ -11,11 +11,46 @@ use parking_lot::Mutex;
 
 pub(crate) use view::View;
 
+use crate::api::KafkaCluster;
 use crate::error::{Asked, Error};
+use crate::render::{self, Node, REPLICATION_PORT, Sizes, names};
 
 /// How long one question may take: a reconciliation rather comes again than waits.
 const DEADLINE: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(2);
+
+/// Where those of the brokers are reached whose pods are ready.
+pub(crate) fn bootstrap(
+    cluster: &KafkaCluster,
+    nodes: &[Node],
+    domain: &str,
+    is_ready: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let brokers = nodes.iter().filter(|node| node.broker);
+    brokers
+        .filter(|node| is_ready(&node.pod))
+        .map(|node| {
+            let host = names::pod_host(cluster, &node.pod, domain);
+            format!("{host}:{REPLICATION_PORT}")
+        })
+        .collect()
+}
+
+/// The same for whoever does not look at pods, but at the cluster's status.
+pub(crate) fn bootstrap_of(cluster: &KafkaCluster, domain: &str) -> Vec<String> {
+    let nodes = render::kafka::nodes(cluster, &Sizes::wanted(cluster));
+    let known = cluster.status.as_ref();
+    let known = known.map(|status| status.brokers.as_slice());
+    let known = known.unwrap_or_default();
+    bootstrap(cluster, &nodes, domain, |pod| {
+        known.iter().any(|broker| broker.pod == pod && broker.ready)
+    })
+}
+
+/// Whether some broker is ready, as the status says.
+pub(crate) fn is_reached(cluster: &KafkaCluster) -> bool {
+    !bootstrap_of(cluster, "").is_empty()
+}
 
 /// Connections to clusters, which are kept.
 pub(crate) struct Clusters {

@@ -3,7 +3,9 @@
 //! ```text
 //!   api ─▶ validate ─▶ render ─▶ manifests          offline: the same without Kubernetes
 //!                         ▲
-//!   run ─▶ election ─▶ cluster ─▶ apply, observed (Kubernetes), kafka (a client's view)
+//!   run ─▶ election ─┬▶ cluster ─▶ apply, observed (Kubernetes), kafka (a client's view)
+//!                    ├▶ ensemble ─▶ the same, and servers asked in ZooKeeper's protocol
+//!                    └▶ topic
 //! ```
 //!
 //! Architecture invariants: a cluster is reached only through `ottla-client`, as any client does.
@@ -33,13 +35,18 @@ mod cluster;
 mod conditions;
 mod context;
 mod election;
+mod ensemble;
 mod error;
 mod kafka;
 mod metrics;
 mod nodes;
 mod observed;
+mod progress;
 mod quantity;
+mod roll;
 mod run;
+mod topic;
+mod volumes;
 
 pub use error::Error;
 pub use metrics::Metrics;

@@ -1,11 +1,12 @@
 //! The operator as a process: one leads, and watches resources and what they own.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{StreamExt, TryStreamExt};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -17,13 +18,13 @@ use kube::{Api, Client, Resource, ResourceExt};
 use ottla_runtime::Runtime;
 use serde::de::DeserializeOwned;
 
-use crate::api::KafkaCluster;
-use crate::cluster;
+use crate::api::{KafkaCluster, KafkaTopic, KeeperEnsemble};
 use crate::context::Context;
 use crate::election::Election;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::render::{Settings, label};
+use crate::{cluster, ensemble, kafka, topic};
 
 /// How soon a failed reconciliation is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -116,6 +117,8 @@ fn controllers(
     };
     for namespace in scopes {
         running.push(clusters(context, namespace));
+        running.push(ensembles(context, namespace));
+        running.push(topics(context, namespace));
     }
     running
 }
@@ -127,6 +130,41 @@ fn clusters(context: &Arc<Context>, namespace: Option<&str>) -> BoxFuture<'stati
     let controller = owned::<KafkaCluster, Service>(controller, context, namespace, label::CLUSTER);
     let controller = owned::<KafkaCluster, Pod>(controller, context, namespace, label::CLUSTER);
     drive(controller, cluster::reconcile, context)
+}
+
+fn ensembles(context: &Arc<Context>, namespace: Option<&str>) -> BoxFuture<'static, ()> {
+    type Ensemble = KeeperEnsemble;
+    let controller = controller::<Ensemble>(context, namespace);
+    let controller =
+        owned::<Ensemble, StatefulSet>(controller, context, namespace, label::ENSEMBLE);
+    let controller = owned::<Ensemble, Service>(controller, context, namespace, label::ENSEMBLE);
+    let controller = owned::<Ensemble, Pod>(controller, context, namespace, label::ENSEMBLE);
+    drive(controller, ensemble::reconcile, context)
+}
+
+/// Topics are looked at when they are edited, and when their cluster begins or ends to answer.
+fn topics(context: &Arc<Context>, namespace: Option<&str>) -> BoxFuture<'static, ()> {
+    let controller = controller::<KafkaTopic>(context, namespace);
+    context.topics.watch(controller.store());
+    let reach = |cluster: &KafkaCluster| {
+        let mut hasher = DefaultHasher::new();
+        cluster.metadata.generation.hash(&mut hasher);
+        kafka::is_reached(cluster).hash(&mut hasher);
+        Some(hasher.finish())
+    };
+    let clusters = watcher(
+        api::<KafkaCluster>(context, namespace),
+        watcher::Config::default(),
+    )
+    .default_backoff()
+    .touched_objects()
+    .predicate_filter(reach, PredicateConfig::default());
+    let known = Arc::clone(context);
+    let controller = controller.watches_stream(clusters, move |cluster: KafkaCluster| {
+        let namespace = cluster.namespace().unwrap_or_default();
+        known.topics.of_cluster(&namespace, &cluster.name_any())
+    });
+    drive(controller, topic::reconcile, context)
 }
 
 fn api<K>(context: &Context, namespace: Option<&str>) -> Api<K>
@@ -151,8 +189,16 @@ where
         + 'static,
 {
     let (reader, writer) = reflector::store();
+    let metrics = Arc::clone(&context.metrics);
     let events = watcher(api::<K>(context, namespace), watcher::Config::default())
         .default_backoff()
+        .inspect_ok(move |event| {
+            // A resource that nothing holds is gone before anybody is asked to look at it.
+            if let watcher::Event::Delete(gone) = event {
+                let namespace = gone.namespace().unwrap_or_default();
+                metrics.set_resource_ready(&K::kind(&()), &namespace, &gone.name_any(), None);
+            }
+        })
         .reflect(writer)
         .applied_objects()
         .predicate_filter(

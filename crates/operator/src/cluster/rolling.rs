@@ -2,16 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::{DeleteParams, Preconditions};
-
 use super::Round;
-use super::roll::{Member, Step, next, quorum_bears};
 use crate::api::Reason;
-use crate::error::{Asked, Error};
+use crate::error::Error;
 use crate::observed::PodNow;
+use crate::progress::{self, delete_pod};
 use crate::render::{Node, names, pod_config};
+use crate::roll::{Member, Step, next, quorum_bears};
 
 /// Takes the next step of a roll.
 pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
@@ -45,7 +42,7 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
             let note = format!("pod {pod} does not run as it is, and is made anew");
             round.say(Reason::Rolling, note.clone()).await;
             round.doing(Reason::Rolling, note);
-            delete(round, &pod).await
+            delete_pod(round, &pod).await
         }
         Step::Restart { pod, id } => {
             let why = members.iter().find(|member| member.node.id == id);
@@ -75,35 +72,16 @@ fn outdated(round: &Round<'_>, node: &Node, pod: &PodNow) -> Option<&'static str
 }
 
 async fn wait(round: &mut Round<'_>, pod: &str, stuck: bool, left: usize) {
-    let known = round.observed.pods.get(pod);
-    let trouble = known.and_then(|pod| pod.trouble.clone());
     let is_new = left == 0
         && round
             .cluster
             .status
             .as_ref()
             .is_none_or(|s| s.cluster_id.is_none());
-    let why = trouble
-        .map(|trouble| format!(" ({trouble})"))
-        .unwrap_or_default();
-    let restarts = known.map_or(0, |pod| pod.restarts);
-    let often = match restarts {
-        0 => String::new(),
-        times => format!(", its container was started {} times", times + 1),
-    };
-    let text = format!("pod {pod} is not ready{why}{often}");
+    let text = progress::not_ready(&round.observed, pod);
     if stuck {
-        let to_do = if left > 0 {
-            format!(
-                "; {left} other pods are not changed until it is: look into `kubectl logs {pod}`, and \
-                 edit the resource, which makes this pod anew first"
-            )
-        } else {
-            format!("; look into `kubectl logs {pod}` and `kubectl describe pod {pod}`")
-        };
-        let text = format!("{text}{to_do}");
-        round.warn(Reason::RollStuck, text.clone()).await;
-        round.wrong(Reason::RollStuck, text);
+        let text = format!("{text}{}", progress::way_out(pod, left));
+        progress::wrong(round, Reason::RollStuck, text).await;
     } else {
         let reason = if is_new {
             Reason::Creating
@@ -171,23 +149,5 @@ async fn restart(
     let note = format!("restarting pod {pod}: {why} ({left} to go)");
     round.say(Reason::Rolling, note.clone()).await;
     round.doing(Reason::Rolling, note);
-    delete(round, pod).await
-}
-
-/// Deletes this very pod; its stateful set makes it anew.
-pub(super) async fn delete(round: &Round<'_>, pod: &str) -> Result<(), Error> {
-    let uid = round.observed.pods.get(pod).map(|pod| pod.uid.clone());
-    let pods: Api<Pod> = Api::namespaced(round.context.client.clone(), &round.namespace);
-    let parameters = DeleteParams {
-        preconditions: Some(Preconditions {
-            uid,
-            resource_version: None,
-        }),
-        ..DeleteParams::default()
-    };
-    match pods.delete(pod, &parameters).await {
-        // It is gone, or is another one already.
-        Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-        deleted => deleted.map(|_| ()).when(|| format!("deleting pod {pod}")),
-    }
+    delete_pod(round, pod).await
 }

@@ -94,6 +94,12 @@ pub fn keeper_config_map(ensemble: &KeeperEnsemble) -> String {
     format!("{}-keeper-config", of(&ensemble.metadata))
 }
 
+/// The Secret with the password of those who may change an ensemble's members.
+#[must_use]
+pub fn keeper_secret(ensemble: &KeeperEnsemble) -> String {
+    format!("{}-keeper-admin", of(&ensemble.metadata))
+}
+
 /// The Service for an ensemble's clients. It has the ensemble's own name: `zk:2181`.
 #[must_use]
 pub fn keeper_client_service(ensemble: &KeeperEnsemble) -> String {
