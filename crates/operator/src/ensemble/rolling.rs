@@ -23,6 +23,8 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
             Member {
                 node,
                 pod,
+                // A server that never took part has a place in the ensemble all the same.
+                is_known: true,
                 outdated: differs.then_some("its template has changed"),
             }
         })
