@@ -1,4 +1,5 @@
-//! `cargo xtask kube`: the manifests of `deploy/examples` on a real Kubernetes, seen by real clients.
+//! `cargo xtask kube`: the manifests of `deploy/examples`, and the operator, on a real Kubernetes, seen by
+//! real clients.
 //!
 //! ```text
 //! testbed (which cluster) ─▶ image ─▶ for each case: space (a namespace) ─▶ the case ─▶ namespace gone
@@ -11,6 +12,7 @@ mod examples;
 mod finished;
 mod keepers;
 mod kubectl;
+mod operator;
 mod pod;
 mod refusals;
 mod rolling;
@@ -102,7 +104,8 @@ fn chosen(arguments: &Arguments) -> impl Iterator<Item = &'static Case> {
     let is_chosen = move |case: &&Case| {
         only.is_empty() || only.iter().any(|word| case.name.contains(word.as_str()))
     };
-    CASES.into_iter().flatten().filter(is_chosen)
+    let all = CASES.into_iter().chain(operator::CASES);
+    all.flatten().filter(is_chosen)
 }
 
 /// Runs the cases, or says what they miss.

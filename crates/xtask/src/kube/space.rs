@@ -73,10 +73,27 @@ impl Space {
                 .run_within(&all, REMOVAL_LIMIT + slack)
                 .map(drop)
         };
+        // Nobody is to make anew what goes; where there is no operator, there are no such resources.
+        for kind in ["kafkatopics", "kafkaclusters", "keeperensembles"] {
+            let patch = r#"{"spec":{"deletionGuard":false}}"#;
+            let found = self.kubectl.items(&self.here(&["get", kind]));
+            for resource in found.unwrap_or_default() {
+                let name = resource["metadata"]["name"].as_str().unwrap_or_default();
+                if kind != "kafkatopics" {
+                    self.run(&["patch", kind, name, "--type=merge", "-p", patch])?;
+                }
+                delete(&self.here(&[kind, name]))?;
+            }
+        }
         // A namespace that finds pods in it looks again after half of their time to stop, which is minutes.
         delete(&self.here(&["statefulsets,jobs", "--all"]))?;
         delete(&self.here(&["pods", "--all", "--grace-period=1"]))?;
         delete(&["namespace", &self.name])
+    }
+
+    /// The image under test.
+    pub(crate) fn image(&self) -> &str {
+        &self.image
     }
 
     /// `kubectl` in this namespace.

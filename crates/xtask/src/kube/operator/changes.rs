@@ -1,0 +1,185 @@
+//! Changes that a person makes, under load.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use super::{CHANGE_LIMIT, Cluster, SYSTEM};
+use crate::kube::Case;
+use crate::kube::clients::{Load, brokers};
+use crate::kube::space::{Space, note, within};
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "operator_rolls_a_change_under_load_and_nothing_is_lost",
+        run: roll,
+    },
+    Case {
+        name: "operator_grows_to_five_brokers_and_back_to_three_under_load",
+        run: scale,
+    },
+    Case {
+        name: "operator_stops_a_bad_roll_and_undoes_it",
+        run: bad_roll,
+    },
+    Case {
+        name: "operator_grows_volumes_while_pods_run",
+        run: volumes,
+    },
+    Case {
+        name: "operator_goes_on_when_it_is_killed_in_the_middle",
+        run: killed,
+    },
+];
+
+const OUTSIDE: &str = "outside";
+
+fn start<'a>(space: &'a Space, more: &Value) -> Result<Cluster<'a>> {
+    let mut spec = json!({"listeners": [{"name": OUTSIDE, "port": 9094, "type": "nodePort"}]});
+    if let (Some(fields), Some(more)) = (spec.as_object_mut(), more.as_object()) {
+        fields.extend(more.clone());
+    }
+    Cluster::start(space, "demo", &spec)
+}
+
+fn load(cluster: &Cluster<'_>) -> Result<Load> {
+    let bootstrap = cluster.bootstrap(OUTSIDE)?;
+    Load::start(
+        "rolling_load.py",
+        &["--bootstrap", &bootstrap, "--topic", "load"],
+    )
+}
+
+fn nothing_is_lost(load: Load) -> Result<()> {
+    let seen = load.end()?;
+    note(&format!("the clients saw {seen}"));
+    for nothing in ["failed", "missing", "duplicates", "out_of_order"] {
+        ensure!(seen[nothing] == 0, "{nothing}: {seen}");
+    }
+    ensure!(seen["acknowledged"].as_u64() > Some(500), "{seen}");
+    Ok(())
+}
+
+fn roll(space: &Space) -> Result<()> {
+    let cluster = start(space, &json!({}))?;
+    let before = cluster.uids()?;
+    let load = load(&cluster)?;
+    let began = Instant::now();
+    cluster.patch(&json!({"config": {"log.retention.hours": "24"}}))?;
+    cluster.settled("True")?;
+    note(&format!(
+        "three brokers rolled in {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
+    let after = cluster.uids()?;
+    ensure!(
+        before.iter().all(|uid| !after.contains(uid)),
+        "{before:?} {after:?}"
+    );
+    nothing_is_lost(load)
+}
+
+fn scale(space: &Space) -> Result<()> {
+    let cluster = start(space, &json!({}))?;
+    let load = load(&cluster)?;
+    let began = Instant::now();
+    space.run(&["scale", "kafkacluster", "demo", "--replicas=5"])?;
+    cluster.settled("True")?;
+    note(&format!(
+        "five brokers have their share after {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
+    let bootstrap = cluster.bootstrap(OUTSIDE)?;
+    ensure!(brokers(&bootstrap)?.len() == 5);
+    let layout = space.exec(
+        "demo-broker-0",
+        &[
+            "/ottla",
+            "broker",
+            "list",
+            "-b",
+            "localhost:9091",
+            "-o",
+            "json",
+        ],
+    )?;
+    let layout: Value = serde_json::from_str(&layout)?;
+    note(&format!(
+        "broker list: {}",
+        layout.to_string().chars().take(400).collect::<String>()
+    ));
+    let began = Instant::now();
+    space.run(&["scale", "kafkacluster", "demo", "--replicas=3"])?;
+    cluster.settled("True")?;
+    within(CHANGE_LIMIT, "three brokers are left", || {
+        Ok(brokers(&bootstrap)?.len() == 3)
+    })?;
+    note(&format!(
+        "and three are left after {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
+    nothing_is_lost(load)
+}
+
+fn bad_roll(space: &Space) -> Result<()> {
+    let rolling = json!({"rolling": {"timeoutSeconds": 10}});
+    let cluster = start(space, &rolling)?;
+    let before = cluster.uids()?;
+    let load = load(&cluster)?;
+    cluster.patch(&json!({"image": "localhost/there-is-no-such-image:1"}))?;
+    let message = cluster.says("Degraded", "True", "RollStuck")?;
+    ensure!(
+        message.contains("ErrImageNeverPull") && message.contains("2 other pods"),
+        "{message}"
+    );
+    let during = cluster.uids()?;
+    let kept = before.iter().filter(|uid| during.contains(uid)).count();
+    ensure!(kept == 2, "{kept} pods are as they were");
+    cluster.patch(&json!({"image": null}))?;
+    cluster.settled("True")?;
+    let after = cluster.uids()?;
+    let kept = before.iter().filter(|uid| after.contains(uid)).count();
+    ensure!(kept == 2, "{kept} pods are as they were");
+    nothing_is_lost(load)
+}
+
+fn volumes(space: &Space) -> Result<()> {
+    let cluster = start(space, &json!({}))?;
+    let before = cluster.uids()?;
+    cluster.patch(&json!({"storage": {"size": "2Gi"}}))?;
+    within(CHANGE_LIMIT, "the volumes have grown", || {
+        let claim = space.get("persistentvolumeclaim", "data-demo-broker-2")?;
+        Ok(claim["status"]["capacity"]["storage"] == "2Gi")
+    })?;
+    cluster.settled("True")?;
+    let set = space.get("statefulset", "demo-broker")?;
+    let template =
+        &set["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"];
+    ensure!(template == "2Gi", "new pods would get {template}");
+    ensure!(cluster.uids()? == before, "pods were restarted");
+    Ok(())
+}
+
+fn killed(space: &Space) -> Result<()> {
+    let cluster = start(space, &json!({}))?;
+    let load = load(&cluster)?;
+    cluster.patch(&json!({"config": {"log.retention.hours": "48"}}))?;
+    // At whatever step it is, three times.
+    for _ in 0..3 {
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        let label = "app.kubernetes.io/name=ottla-operator";
+        space.kubectl.run(&[
+            "-n",
+            SYSTEM,
+            "delete",
+            "pods",
+            "-l",
+            label,
+            "--grace-period=0",
+            "--force",
+        ])?;
+    }
+    cluster.settled("True")?;
+    nothing_is_lost(load)
+}
