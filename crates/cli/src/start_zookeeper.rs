@@ -140,7 +140,7 @@ mod tests {
         let arguments = arguments.split_whitespace().map(OsString::from);
         match Cli::of_process(arguments).action().unwrap() {
             Action::Server(args) => args.resolve(&BTreeMap::new()).unwrap(),
-            Action::Command(..) => panic!("it is a server"),
+            other => panic!("it is no server: {other:?}"),
         }
     }
 
