@@ -45,7 +45,8 @@ pub(super) async fn digest(round: &mut Round<'_>) -> Result<Option<String>, Erro
         password => password?,
     };
     let credentials = format!("super:{password}");
-    let digest = ottla_security::acl_digest::digest_id(DigestAlgorithm::Sha1, credentials.as_bytes());
+    let digest =
+        ottla_security::acl_digest::digest_id(DigestAlgorithm::Sha1, credentials.as_bytes());
     round.password = Some(password);
     Ok(Some(digest))
 }
