@@ -122,6 +122,7 @@ pub(crate) async fn reconcile(
         context
             .metrics
             .set_resource_ready("KafkaCluster", &namespace, &name, None);
+        context.canaries.stop(&namespace, &name);
         return Ok(Action::await_change());
     }
     if cluster.spec.paused {
@@ -200,7 +201,7 @@ impl Round<'_> {
     }
 
     /// Where brokers that run are reached.
-    fn bootstrap(&self) -> Vec<String> {
+    pub(crate) fn bootstrap(&self) -> Vec<String> {
         let domain = &self.context.settings.cluster_domain;
         kafka::bootstrap(self.cluster, &self.nodes, domain, |pod| {
             self.observed.pods.get(pod).is_some_and(|pod| pod.ready)

@@ -50,6 +50,11 @@ impl Conditions {
         }
     }
 
+    /// Takes one away that nobody speaks of any more.
+    pub(crate) fn remove(&mut self, kind: &str) {
+        self.all.retain(|known| known.type_ != kind);
+    }
+
     /// All of them.
     pub(crate) fn into_vec(self) -> Vec<Condition> {
         self.all

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::api::Reason;
 use crate::apply::Applied;
+use crate::canary::Canaries;
 use crate::kafka::Clusters;
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
@@ -35,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) nodes: Nodes,
     /// What the watches know of topics' resources.
     pub(crate) topics: Topics,
+    /// What tries clusters as their clients would.
+    pub(crate) canaries: Arc<Canaries>,
     recorder: Recorder,
     /// The last thing that was said of an object and a reason, so that it is said once.
     said: Mutex<HashMap<(String, Reason), String>>,
@@ -59,6 +62,7 @@ impl Context {
             nodes: Nodes::new(client.clone(), runtime.clone()),
             client,
             topics: Topics::default(),
+            canaries: Arc::new(Canaries::new(runtime.clone(), Arc::clone(&metrics))),
             runtime,
             settings,
             metrics,

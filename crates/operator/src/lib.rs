@@ -3,7 +3,7 @@
 //! ```text
 //!   api ─▶ validate ─▶ render ─▶ manifests          offline: the same without Kubernetes
 //!                         ▲
-//!   run ─▶ election ─┬▶ cluster ─▶ apply, observed (Kubernetes), kafka (a client's view)
+//!   run ─▶ election ─┬▶ cluster ─▶ apply, observed (Kubernetes), kafka (a client's view), canary
 //!                    ├▶ ensemble ─▶ the same, and servers asked in ZooKeeper's protocol
 //!                    └▶ topic
 //! ```
@@ -31,6 +31,7 @@ pub mod render;
 pub mod validate;
 
 mod apply;
+mod canary;
 mod cluster;
 mod conditions;
 mod context;

@@ -99,6 +99,7 @@ pub async fn run(options: Options, runtime: Runtime, metrics: Arc<Metrics>) -> R
         () = work => Err(Error::Start("the watches have ended".to_owned())),
     };
     metrics.set_leading(false);
+    context.canaries.stop_all();
     if options.leader_election && ended.is_ok() {
         election.resign().await;
     }
@@ -129,6 +130,7 @@ fn clusters(context: &Arc<Context>, namespace: Option<&str>) -> BoxFuture<'stati
         owned::<KafkaCluster, StatefulSet>(controller, context, namespace, label::CLUSTER);
     let controller = owned::<KafkaCluster, Service>(controller, context, namespace, label::CLUSTER);
     let controller = owned::<KafkaCluster, Pod>(controller, context, namespace, label::CLUSTER);
+    let controller = controller.reconcile_on(context.canaries.changes(namespace));
     drive(controller, cluster::reconcile, context)
 }
 

@@ -5,7 +5,10 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use super::Round;
-use crate::api::{BrokerStatus, KafkaCluster, KafkaClusterStatus, Reason, condition};
+use crate::api::{
+    BrokerStatus, CanaryStatus, KafkaCluster, KafkaClusterStatus, ListenerStatus, Reason, condition,
+};
+use crate::canary::{self, Task};
 use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::error::{Asked, Error};
@@ -18,6 +21,7 @@ pub(super) async fn write(round: &mut Round<'_>, before: &KafkaClusterStatus) ->
     let name = round.cluster.name_any();
     let was_ready = is(before, condition::READY);
     let is_ready = is(&status, condition::READY);
+    canary::tell(round.context, &round.about, &before.canary, &status.canary).await;
     let metrics = &round.context.metrics;
     metrics.set_resource_ready("KafkaCluster", &round.namespace, &name, Some(is_ready));
     if is_ready && !was_ready {
@@ -90,6 +94,12 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
         .cloned()
         .collect();
     let listeners = listener_status(cluster, &round.observed.surroundings, &brokers);
+    let canary = canary(round, &listeners, before);
+    if canary.is_empty() {
+        conditions.remove(condition::CANARY_HEALTHY);
+    } else {
+        canary::set(&mut conditions, &canary);
+    }
     let view = round.view.as_ref();
     let set = names::stateful_set(cluster, BROKER_POOL);
     KafkaClusterStatus {
@@ -113,7 +123,27 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
         listeners,
         brokers: round.nodes.iter().map(|node| broker(round, node)).collect(),
         balancing: round.balancing,
-        canary: before.canary.clone(),
+        canary,
+    }
+}
+
+/// Sees to it that there is a canary, if there shall be one, and what it has found.
+fn canary(
+    round: &Round<'_>,
+    listeners: &[ListenerStatus],
+    before: &KafkaClusterStatus,
+) -> Vec<CanaryStatus> {
+    let canaries = &round.context.canaries;
+    match Task::of(round.cluster, listeners, round.bootstrap()) {
+        // It begins when the cluster is there, and goes on when it is not any more.
+        Some(task) if round.view.is_some() || !before.canary.is_empty() => {
+            canary::judge(&before.canary, canaries.keep(task))
+        }
+        Some(_) => Vec::new(),
+        None => {
+            canaries.stop(&round.namespace, &round.cluster.name_any());
+            Vec::new()
+        }
     }
 }
 
