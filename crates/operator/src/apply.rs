@@ -48,6 +48,8 @@ pub(crate) struct Owner<'a> {
     pub(crate) uid: &'a str,
     /// The label that all that is owned carries.
     pub(crate) selector: String,
+    /// Names of what is not deleted, rendered or not.
+    pub(crate) keeps: BTreeSet<String>,
 }
 
 /// What applying came to.
@@ -56,6 +58,15 @@ pub(crate) struct Outcome {
     pub(crate) created: Vec<String>,
     pub(crate) changed: Vec<String>,
     pub(crate) deleted: Vec<String>,
+}
+
+impl Outcome {
+    /// Whether stateful sets were made or changed: what was observed before tells nothing of their
+    /// pods any more.
+    pub(crate) fn has_new_templates(&self) -> bool {
+        let mut touched = self.created.iter().chain(&self.changed);
+        touched.any(|what| what.starts_with("StatefulSet "))
+    }
 }
 
 /// Kinds of objects that a resource can have: what of them is owned and not rendered is deleted.
@@ -118,7 +129,8 @@ pub(crate) async fn apply(
         }
         context.applied.set(owner.uid, &key, hash, now);
     }
-    for key in there.keys().filter(|key| !wanted.contains(key)) {
+    let surplus = there.keys().filter(|key| !wanted.contains(key));
+    for key in surplus.filter(|key| !owner.keeps.contains(&key.name)) {
         let api = api(context, owner.namespace, &key.api_version, &key.kind);
         let what = format!("{} {}", key.kind, key.name);
         match api

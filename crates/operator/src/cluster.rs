@@ -20,7 +20,7 @@ mod status;
 mod told;
 mod volumes;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -171,8 +171,9 @@ pub(crate) async fn reconcile(
     told::tell(&mut round).await?;
     volumes::grow(&mut round).await?;
     lost::rebuild(&mut round).await?;
-    quorum::mend(&mut round).await?;
-    rolling::step(&mut round).await?;
+    if quorum::mend(&mut round).await? {
+        rolling::step(&mut round).await?;
+    }
     scale::balance(&mut round).await?;
     let again = if round.doing.is_empty() { QUIET } else { BUSY };
     status::write(&mut round, &before).await?;
@@ -208,14 +209,35 @@ impl Round<'_> {
         })
     }
 
+    /// Stateful sets that the resource does not speak of any more and that have pods stay, with their
+    /// configuration: only a pool of the resource can be emptied.
+    fn keep_sets_with_pods(&mut self, manifests: &[Value]) -> BTreeSet<String> {
+        let rendered = |name: &str| {
+            manifests.iter().any(|manifest| {
+                manifest.pointer("/metadata/name").and_then(Value::as_str) == Some(name)
+            })
+        };
+        let sets = self.observed.sets.keys();
+        let sets = sets.filter(|set| !rendered(set) && self.observed.replicas(set) != Some(0));
+        let sets: Vec<String> = sets.cloned().collect();
+        let mut keeps = BTreeSet::new();
+        for set in sets {
+            self.wrong(
+                Reason::ScalingIn,
+                format!(
+                    "StatefulSet {set} belongs to a pool that the resource does not name any more, and \
+                     has pods: name the pool again with replicas: 0, and remove it when they are gone"
+                ),
+            );
+            keeps.insert(format!("{set}-config"));
+            keeps.insert(set);
+        }
+        keeps
+    }
+
     async fn apply(&mut self, sizes: &Sizes) -> Result<(), Error> {
         let last_known = LastKnown {
-            by_pod: self
-                .observed
-                .pods
-                .values()
-                .filter_map(|pod| Some((pod.name.clone(), pod.config.clone()?)))
-                .collect::<BTreeMap<_, _>>(),
+            by_pod: self.observed.last_told.clone(),
         };
         let manifests = render::kafka::manifests(
             self.cluster,
@@ -228,12 +250,20 @@ impl Round<'_> {
         let manifests: Vec<Value> = manifests.into_iter().map(Manifest::into_value).collect();
         crate::volumes::release_templates(self, &manifests).await?;
         let uid = self.cluster.uid().unwrap_or_default();
+        let keeps = self.keep_sets_with_pods(&manifests);
         let owner = Owner {
             namespace: &self.namespace,
             uid: &uid,
             selector: observed::of_cluster(&self.cluster.name_any()),
+            keeps,
         };
         let outcome = apply::apply(self.context, &owner, &manifests).await?;
+        if outcome.has_new_templates() {
+            self.doing(Reason::Rolling, "stateful sets have new templates");
+        } else if let Some(set) = self.observed.unseen_template() {
+            let text = format!("StatefulSet {set} has a new template");
+            self.doing(Reason::Rolling, text);
+        }
         if !outcome.created.is_empty() {
             let note = format!("made {}", outcome.created.join(", "));
             self.say(Reason::Created, note).await;

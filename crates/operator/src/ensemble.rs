@@ -15,6 +15,7 @@ mod secret;
 mod servers;
 mod status;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -205,8 +206,18 @@ impl Round<'_> {
             namespace: &self.namespace,
             uid: &uid,
             selector: observed::of_ensemble(&self.ensemble.name_any()),
+            keeps: BTreeSet::new(),
         };
         let outcome = apply::apply(self.context, &owner, &manifests).await?;
+        if outcome.has_new_templates() {
+            self.doing.push((
+                Reason::Rolling,
+                "the stateful set has a new template".to_owned(),
+            ));
+        } else if let Some(set) = self.observed.unseen_template() {
+            let text = format!("StatefulSet {set} has a new template");
+            self.doing.push((Reason::Rolling, text));
+        }
         if !outcome.created.is_empty() {
             let note = format!("made {}", outcome.created.join(", "));
             self.say(Reason::Created, note).await;

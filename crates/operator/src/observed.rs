@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Node, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::ListParams;
 use kube::{Api, ResourceExt};
@@ -22,6 +22,8 @@ pub(crate) struct Observed {
     pub(crate) sets: BTreeMap<String, StatefulSet>,
     pub(crate) pods: BTreeMap<String, PodNow>,
     pub(crate) claims: BTreeMap<String, PersistentVolumeClaim>,
+    /// What each pod was told last, by pod.
+    pub(crate) last_told: BTreeMap<String, String>,
     pub(crate) surroundings: Surroundings,
 }
 
@@ -81,6 +83,11 @@ impl Observed {
             .list(&listing)
             .await
             .when(|| "listing volume claims".to_owned())?;
+        let maps: Api<ConfigMap> = Api::namespaced(client.clone(), namespace);
+        let maps = maps
+            .list(&listing)
+            .await
+            .when(|| "listing config maps".to_owned())?;
         let mut nodes: BTreeMap<String, Option<Arc<Node>>> = BTreeMap::new();
         let named = pods
             .iter()
@@ -116,6 +123,7 @@ impl Observed {
         };
         Ok(Observed {
             sets: sets.into_iter().map(|set| (set.name_any(), set)).collect(),
+            last_told: last_told(maps.items, &now),
             pods: now,
             claims: by_name(claims),
             surroundings,
@@ -136,6 +144,12 @@ impl Observed {
             return None;
         }
         status.update_revision.as_deref()
+    }
+
+    /// A stateful set whose controller has not seen the newest template.
+    pub(crate) fn unseen_template(&self) -> Option<&str> {
+        let unseen = self.sets.keys().find(|set| self.revision(set).is_none());
+        unseen.map(String::as_str)
     }
 
     /// How many pods are ready.
@@ -195,6 +209,23 @@ impl PodNow {
                 .unwrap_or(0),
         }
     }
+}
+
+/// What the pods' files say, and over that what the pods that are there were told.
+fn last_told(maps: Vec<ConfigMap>, pods: &BTreeMap<String, PodNow>) -> BTreeMap<String, String> {
+    let files = maps
+        .into_iter()
+        .flat_map(|map| map.data.unwrap_or_default());
+    let mut told: BTreeMap<String, String> = files
+        .filter_map(|(name, text)| Some((name.strip_suffix(".properties")?.to_owned(), text)))
+        .filter(|(pod, _)| pod != "server")
+        .collect();
+    for pod in pods.values() {
+        if let Some(config) = &pod.config {
+            told.insert(pod.name.clone(), config.clone());
+        }
+    }
+    told
 }
 
 /// When a pod was told to stop. Its deletion time is when it has to be gone.

@@ -8,14 +8,15 @@ use crate::api::Reason;
 use crate::error::Error;
 use crate::render::{CONTROLLER_PORT, names};
 
-/// Adds a voter that is missing, or takes out one that shall not vote.
-pub(super) async fn mend(round: &mut Round<'_>) -> Result<(), Error> {
+/// Adds a voter that is missing, or takes out one that shall not vote. Whether pods may be restarted
+/// now: one that votes and shall not must not lose the role before the vote.
+pub(super) async fn mend(round: &mut Round<'_>) -> Result<bool, Error> {
     let Some(view) = round.view.clone() else {
-        return Ok(());
+        return Ok(true);
     };
     let voters = view.voters();
     if voters.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let wanted: BTreeSet<i32> = round
         .nodes
@@ -47,7 +48,7 @@ pub(super) async fn mend(round: &mut Round<'_>) -> Result<(), Error> {
             Reason::ScalingOut,
             format!("node {} comes to vote in the quorum", node.id),
         );
-        return Ok(());
+        return Ok(true);
     }
     let surplus = voters.difference(&wanted).copied().next();
     let others_vote = wanted.iter().any(|id| voters.contains(id));
@@ -60,6 +61,7 @@ pub(super) async fn mend(round: &mut Round<'_>) -> Result<(), Error> {
             )
             .await;
         round.doing(Reason::ScalingIn, format!("node {id} leaves the quorum"));
+        return Ok(false);
     }
-    Ok(())
+    Ok(true)
 }

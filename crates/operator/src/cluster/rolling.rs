@@ -7,12 +7,19 @@ use crate::api::Reason;
 use crate::error::Error;
 use crate::observed::PodNow;
 use crate::progress::{self, delete_pod};
-use crate::render::{Node, names, pod_config};
+use crate::render::{self, Node, Sizes, names, pod_config};
 use crate::roll::{Member, Step, next, quorum_bears};
 
 /// Takes the next step of a roll.
 pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
-    let nodes = round.nodes.clone();
+    let staying = render::kafka::nodes(round.cluster, &Sizes::wanted(round.cluster));
+    // Those that are to go are not restarted before.
+    let nodes: Vec<Node> = round
+        .nodes
+        .iter()
+        .filter(|node| staying.iter().any(|staying| staying.pod == node.pod))
+        .cloned()
+        .collect();
     let members: Vec<Member<'_>> = nodes
         .iter()
         .map(|node| {

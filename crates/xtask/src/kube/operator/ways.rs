@@ -22,12 +22,12 @@ pub(super) const CASES: &[Case] = &[
 fn every_way(space: &Space) -> Result<()> {
     let listeners = json!([
         {"name": "internal", "port": 9092},
-        {"name": "nodes", "port": 9094, "type": "nodePort"},
+        {"name": "ports", "port": 9094, "type": "nodePort"},
         {"name": "shared", "port": 9095, "type": "loadBalancer"},
         {"name": "each", "port": 9096, "type": "loadBalancer", "loadBalancer": {"mode": "perPod"}},
     ]);
     let cluster = Cluster::start(space, "demo", &json!({ "listeners": listeners }))?;
-    for listener in ["nodes", "shared", "each"] {
+    for listener in ["ports", "shared", "each"] {
         let expected = cluster.advertised(listener)?;
         ensure!(expected.len() == 3, "{listener} has {expected:?}");
         let bootstrap = cluster.bootstrap(listener)?;
