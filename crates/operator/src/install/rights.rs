@@ -55,6 +55,8 @@ const IN_NAMESPACES: &[Rule] = &[
         &["services", "configmaps", "serviceaccounts"],
         &["get", "list", "watch", "create", "patch", "delete"],
     ),
+    // The password with which the members of an ensemble are changed.
+    (&[""], &["secrets"], &["get", "create"]),
     (
         &["apps"],
         &["statefulsets"],

@@ -112,7 +112,8 @@ fn lost_volume(space: &Space) -> Result<()> {
             ],
         )?;
         let behind: serde_json::Value = serde_json::from_str(&behind)?;
-        Ok(behind.as_array().is_some_and(Vec::is_empty))
+        let behind = behind["partitions"].as_array();
+        Ok(behind.is_some_and(Vec::is_empty))
     })?;
     let quorum = space.exec(
         "demo-broker-0",
