@@ -32,6 +32,8 @@ mod progress;
 mod quantity;
 mod roll;
 mod run;
+#[cfg(test)]
+mod testing;
 mod topic;
 mod volumes;
 
