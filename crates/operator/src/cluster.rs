@@ -326,3 +326,6 @@ async fn refuse(
     status::patch(context, namespace, &cluster.name_any(), &before, &status).await?;
     Ok(Action::requeue(QUIET))
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ pub(crate) struct Context {
     pub(crate) topics: Topics,
     /// What tries clusters as their clients would.
     pub(crate) canaries: Arc<Canaries>,
-    recorder: Recorder,
+    reporter: Reporter,
     /// The last thing that was said of an object and a reason, so that it is said once.
     said: Mutex<HashMap<(String, Reason), String>>,
 }
@@ -56,7 +56,7 @@ impl Context {
             instance,
         };
         Context {
-            recorder: Recorder::new(client.clone(), reporter),
+            reporter,
             applied: Applied::default(),
             clusters: Clusters::new(runtime.clone()),
             nodes: Nodes::new(client.clone(), runtime.clone()),
@@ -123,7 +123,9 @@ impl Context {
             action: reason.as_str().to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, about).await {
+        // A recorder that lives longer takes Events of one reason for the same, whatever their note.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        if let Err(error) = recorder.publish(&event, about).await {
             tracing::warn!(resource = %name, "an event could not be written: {error}");
         }
     }

@@ -32,7 +32,7 @@ pub(crate) struct Election {
 /// The lease of somebody else, and since when it has looked the same from here: clocks of different
 /// machines are not compared.
 struct Seen {
-    renewed: Option<MicroTime>,
+    version: Option<String>,
     holder: Option<String>,
     at: Instant,
 }
@@ -119,16 +119,16 @@ impl Election {
         let Some(lease) = self.api.get_opt(NAME).await.when(asked)? else {
             return self.create().await;
         };
-        let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.clone());
+        let version = lease.metadata.resource_version.clone();
         let held_by = holder(&lease).map(str::to_owned);
         let now = self.runtime.clock.instant();
         let same = seen
             .as_ref()
-            .filter(|seen| seen.renewed == renewed && seen.holder == held_by);
+            .filter(|seen| seen.version == version && seen.holder == held_by);
         let since = same.map_or(Duration::ZERO, |seen| now.duration_since(seen.at));
         if same.is_none() {
             *seen = Some(Seen {
-                renewed,
+                version,
                 holder: held_by.clone(),
                 at: now,
             });
@@ -210,3 +210,6 @@ fn holder(lease: &Lease) -> Option<&str> {
         .as_deref()
         .filter(|holder| !holder.is_empty())
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,6 +144,9 @@ pub(crate) async fn reconcile(
     grow(&mut round).await?;
     members::join(&mut round).await?;
     rolling::step(&mut round).await?;
+    if round.servers.leader().is_none() && round.doing.is_empty() {
+        round.is_doing(Reason::PodsNotReady, "no server leads yet".to_owned());
+    }
     let again = if round.doing.is_empty() { QUIET } else { BUSY };
     status::write(&round, &before).await?;
     Ok(Action::requeue(again))
@@ -232,3 +235,6 @@ impl Round<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,27 +1,19 @@
 //! Runs clusters and ensembles on Kubernetes.
 //!
 //! ```text
-//!   api ─▶ validate ─▶ render ─▶ manifests          offline: the same without Kubernetes
-//!                         ▲
-//!   run ─▶ election ─┬▶ cluster ─▶ apply, observed (Kubernetes), kafka (a client's view), canary
-//!                    ├▶ ensemble ─▶ the same, and servers asked in ZooKeeper's protocol
-//!                    └▶ topic
-//! ```
-//!
-//! Architecture invariants: a cluster is reached only through `ottla-client`, as any client does.
-//! `api`, `validate` and `render` are pure; what they say is told by the same arguments alone.
 //!   api ──┬─▶ validate ─▶ what is wrong with a resource
 //!         ├─▶ render ───▶ manifests, and what each pod is told of itself
 //!         ├─▶ offline ──▶ ottla operator render, crds
 //!         ├─▶ install ──▶ deploy/install.yaml, the Helm chart
 //!         └─▶ reference ▶ docs/kubernetes-reference.md
+//!
+//!   run ─▶ election ─┬▶ cluster ──▶ render, apply, observed (Kubernetes), kafka (a client's view), canary
+//!                    ├▶ ensemble ─▶ the same, and servers asked in ZooKeeper's protocol
+//!                    └▶ topic
 //! ```
 //!
-//! ```text
-//!   run ─▶ election ─▶ cluster ─▶ render, apply, observed (Kubernetes), kafka (a client's view)
-//! ```
-//!
-//! Architecture invariant: a cluster is reached only through `ottla-client`, as any client does.
+//! Architecture invariants: a cluster is reached only through `ottla-client`, as any client does. All
+//! of the first drawing is pure.
 
 pub mod api;
 pub mod install;
@@ -46,6 +38,8 @@ mod progress;
 mod quantity;
 mod roll;
 mod run;
+#[cfg(test)]
+mod testing;
 mod topic;
 mod volumes;
 

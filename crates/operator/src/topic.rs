@@ -219,3 +219,6 @@ async fn hold(round: &Round<'_>, keeps: bool) -> Result<(), Error> {
             .when(|| format!("changing the finalizers of KafkaTopic {name}")),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,7 @@ const LAYERS: [(&str, u8, &[&str]); 28] = [
     ("jute", 1, &[]),
     ("security", 1, &[]),
     ("metadata", 2, &[]),
+    ("placement", 2, &[]),
     ("replica", 2, &[]),
     ("group", 2, &[]),
     ("txn", 2, &[]),
