@@ -10,6 +10,7 @@ use kube::{Api, ResourceExt};
 use parking_lot::Mutex;
 use serde_json::Value;
 
+use crate::api::Reason;
 use crate::context::{Context, MANAGER};
 use crate::error::{Asked, Error};
 
@@ -61,11 +62,15 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Whether stateful sets were made or changed: what was observed before tells nothing of their
-    /// pods any more.
-    pub(crate) fn has_new_templates(&self) -> bool {
-        let mut touched = self.created.iter().chain(&self.changed);
-        touched.any(|what| what.starts_with("StatefulSet "))
+    /// What is under way because of stateful sets that were made or changed: what was observed before
+    /// tells nothing of their pods any more.
+    pub(crate) fn new_templates(&self) -> Option<Reason> {
+        let has_set = |all: &[String]| all.iter().any(|what| what.starts_with("StatefulSet "));
+        match (has_set(&self.created), has_set(&self.changed)) {
+            (true, _) => Some(Reason::Creating),
+            (false, true) => Some(Reason::Rolling),
+            (false, false) => None,
+        }
     }
 }
 

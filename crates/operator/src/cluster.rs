@@ -258,8 +258,8 @@ impl Round<'_> {
             keeps,
         };
         let outcome = apply::apply(self.context, &owner, &manifests).await?;
-        if outcome.has_new_templates() {
-            self.doing(Reason::Rolling, "stateful sets have new templates");
+        if let Some(reason) = outcome.new_templates() {
+            self.doing(reason, "stateful sets have new templates");
         } else if let Some(set) = self.observed.unseen_template() {
             let text = format!("StatefulSet {set} has a new template");
             self.doing(Reason::Rolling, text);

@@ -212,11 +212,9 @@ impl Round<'_> {
             keeps: BTreeSet::new(),
         };
         let outcome = apply::apply(self.context, &owner, &manifests).await?;
-        if outcome.has_new_templates() {
-            self.doing.push((
-                Reason::Rolling,
-                "the stateful set has a new template".to_owned(),
-            ));
+        if let Some(reason) = outcome.new_templates() {
+            let text = "the stateful set has a new template".to_owned();
+            self.doing.push((reason, text));
         } else if let Some(set) = self.observed.unseen_template() {
             let text = format!("StatefulSet {set} has a new template");
             self.doing.push((Reason::Rolling, text));

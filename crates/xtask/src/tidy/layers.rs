@@ -11,7 +11,7 @@ use cargo_metadata::{DependencyKind, Metadata};
 use super::{Finding, relative};
 
 /// Name, layer, and what it may import of its own layer.
-const LAYERS: [(&str, u8, &[&str]); 28] = [
+const LAYERS: [(&str, u8, &[&str]); 29] = [
     ("model", 0, &[]),
     ("runtime", 0, &[]),
     ("config", 0, &["model"]),

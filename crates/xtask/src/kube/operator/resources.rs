@@ -133,7 +133,10 @@ fn ensemble(space: &Space) -> Result<()> {
         );
         addresses.push(format!("{}:2181", space.pod(pod)?.ip));
     }
-    let told = program("chroots.py", &["--servers", &addresses.join(",")]);
+    let told = program(
+        "chroots.py",
+        &["--connect", &addresses[0], "--all", &addresses.join(",")],
+    );
     note(&format!("kazoo: {}", told?.trim()));
     let before: Vec<String> = pods
         .iter()
