@@ -169,6 +169,7 @@ impl Canaries {
         let tasks = &self.runtime.tasks;
         tasks.spawn(TaskKind::Housekeeping, "a canary", async move {
             tokio::select! {
+                biased;
                 () = stop.announced() => {}
                 () = trying::run(&runtime, &task, |listener, outcome| {
                     own.found(&task, &findings, listener, outcome);
