@@ -32,7 +32,7 @@ pub struct KafkaClusterStatus {
     /// The image that all pods run; unset while they roll.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// The version that the brokers say they are.
+    /// The tag of the image that all pods run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// What a client of the first listener connects to: `HOST:PORT`.

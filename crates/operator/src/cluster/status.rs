@@ -115,8 +115,8 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
         cluster_id: view
             .map(|view| view.cluster_id.clone())
             .or_else(|| before.cluster_id.clone()),
+        version: image(round).as_deref().and_then(tag),
         image: image(round),
-        version: before.version.clone(),
         bootstrap: listeners
             .first()
             .and_then(|listener| listener.bootstrap.clone()),
@@ -145,6 +145,13 @@ fn canary(
             Vec::new()
         }
     }
+}
+
+/// What an image's name says behind its last colon, which is not that of a registry's port.
+fn tag(image: &str) -> Option<String> {
+    let name = image.split('@').next()?;
+    let (_, tag) = name.rsplit_once(':')?;
+    (!tag.contains('/')).then(|| tag.to_owned())
 }
 
 /// The image that all pods run.
@@ -199,6 +206,7 @@ pub(super) async fn patch(
     if let Some(fields) = value.as_object_mut() {
         for optional in [
             "image",
+            "version",
             "bootstrap",
             "listeners",
             "brokers",
@@ -217,5 +225,19 @@ pub(super) async fn patch(
         patched => patched
             .map(|_| ())
             .when(|| format!("writing the status of KafkaCluster {name}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_the_tag_of_an_image() {
+        assert_eq!(tag("ottla:0.1.0").as_deref(), Some("0.1.0"));
+        let digest = "registry:5000/team/ottla:0.2@sha256:00";
+        assert_eq!(tag(digest).as_deref(), Some("0.2"));
+        assert_eq!(tag("registry:5000/team/ottla"), None);
+        assert_eq!(tag("ottla"), None);
     }
 }
