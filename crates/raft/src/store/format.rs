@@ -11,8 +11,6 @@
 //! entry    length u32 | crc u32 | term u64 | index u64 | kind u8 | payload             25 bytes + payload
 //! ```
 //!
-//! Zeros may follow the last batch of a segment: room for the next ones.
-//!
 //! A batch is what was written and flushed together, and it is on disk before the next one is
 //! written. So only the very last batch can be torn by a crash: it is cut off, for nobody was told
 //! of it. If a good batch follows a bad one, the disk has damaged what was acknowledged, and the

@@ -113,8 +113,6 @@ struct Scanned {
     entries: Vec<Position>,
     /// The indexes at which batches begin, and where in the file that is.
     batches: Vec<(u64, u64)>,
-    /// Whether something else than zeros is behind its last batch.
-    torn: bool,
 }
 
 impl Scanned {
@@ -166,27 +164,20 @@ fn scan(disk: &dyn Disk, dir: &Path, base: u64, is_last: bool) -> Result<Option<
             file,
             positions: Vec::new(),
             end: SEGMENT_HEADER as u64,
-            room_end: SEGMENT_HEADER as u64,
         },
         path: path.clone(),
         entries: Vec::new(),
         batches: Vec::new(),
-        torn: false,
     };
     let mut position = SEGMENT_HEADER;
     while position < bytes.len() {
         let expected = scanned.segment.next();
         let batch = match decode_batch(&bytes.slice(position..), expected) {
             Ok(batch) => batch,
-            // Room that was made for batches. What is missing before a newer segment, that one tells.
-            Err(_zeros) if bytes[position..].iter().all(|byte| *byte == 0) => break,
             Err(reason) if !is_last || good_batch_follows(&bytes, position, expected) => {
                 return Err(corrupt(position, reason));
             }
-            Err(_torn) => {
-                scanned.torn = true;
-                break;
-            }
+            Err(_torn) => break,
         };
         scanned.batches.push((expected, position as u64));
         for (at, offset) in batch.entries {
@@ -195,7 +186,6 @@ fn scan(disk: &dyn Disk, dir: &Path, base: u64, is_last: bool) -> Result<Option<
         }
         position += batch.len;
         scanned.segment.end = position as u64;
-        scanned.segment.room_end = position as u64;
     }
     Ok(Some(scanned))
 }
@@ -251,27 +241,24 @@ fn cut_overlap(older: &mut Scanned, base: u64) -> Result<(), Error> {
     older.entries.truncate(keep);
     older.segment.positions.truncate(keep);
     older.segment.end = at;
-    older.segment.room_end = at;
     let file = &older.segment.file;
     file.set_len(at)
         .map_err(Error::io("shorten", &older.path))?;
     file.sync_data().map_err(Error::io("flush", &older.path))
 }
 
-/// Takes away what a crash has left of an unfinished append, and the room behind it, and makes the rest durable: after a
+/// Takes away what a crash has left of an unfinished append, and makes the rest durable: after a
 /// kill the kernel may still hold a whole append that was not flushed, and from now on it counts.
 fn settle(disk: &dyn Disk, dir: &Path, scanned: &Scanned) -> Result<(), Error> {
     let file = &scanned.segment.file;
     let len = file.len().map_err(Error::io("measure", &scanned.path))?;
-    if scanned.torn {
+    if len > scanned.segment.end {
         tracing::warn!(
             file = %scanned.path.display(),
             position = scanned.segment.end,
             bytes = len - scanned.segment.end,
             "dropped entries that a crash has torn; they were never acknowledged"
         );
-    }
-    if len > scanned.segment.end {
         file.set_len(scanned.segment.end)
             .map_err(Error::io("shorten", &scanned.path))?;
     }

@@ -20,14 +20,6 @@ pub(super) const SUFFIX: &str = ".log";
 pub(super) const UNFINISHED_SUFFIX: &str = ".unfinished";
 const COMMITTED: &str = "committed";
 
-/// So many zeros are written behind a batch when the file ends with it. Batches that come after it
-/// take their place, and their flush has no new length and no new blocks of the file to write down,
-/// which is half of its time. A crash leaves what is not used yet: recovery knows zeros as room.
-const ROOM_BYTES: usize = 64 << 10;
-static ROOM: [u8; ROOM_BYTES] = [0; ROOM_BYTES];
-/// Longer batches bring no room with them: their own bytes take the time.
-const ROOM_BATCH_BYTES_MAX: u64 = 16 << 10;
-
 /// A file of the log, with the places of its entries.
 #[derive(Clone)]
 pub(super) struct Segment {
@@ -40,8 +32,6 @@ pub(super) struct Segment {
     pub(super) positions: Vec<u64>,
     /// The byte after the last batch.
     pub(super) end: u64,
-    /// Up to here the file is at least as long, with zeros from `end` on.
-    pub(super) room_end: u64,
 }
 
 impl Segment {
@@ -100,31 +90,16 @@ impl Writer {
         parts.push(IoSlice::new(&header));
         parts.extend(frames.iter().map(|frame| IoSlice::new(frame)));
         let (file, end) = (Arc::clone(&self.active().file), self.active().end);
-        let written = end + parts.iter().map(|part| part.len() as u64).sum::<u64>();
-        let room = &ROOM[..self.room_after(written)];
-        if !room.is_empty() {
-            parts.push(IoSlice::new(room));
-        }
-        let mut result = file.write_at(&parts, end);
-        let mut room_end = written + room.len() as u64;
-        if !room.is_empty() && result.as_ref().is_err_and(is_full) {
-            // The batch alone may still fit.
-            parts.pop();
-            room_end = written;
-            result = file.write_at(&parts, end);
-        }
-        if let Err(error) = result {
+        if let Err(error) = file.write_at(&parts, end) {
             if !is_full(&error) {
                 return Err(self.failed("append to")(error));
             }
             // A part may have been written; take it away, so that nothing follows a torn batch.
             file.set_len(end).map_err(self.failed("shorten"))?;
             file.sync_data().map_err(self.failed("flush"))?;
-            self.active_mut().room_end = end;
             return Ok(Written::DiskFull(error));
         }
         let active = self.active_mut();
-        active.room_end = active.room_end.max(room_end);
         let mut at = end + BATCH_HEADER as u64;
         for frame in frames {
             active.positions.push(at);
@@ -133,17 +108,6 @@ impl Writer {
         active.end = at;
         self.last = Some(last);
         Ok(Written::Whole)
-    }
-
-    /// How many zeros are to follow a batch that ends at `written`: none while it lies in what there is.
-    fn room_after(&self, written: u64) -> usize {
-        let active = self.active();
-        if written <= active.room_end || written - active.end > ROOM_BATCH_BYTES_MAX {
-            return 0;
-        }
-        // The segment is not going to be longer than that.
-        let left = self.segment_bytes.saturating_sub(written);
-        usize::try_from(left).map_or(ROOM_BYTES, |left| left.min(ROOM_BYTES))
     }
 
     /// Makes what was written durable.
@@ -157,13 +121,6 @@ impl Writer {
     /// Begins a new segment.
     fn roll(&mut self) -> Result<(), Error> {
         let segment = create(&*self.disk, &self.dir, self.last)?;
-        let old = self.active();
-        if old.room_end > old.end {
-            // Not flushed: after a crash the room is there again, and does no harm.
-            old.file.set_len(old.end).map_err(self.failed("shorten"))?;
-            let end = old.end;
-            self.active_mut().room_end = end;
-        }
         self.segments.push(segment);
         Ok(())
     }
@@ -225,7 +182,6 @@ impl Writer {
                 let active = self.active_mut();
                 active.positions.truncate(keep);
                 active.end = start;
-                active.room_end = start;
                 let file = &active.file;
                 file.set_len(start).map_err(Error::io("shorten", &path))?;
                 file.sync_data().map_err(Error::io("flush", &path))?;
@@ -279,7 +235,6 @@ impl Writer {
             file,
             positions,
             end: at,
-            room_end: at,
         })
     }
 
@@ -438,7 +393,6 @@ pub(super) fn create(
         file,
         positions: Vec::new(),
         end: SEGMENT_HEADER as u64,
-        room_end: SEGMENT_HEADER as u64,
     })
 }
 
