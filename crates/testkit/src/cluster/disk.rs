@@ -44,7 +44,14 @@ impl SmallDisk {
 
     /// Gives back what [`SmallDisk::fill`] took.
     pub fn make_room(&self) -> Result<()> {
-        match fs::remove_file(self.at.join(BALLAST)) {
+        let ballast = self.at.join(BALLAST);
+        let emptied = File::options().write(true).open(&ballast);
+        // Emptied first: a process that another thread has just forked may hold it open for a moment,
+        // and what is only removed takes room until then.
+        let gone = emptied
+            .and_then(|file| file.set_len(0))
+            .and_then(|()| fs::remove_file(&ballast));
+        match gone {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
