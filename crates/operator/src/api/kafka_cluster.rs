@@ -279,9 +279,6 @@ pub struct Rolling {
     #[serde(default = "Rolling::default_rebuild")]
     #[schemars(range(min = 0, max = 604800))]
     pub rebuild_after_seconds: i64,
-    /// How much each broker may copy in a second when replicas move, such as `50Mi`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub throttle: Option<k8s_openapi::apimachinery::pkg::api::resource::Quantity>,
 }
 
 impl Rolling {
@@ -299,7 +296,6 @@ impl Default for Rolling {
         Rolling {
             timeout_seconds: Self::default_timeout(),
             rebuild_after_seconds: Self::default_rebuild(),
-            throttle: None,
         }
     }
 }
