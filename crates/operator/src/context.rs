@@ -1,13 +1,15 @@
 //! What all reconcilers share.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use ottla_runtime::Runtime;
+use ottla_runtime::{Instant, Runtime};
 use parking_lot::Mutex;
 
 use crate::api::Reason;
@@ -21,6 +23,9 @@ use crate::topic::Topics;
 
 /// The name under which fields are owned in server-side apply.
 pub(crate) const MANAGER: &str = "ottla-operator";
+
+/// The same is said again after so long.
+const SAID_AGAIN_AFTER: Duration = Duration::from_secs(300);
 
 /// What all reconcilers share.
 pub(crate) struct Context {
@@ -39,8 +44,8 @@ pub(crate) struct Context {
     /// What tries clusters as their clients would.
     pub(crate) canaries: Arc<Canaries>,
     reporter: Reporter,
-    /// The last thing that was said of an object and a reason, so that it is said once.
-    said: Mutex<HashMap<(String, Reason), String>>,
+    /// What was said of an object lately, and when, so that no look says it again.
+    said: Mutex<HashMap<(String, Reason, String), Instant>>,
 }
 
 impl Context {
@@ -97,14 +102,28 @@ impl Context {
             .await;
     }
 
+    /// Whether this was not said lately.
+    fn is_news(&self, about: &ObjectReference, reason: Reason, note: &str) -> bool {
+        let now = self.runtime.clock.instant();
+        let mut said = self.said.lock();
+        said.retain(|_, at| now.duration_since(*at) < SAID_AGAIN_AFTER);
+        let uid = about.uid.clone().unwrap_or_default();
+        match said.entry((uid, reason, note.to_owned())) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(now);
+                true
+            }
+        }
+    }
+
     async fn event(&self, about: &ObjectReference, kind: EventType, reason: Reason, note: String) {
         let name = format!(
             "{}/{}",
             about.namespace.as_deref().unwrap_or_default(),
             about.name.as_deref().unwrap_or_default()
         );
-        let key = (about.uid.clone().unwrap_or_default(), reason);
-        if self.said.lock().insert(key, note.clone()).as_ref() == Some(&note) {
+        if !self.is_news(about, reason, &note) {
             return;
         }
         match kind {
@@ -132,7 +151,7 @@ impl Context {
 
     /// Forgets what was said and applied for a resource that is gone.
     pub(crate) fn forget(&self, uid: &str) {
-        self.said.lock().retain(|(about, _), _| about != uid);
+        self.said.lock().retain(|(about, _, _), _| about != uid);
         self.applied.forget(uid);
     }
 }
