@@ -31,7 +31,6 @@ pub mod status;
 
 pub use kafka_cluster::{
     Canary, Controllers, ControllersMode, KafkaCluster, KafkaClusterSpec, Metrics, NodePool,
-    Rolling,
 };
 pub use kafka_topic::{DeletionPolicy, KafkaTopic, KafkaTopicSpec, KafkaTopicStatus, TopicDrift};
 pub use keeper_ensemble::{KeeperEnsemble, KeeperEnsembleSpec, KeeperEnsembleStatus, ServerStatus};
@@ -39,7 +38,7 @@ pub use listeners::{
     ExternalTrafficPolicy, GatewayRef, IngressOptions, Listener, ListenerType, LoadBalancerMode,
     LoadBalancerOptions, NodeAddress, NodePortOptions, TlsRouteOptions,
 };
-pub use pods::{Mesh, PodOptions, Storage, Zones};
+pub use pods::{Mesh, PodOptions, Rolling, Storage, Zones};
 pub use status::{
     BrokerStatus, CanaryStatus, KafkaClusterStatus, ListenerStatus, Reason, condition,
 };

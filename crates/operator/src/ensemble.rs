@@ -3,12 +3,13 @@
 //! ```text
 //!   resource ─▶ validate ─▶ observe ─▶ ask the servers ─▶ members that leave ─▶ apply manifests
 //!                                                                                     │
-//!                         status ◀─ roll ◀─ members that come ◀─ volumes ◀────────────┘
+//!        status ◀─ roll ◀─ members that come ◀─ what is lost ◀─ volumes ◀─────────────┘
 //! ```
 //!
 //! As with clusters, each reconciliation looks at everything anew and takes at most the next step.
 
 mod admin;
+mod lost;
 mod members;
 mod rolling;
 mod secret;
@@ -142,6 +143,7 @@ pub(crate) async fn reconcile(
     round.nodes = keeper::nodes(&ensemble, &sizes);
     round.apply(&sizes, digest.as_deref(), &before).await?;
     grow(&mut round).await?;
+    lost::rebuild(&mut round).await?;
     members::join(&mut round).await?;
     rolling::step(&mut round).await?;
     if round.servers.leader().is_none() && round.doing.is_empty() {

@@ -31,6 +31,7 @@ mod election;
 mod ensemble;
 mod error;
 mod kafka;
+mod lost;
 mod metrics;
 mod nodes;
 mod observed;

@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{KafkaClusterStatus, Listener, Mesh, PodOptions, Storage, Zones};
+use super::{KafkaClusterStatus, Listener, Mesh, PodOptions, Rolling, Storage, Zones};
 
 /// A Kafka cluster: brokers, their controllers, and the ways in.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -261,41 +261,6 @@ impl Default for Canary {
             enabled: false,
             topic: Self::default_topic(),
             interval_seconds: Self::default_interval(),
-        }
-    }
-}
-
-/// How changes are rolled out, and what happens to what is lost.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Rolling {
-    /// How long a restarted broker may take until it is ready and its replicas are in sync; then the
-    /// roll stops, and the condition says at which pod.
-    #[serde(default = "Rolling::default_timeout")]
-    #[schemars(range(min = 10, max = 86400))]
-    pub timeout_seconds: i64,
-    /// How long a pod whose node or volume is gone is waited for. Then its claim is given up and the
-    /// replica is built again from the others, if they have everything. 0: it is waited for ever.
-    #[serde(default = "Rolling::default_rebuild")]
-    #[schemars(range(min = 0, max = 604800))]
-    pub rebuild_after_seconds: i64,
-}
-
-impl Rolling {
-    fn default_timeout() -> i64 {
-        600
-    }
-
-    fn default_rebuild() -> i64 {
-        1800
-    }
-}
-
-impl Default for Rolling {
-    fn default() -> Self {
-        Rolling {
-            timeout_seconds: Self::default_timeout(),
-            rebuild_after_seconds: Self::default_rebuild(),
         }
     }
 }

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Mesh, Metrics, PodOptions, Storage, Zones};
+use super::{Mesh, Metrics, PodOptions, Rolling, Storage, Zones};
 
 /// A ZooKeeper ensemble.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -68,10 +68,9 @@ pub struct KeeperEnsembleSpec {
     /// What is measured.
     #[serde(default)]
     pub metrics: Metrics,
-    /// How long a restarted server may take until it follows; then the roll stops.
-    #[serde(default = "default_timeout")]
-    #[schemars(range(min = 10, max = 86400))]
-    pub rolling_timeout_seconds: i64,
+    /// How changes are rolled out, and what happens to what is lost.
+    #[serde(default)]
+    pub rolling: Rolling,
     /// A service mesh that the pods are part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mesh: Option<Mesh>,
@@ -88,10 +87,6 @@ pub struct KeeperEnsembleSpec {
 
 fn default_replicas() -> i32 {
     3
-}
-
-fn default_timeout() -> i64 {
-    300
 }
 
 fn yes() -> bool {

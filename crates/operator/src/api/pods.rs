@@ -79,6 +79,41 @@ impl Default for Zones {
     }
 }
 
+/// How changes are rolled out, and what happens to what is lost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rolling {
+    /// How long a restarted pod may take until it is ready, and the others may be in step with it; then
+    /// the roll stops, and the condition says at which pod.
+    #[serde(default = "Rolling::default_timeout")]
+    #[schemars(range(min = 10, max = 86400))]
+    pub timeout_seconds: i64,
+    /// How long a pod whose node or volume is gone is waited for. Then its claim is given up and the
+    /// replica is built again from the others, if they have everything. 0: it is waited for ever.
+    #[serde(default = "Rolling::default_rebuild")]
+    #[schemars(range(min = 0, max = 604800))]
+    pub rebuild_after_seconds: i64,
+}
+
+impl Rolling {
+    fn default_timeout() -> i64 {
+        600
+    }
+
+    fn default_rebuild() -> i64 {
+        1800
+    }
+}
+
+impl Default for Rolling {
+    fn default() -> Self {
+        Rolling {
+            timeout_seconds: Self::default_timeout(),
+            rebuild_after_seconds: Self::default_rebuild(),
+        }
+    }
+}
+
 /// A service mesh whose proxies run beside the pods' own container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mesh {

@@ -31,7 +31,7 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
         .collect();
     let outdated = members.iter().filter(|member| member.outdated.is_some());
     let left = outdated.count();
-    let timeout = round.ensemble.spec.rolling_timeout_seconds;
+    let timeout = round.ensemble.spec.rolling.timeout_seconds;
     let leader = round.servers.leader();
     match next(&members, leader, round.context.now(), timeout) {
         Step::Done => Ok(()),
@@ -75,7 +75,7 @@ async fn restart(round: &mut Round<'_>, pod: &str, id: i32, left: usize) -> Resu
         let waited = status.and_then(|status| {
             conditions::seconds_since(&status.conditions, "Progressing", round.context.now())
         });
-        if waited.is_some_and(|waited| waited > round.ensemble.spec.rolling_timeout_seconds) {
+        if waited.is_some_and(|waited| waited > round.ensemble.spec.rolling.timeout_seconds) {
             progress::wrong(round, Reason::WaitingForReplicas, text.clone()).await;
         }
         round.is_doing(Reason::WaitingForReplicas, text);

@@ -1,7 +1,7 @@
 //! Reconciliations against an API server in memory.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
 use serde_json::{from_value, json};
 
 use super::*;
@@ -85,5 +85,99 @@ async fn what_is_paused_or_invalid_is_left_alone() {
         round(&fake, &fake.context()).await.unwrap();
         assert_eq!(fake.changes(), [""; 0]);
         assert_eq!(reason(&fake, "Progressing"), expected);
+    }
+}
+
+/// A server's pod that has been waiting for long, as `status` says for what, with its claim.
+fn put_lost(fake: &Fake, spec: Value, status: Value) {
+    let labels = json!({ "ottla.dev/ensemble": "zk" });
+    let metadata =
+        |name: &str| json!({ "name": name, "namespace": NAMESPACE, "labels": labels.clone() });
+    let pod = json!({ "metadata": metadata("zk-keeper-2"), "spec": spec, "status": status });
+    fake.put::<Pod>(&from_value(pod).expect("a pod"));
+    let claim = json!({ "metadata": metadata("data-zk-keeper-2") });
+    fake.put::<PersistentVolumeClaim>(&from_value(claim).expect("a claim"));
+}
+
+fn put_without_volume(fake: &Fake) {
+    let condition = json!({
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+        "message": "0/3 nodes are available: 3 node(s) had volume node affinity conflict.",
+        "lastTransitionTime": "2024-01-01T00:00:00Z",
+    });
+    let spec = json!({ "containers": [] });
+    put_lost(fake, spec, json!({ "conditions": [condition] }));
+}
+
+#[tokio::test]
+async fn a_server_is_taken_from_a_node_that_does_not_answer() {
+    let fake = Fake::default();
+    fake.put(&ensemble(json!({})));
+    let node = json!({
+        "metadata": { "name": "n3" },
+        "status": { "conditions": [{ "type": "Ready", "status": "Unknown" }] },
+    });
+    fake.put::<k8s_openapi::api::core::v1::Node>(&from_value(node).expect("a node"));
+    let condition = json!({
+        "type": "Ready", "status": "False", "lastTransitionTime": "2024-01-01T00:00:00Z",
+    });
+    let spec = json!({ "nodeName": "n3", "containers": [] });
+    put_lost(&fake, spec, json!({ "conditions": [condition] }));
+    round(&fake, &fake.context()).await.unwrap();
+    assert!(fake.get::<Pod>(NAMESPACE, "zk-keeper-2").is_none());
+    let claim = fake.get::<PersistentVolumeClaim>(NAMESPACE, "data-zk-keeper-2");
+    assert!(claim.is_some());
+    let notes = fake.notes("zk");
+    assert!(
+        notes.iter().any(|note| note.contains("taken from there")),
+        "{notes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_lost_volume_is_kept_while_the_ensemble_does_not_answer() {
+    let fake = Fake::default();
+    fake.put(&ensemble(json!({})));
+    put_without_volume(&fake);
+    round(&fake, &fake.context()).await.unwrap();
+    let claim = fake.get::<PersistentVolumeClaim>(NAMESPACE, "data-zk-keeper-2");
+    assert!(claim.is_some());
+    assert_eq!(reason(&fake, "Degraded"), "PodLost");
+}
+
+#[tokio::test]
+async fn a_lost_volume_is_given_up_when_it_was_waited_for_and_the_others_are_a_majority() {
+    for (wait, is_given_up) in [(60, true), (0, false)] {
+        let fake = Fake::default();
+        let context = fake.context();
+        let resource = ensemble(json!({ "rolling": { "rebuildAfterSeconds": wait } }));
+        put_without_volume(&fake);
+        let selector = observed::of_ensemble("zk");
+        let observed = Observed::of(&context, NAMESPACE, &selector, "zone").await;
+        let mode = |id, mode: &str| (id, mode.to_owned());
+        let mut round = Round {
+            context: &context,
+            ensemble: &resource,
+            about: resource.object_ref(&()),
+            namespace: NAMESPACE.to_owned(),
+            observed: observed.unwrap(),
+            nodes: keeper::nodes(&resource, &keeper::sizes(&resource)),
+            servers: Servers {
+                modes: [mode(1, "leader"), mode(2, "follower")].into(),
+                synced: 1,
+                voters: Some([1, 2, 3].into()),
+            },
+            password: None,
+            doing: Vec::new(),
+            wrong: Vec::new(),
+        };
+        lost::rebuild(&mut round).await.unwrap();
+        let claim = fake.get::<PersistentVolumeClaim>(NAMESPACE, "data-zk-keeper-2");
+        assert_eq!(claim.is_none(), is_given_up);
+        let pod = fake.get::<Pod>(NAMESPACE, "zk-keeper-2");
+        assert_eq!(pod.is_none(), is_given_up);
+        let is = |all: &[(Reason, String)], reason| all.iter().any(|(known, _)| *known == reason);
+        assert_eq!(is(&round.doing, Reason::Rebuilding), is_given_up);
+        assert_eq!(is(&round.wrong, Reason::PodLost), !is_given_up);
     }
 }
