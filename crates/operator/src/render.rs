@@ -19,6 +19,7 @@
 
 mod addresses;
 mod budget;
+pub(crate) mod image;
 mod imagined;
 pub mod kafka;
 pub mod keeper;
@@ -78,6 +79,17 @@ pub struct Settings {
     pub image_pull_policy: Option<String>,
     /// The domain of the Kubernetes cluster's own names.
     pub cluster_domain: String,
+}
+
+impl Settings {
+    /// The image of a resource's pods: the one that it names, or the operator's own with its version.
+    fn image_of(&self, named: Option<&str>, version: Option<&str>) -> String {
+        match (named, version) {
+            (Some(image), _) => image.to_owned(),
+            (None, Some(version)) => image::tagged(&self.image, version),
+            (None, None) => self.image.clone(),
+        }
+    }
 }
 
 /// One node of a cluster, which is a pod.

@@ -55,12 +55,23 @@ use super::{KafkaClusterStatus, Listener, Mesh, PodOptions, Rolling, Storage, Zo
 #[x_kube(validation = Rule::new("!has(self.config) || self.config.all(k, !(k in ['node.id', 'broker.id', 'process.roles', 'listeners', 'advertised.listeners', 'controller.quorum.voters', 'controller.quorum.bootstrap.servers', 'controller.listener.names', 'inter.broker.listener.name', 'listener.security.protocol.map', 'log.dirs', 'log.dir', 'broker.rack', 'ottla.node.id.ordinal.offset', 'ottla.http.listener']))")
     .message("config names a property that follows from the rest of the resource: node.id, process.roles, listeners, advertised.listeners, controller.*, inter.broker.listener.name, listener.security.protocol.map, log.dirs, broker.rack and ottla.http.listener are the operator's; use listeners, controllers, storage and zones")
     .field_path(".config"))]
+#[x_kube(validation = Rule::new("!has(self.version) || !has(self.image)")
+    .message("version and image both say what the pods run: leave out image for a version of the operator's own image, or version for an image with its tag")
+    .field_path(".version"))]
+#[x_kube(validation = Rule::new("!has(self.version) || self.version.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
+    .message("version is the tag of an image: letters, digits, '_', '.' and '-', such as 0.1.0; for another repository or a digest use image")
+    .field_path(".version"))]
 pub struct KafkaClusterSpec {
     /// How many brokers there are, pools aside.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 1, max = 100))]
     pub replicas: i32,
-    /// The image of all pods; unset, the operator's own. Another one rolls the cluster.
+    /// What all pods run: this tag of the operator's own image; unset, the operator's own tag. Another
+    /// one rolls the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub version: Option<String>,
+    /// Another image of all pods, with its tag or digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500))]
     pub image: Option<String>,

@@ -43,12 +43,23 @@ use super::{Mesh, Metrics, PodOptions, Rolling, Storage, Zones};
 #[x_kube(validation = Rule::new("!has(self.config) || self.config.all(k, !(k in ['dataDir', 'dataLogDir', 'clientPort', 'clientPortAddress', 'myid', 'admin.serverPort']) && !k.startsWith('server.'))")
     .message("config names a setting that follows from the rest of the resource: dataDir, dataLogDir, clientPort, myid, admin.serverPort and server.* are the operator's; use replicas and storage")
     .field_path(".config"))]
+#[x_kube(validation = Rule::new("!has(self.version) || !has(self.image)")
+    .message("version and image both say what the pods run: leave out image for a version of the operator's own image, or version for an image with its tag")
+    .field_path(".version"))]
+#[x_kube(validation = Rule::new("!has(self.version) || self.version.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
+    .message("version is the tag of an image: letters, digits, '_', '.' and '-', such as 0.1.0; for another repository or a digest use image")
+    .field_path(".version"))]
 pub struct KeeperEnsembleSpec {
     /// How many servers vote.
     #[serde(default = "default_replicas")]
     #[schemars(range(min = 1, max = 7))]
     pub replicas: i32,
-    /// The image of all pods; unset, the operator's own. Another one rolls the ensemble.
+    /// What all pods run: this tag of the operator's own image; unset, the operator's own tag. Another
+    /// one rolls the ensemble.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128))]
+    pub version: Option<String>,
+    /// Another image of all pods, with its tag or digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 500))]
     pub image: Option<String>,

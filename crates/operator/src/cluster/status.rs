@@ -13,6 +13,7 @@ use crate::conditions::Conditions;
 use crate::context::Context;
 use crate::error::{Asked, Error};
 use crate::observed;
+use crate::render::image::tag;
 use crate::render::{BROKER_POOL, label, listener_status, names};
 
 /// Writes the status, if it is another one.
@@ -101,6 +102,7 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
         canary::set(&mut conditions, &canary);
     }
     let view = round.view.as_ref();
+    let image = common_image(round);
     let set = names::stateful_set(cluster, BROKER_POOL);
     KafkaClusterStatus {
         conditions: conditions.into_vec(),
@@ -115,8 +117,8 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
         cluster_id: view
             .map(|view| view.cluster_id.clone())
             .or_else(|| before.cluster_id.clone()),
-        version: image(round).as_deref().and_then(tag),
-        image: image(round),
+        version: image.as_deref().and_then(tag).map(str::to_owned),
+        image,
         bootstrap: listeners
             .first()
             .and_then(|listener| listener.bootstrap.clone()),
@@ -147,15 +149,8 @@ fn canary(
     }
 }
 
-/// What an image's name says behind its last colon, which is not that of a registry's port.
-fn tag(image: &str) -> Option<String> {
-    let name = image.split('@').next()?;
-    let (_, tag) = name.rsplit_once(':')?;
-    (!tag.contains('/')).then(|| tag.to_owned())
-}
-
 /// The image that all pods run.
-fn image(round: &Round<'_>) -> Option<String> {
+fn common_image(round: &Round<'_>) -> Option<String> {
     let mut images = round.observed.pods.values().map(|pod| pod.image.clone());
     let first = images.next()??;
     images
@@ -225,19 +220,5 @@ pub(super) async fn patch(
         patched => patched
             .map(|_| ())
             .when(|| format!("writing the status of KafkaCluster {name}")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_version_is_the_tag_of_an_image() {
-        assert_eq!(tag("ottla:0.1.0").as_deref(), Some("0.1.0"));
-        let digest = "registry:5000/team/ottla:0.2@sha256:00";
-        assert_eq!(tag(digest).as_deref(), Some("0.2"));
-        assert_eq!(tag("registry:5000/team/ottla"), None);
-        assert_eq!(tag("ottla"), None);
     }
 }

@@ -217,7 +217,7 @@ fn stateful_set(
     }
     let template = Pod {
         settings,
-        image: spec.image.as_deref(),
+        image: settings.image_of(spec.image.as_deref(), spec.version.as_deref()),
         options,
         resources,
         zones: &spec.zones,

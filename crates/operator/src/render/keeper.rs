@@ -127,7 +127,7 @@ fn stateful_set(
     pod_labels.insert(label::POOL.to_owned(), POOL.to_owned());
     let template = Pod {
         settings,
-        image: spec.image.as_deref(),
+        image: settings.image_of(spec.image.as_deref(), spec.version.as_deref()),
         options: &spec.pod,
         resources: &spec.resources,
         zones: &spec.zones,

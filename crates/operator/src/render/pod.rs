@@ -24,8 +24,7 @@ const START_SECONDS_MAX: i64 = 3600;
 /// What a pod is made of.
 pub(crate) struct Pod<'a> {
     pub(crate) settings: &'a Settings,
-    /// The image that the resource names.
-    pub(crate) image: Option<&'a str>,
+    pub(crate) image: String,
     pub(crate) options: &'a PodOptions,
     pub(crate) resources: &'a ResourceRequirements,
     pub(crate) zones: &'a Zones,
@@ -116,7 +115,6 @@ impl Pod<'_> {
     }
 
     fn container(&self) -> Value {
-        let image = self.image.unwrap_or(&self.settings.image);
         let pull_policy = self.options.image_pull_policy.as_ref();
         let mut ports: Vec<Value> = self
             .ports
@@ -136,7 +134,7 @@ impl Pod<'_> {
         let is_empty = resources.as_object().is_none_or(serde_json::Map::is_empty);
         json!({
             "name": CONTAINER,
-            "image": image,
+            "image": self.image,
             "imagePullPolicy": pull_policy.or(self.settings.image_pull_policy.as_ref()),
             "args": self.args,
             "env": self.env(),

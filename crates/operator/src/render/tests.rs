@@ -507,3 +507,22 @@ proptest! {
         prop_assert_eq!(voters % 2, 1);
     }
 }
+
+#[test]
+fn a_version_is_a_tag_of_the_operators_own_image() {
+    let settings = Settings {
+        image: "registry:5000/ottla:1@sha256:00".to_owned(),
+        ..SETTINGS()
+    };
+    for (named, version, expected) in [
+        (None, None, "registry:5000/ottla:1@sha256:00"),
+        (None, Some("2"), "registry:5000/ottla:2"),
+        (Some("mine:3"), None, "mine:3"),
+    ] {
+        assert_eq!(settings.image_of(named, version), expected);
+    }
+    let set = rendered(&cluster("version: 0.2.0"), &Surroundings::default());
+    let set = find(&set, "StatefulSet", "shop-broker");
+    let image = set.pointer("/spec/template/spec/containers/0/image");
+    assert_eq!(image.and_then(Value::as_str), Some("ottla:0.2.0"));
+}
