@@ -12,6 +12,7 @@
 //! it was after a restart of the operator, at whatever step that was. Nothing is remembered but what
 //! the status says.
 
+mod evictions;
 mod lost;
 mod quorum;
 mod rolling;
@@ -34,11 +35,12 @@ use crate::api::{KafkaCluster, KafkaClusterStatus, Reason, condition};
 use crate::apply::{self, Owner};
 use crate::conditions::Conditions;
 use crate::context::Context;
+use crate::disruptions;
 use crate::error::{Asked, Error};
 use crate::kafka::{self, View};
 use crate::observed::{self, Observed};
 use crate::progress::Progress;
-use crate::render::{self, Disruptions, LastKnown, Manifest, Node, Sizes};
+use crate::render::{self, Evictions, LastKnown, Manifest, Node, Sizes};
 use crate::validate;
 
 /// When nothing is under way, how long until the next look.
@@ -62,6 +64,8 @@ pub(crate) struct Round<'a> {
     pub(crate) wrong: Vec<(Reason, String)>,
     /// Whether brokers that were added wait for their share.
     pub(crate) balancing: bool,
+    /// Whether some pods must not be evicted now.
+    pub(crate) holds_pods: bool,
 }
 
 impl Progress for Round<'_> {
@@ -157,6 +161,7 @@ pub(crate) async fn reconcile(
         doing: Vec::new(),
         wrong: Vec::new(),
         balancing: before.balancing,
+        holds_pods: false,
         observed,
     };
     for warning in &verdict.warnings {
@@ -175,7 +180,11 @@ pub(crate) async fn reconcile(
         rolling::step(&mut round).await?;
     }
     scale::balance(&mut round).await?;
-    let again = if round.doing.is_empty() { QUIET } else { BUSY };
+    let again = match round.doing.is_empty() {
+        true if round.holds_pods => disruptions::LOOK_AGAIN,
+        true => QUIET,
+        false => BUSY,
+    };
     status::write(&mut round, &before).await?;
     Ok(Action::requeue(again))
 }
@@ -236,6 +245,8 @@ impl Round<'_> {
     }
 
     async fn apply(&mut self, sizes: &Sizes) -> Result<(), Error> {
+        let evictions = evictions::allowed(self).await?;
+        self.holds_pods = evictions != Evictions::default();
         let last_known = LastKnown {
             by_pod: self.observed.last_told.clone(),
         };
@@ -243,7 +254,7 @@ impl Round<'_> {
             self.cluster,
             &self.context.settings,
             sizes,
-            Disruptions::Allowed,
+            evictions,
             &last_known,
             &self.observed.surroundings,
         );

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use crate::api::Reason;
 use crate::apply::Applied;
 use crate::canary::Canaries;
+use crate::disruptions::Troubles;
 use crate::kafka::Clusters;
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
@@ -35,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     /// What was applied last, so that nothing is applied again that nobody changed.
     pub(crate) applied: Applied,
+    /// What was in the way of evictions lately.
+    pub(crate) troubles: Troubles,
     /// Connections to clusters.
     pub(crate) clusters: Clusters,
     /// What is known of Kubernetes' nodes.
@@ -63,6 +66,7 @@ impl Context {
         Context {
             reporter,
             applied: Applied::default(),
+            troubles: Troubles::default(),
             clusters: Clusters::new(runtime.clone()),
             nodes: Nodes::new(client.clone(), runtime.clone()),
             client,
@@ -153,5 +157,6 @@ impl Context {
     pub(crate) fn forget(&self, uid: &str) {
         self.said.lock().retain(|(about, _, _), _| about != uid);
         self.applied.forget(uid);
+        self.troubles.forget(uid);
     }
 }

@@ -28,6 +28,7 @@ use serde_json::Value;
 use crate::api::{KeeperEnsemble, KeeperEnsembleStatus, Reason};
 use crate::apply::{self, Owner};
 use crate::context::Context;
+use crate::disruptions;
 use crate::error::Error;
 use crate::observed::{self, Observed};
 use crate::progress::Progress;
@@ -55,6 +56,8 @@ struct Round<'a> {
     servers: Servers,
     /// The password of those who may change the members, if this operator has one.
     password: Option<String>,
+    /// Whether pods must not be evicted now.
+    holds_pods: bool,
     /// What is under way, the most important first.
     doing: Vec<(Reason, String)>,
     /// What is wrong, the most important first.
@@ -114,6 +117,7 @@ pub(crate) async fn reconcile(
         nodes: Vec::new(),
         servers: Servers::default(),
         password: None,
+        holds_pods: false,
         doing: Vec::new(),
         wrong: Vec::new(),
     };
@@ -149,7 +153,11 @@ pub(crate) async fn reconcile(
     if round.servers.leader().is_none() && round.doing.is_empty() {
         round.is_doing(Reason::PodsNotReady, "no server leads yet".to_owned());
     }
-    let again = if round.doing.is_empty() { QUIET } else { BUSY };
+    let again = match round.doing.is_empty() {
+        true if round.holds_pods => disruptions::LOOK_AGAIN,
+        true => QUIET,
+        false => BUSY,
+    };
     status::write(&round, &before).await?;
     Ok(Action::requeue(again))
 }
@@ -202,8 +210,10 @@ impl Round<'_> {
         before: &KeeperEnsembleStatus,
     ) -> Result<(), Error> {
         let settings = &self.context.settings;
-        let allowed = Disruptions::Allowed;
-        let manifests = keeper::manifests(self.ensemble, settings, sizes, allowed, digest);
+        let budget = names::keeper_stateful_set(self.ensemble);
+        let disruptions = disruptions::judge(self, &budget, self.servers.bear_a_loss()).await?;
+        self.holds_pods = disruptions == Disruptions::Forbidden;
+        let manifests = keeper::manifests(self.ensemble, settings, sizes, disruptions, digest);
         let manifests: Vec<Value> = manifests.into_iter().map(Manifest::into_value).collect();
         volumes::release_templates(self, &manifests).await?;
         let uid = self.ensemble.uid().unwrap_or_default();

@@ -27,6 +27,7 @@ mod canary;
 mod cluster;
 mod conditions;
 mod context;
+mod disruptions;
 mod election;
 mod ensemble;
 mod error;

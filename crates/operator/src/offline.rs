@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 
 use crate::api::{GROUP, KafkaCluster, KafkaTopic, KeeperEnsemble, VERSION};
 use crate::render::{
-    self, Disruptions, LastKnown, Manifest, PodFacts, Settings, Sizes, Surroundings, Waiting,
+    self, Disruptions, Evictions, LastKnown, Manifest, PodFacts, Settings, Sizes, Surroundings,
+    Waiting,
 };
 use crate::validate::{self, Existing, Finding, Findings};
 
@@ -244,7 +245,7 @@ fn of_cluster(cluster: &KafkaCluster, settings: &Settings) -> Part {
             }
         }
     }
-    let allowed = Disruptions::Allowed;
+    let allowed = Evictions::default();
     let manifests = render::kafka::manifests(cluster, settings, &sizes, allowed, &known, &around);
     Part { comment, manifests }
 }

@@ -146,13 +146,22 @@ pub struct LastKnown {
     pub by_pod: BTreeMap<String, String>,
 }
 
+/// Which pods of a cluster may be evicted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evictions {
+    /// Brokers, and combined controllers with them.
+    pub brokers: Disruptions,
+    /// Separate controllers.
+    pub controllers: Disruptions,
+}
+
 /// Whether pods may be evicted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Disruptions {
     /// As many as the quorum and the replicas in sync bear.
     #[default]
     Allowed,
-    /// None now: the operator has one down itself, or replicas are behind.
+    /// None now: some are away or behind, and with one less something would stop.
     Forbidden,
 }
 

@@ -8,9 +8,6 @@ use crate::api::Reason;
 use crate::error::Error;
 use crate::render::{self, CONTROLLER_PORT, Sizes, names};
 
-/// No node has this id.
-const NOBODY: i32 = -1;
-
 /// Adds a voter that is missing, or takes out one that shall not vote. Whether pods may be restarted
 /// now: one that votes and shall not must not lose the role before the vote.
 pub(super) async fn mend(round: &mut Round<'_>) -> Result<bool, Error> {
@@ -32,7 +29,7 @@ pub(super) async fn mend(round: &mut Round<'_>) -> Result<bool, Error> {
                 pod.ready && pod.config.as_deref().is_some_and(|config| config.contains("controller"))
             })
     });
-    let in_step = view.voters_caught_up_without(NOBODY);
+    let in_step = view.voters_caught_up();
     if let Some(node) = missing {
         if in_step < voters.len() {
             let text = format!(

@@ -8,6 +8,7 @@ use ottla_runtime::Runtime;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Round, admin};
+use crate::disruptions::quorum_bears_a_loss;
 use crate::render::keeper::CLIENT_PORT;
 
 /// How long a server may take to answer a word.
@@ -60,6 +61,13 @@ impl Servers {
         let mut modes = self.modes.iter();
         let found = modes.find(|(_, mode)| ["leader", "standalone"].contains(&mode.as_str()));
         found.map(|(id, _)| *id)
+    }
+
+    /// Whether there is still a majority after one more loss; unknown while nobody answers.
+    pub(super) fn bear_a_loss(&self) -> Option<bool> {
+        self.leader()?;
+        let voters = self.voters.as_ref()?.len();
+        Some(quorum_bears_a_loss(voters, self.synced + 1))
     }
 
     /// How many servers with a vote would be in step if this one were not there.
@@ -138,6 +146,7 @@ mod tests {
         assert_eq!(servers.leader(), Some(1));
         assert_eq!(servers.in_step_without(1), 2);
         assert_eq!(servers.in_step_without(2), 2);
+        assert_eq!(servers.bear_a_loss(), None);
         // It is away already.
         assert_eq!(servers.in_step_without(4), 3);
     }

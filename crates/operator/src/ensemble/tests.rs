@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{from_value, json};
 
 use super::*;
@@ -145,6 +147,34 @@ async fn a_lost_volume_is_kept_while_the_ensemble_does_not_answer() {
     assert_eq!(reason(&fake, "Degraded"), "PodLost");
 }
 
+/// A reconciliation while server 1 leads, and so many others of three are in step.
+async fn observing<'a>(
+    ensemble: &'a KeeperEnsemble,
+    context: &'a Context,
+    synced: usize,
+) -> Round<'a> {
+    let selector = observed::of_ensemble("zk");
+    let observed = Observed::of(context, NAMESPACE, &selector, "zone").await;
+    let mode = |id, mode: &str| (id, mode.to_owned());
+    Round {
+        context,
+        ensemble,
+        about: ensemble.object_ref(&()),
+        namespace: NAMESPACE.to_owned(),
+        observed: observed.unwrap(),
+        nodes: keeper::nodes(ensemble, &keeper::sizes(ensemble)),
+        servers: Servers {
+            modes: [mode(1, "leader"), mode(2, "follower")].into(),
+            synced,
+            voters: Some([1, 2, 3].into()),
+        },
+        password: None,
+        holds_pods: false,
+        doing: Vec::new(),
+        wrong: Vec::new(),
+    }
+}
+
 #[tokio::test]
 async fn a_lost_volume_is_given_up_when_it_was_waited_for_and_the_others_are_a_majority() {
     for (wait, is_given_up) in [(60, true), (0, false)] {
@@ -152,25 +182,7 @@ async fn a_lost_volume_is_given_up_when_it_was_waited_for_and_the_others_are_a_m
         let context = fake.context();
         let resource = ensemble(json!({ "rolling": { "rebuildAfterSeconds": wait } }));
         put_without_volume(&fake);
-        let selector = observed::of_ensemble("zk");
-        let observed = Observed::of(&context, NAMESPACE, &selector, "zone").await;
-        let mode = |id, mode: &str| (id, mode.to_owned());
-        let mut round = Round {
-            context: &context,
-            ensemble: &resource,
-            about: resource.object_ref(&()),
-            namespace: NAMESPACE.to_owned(),
-            observed: observed.unwrap(),
-            nodes: keeper::nodes(&resource, &keeper::sizes(&resource)),
-            servers: Servers {
-                modes: [mode(1, "leader"), mode(2, "follower")].into(),
-                synced: 1,
-                voters: Some([1, 2, 3].into()),
-            },
-            password: None,
-            doing: Vec::new(),
-            wrong: Vec::new(),
-        };
+        let mut round = observing(&resource, &context, 1).await;
         lost::rebuild(&mut round).await.unwrap();
         let claim = fake.get::<PersistentVolumeClaim>(NAMESPACE, "data-zk-keeper-2");
         assert_eq!(claim.is_none(), is_given_up);
@@ -180,4 +192,38 @@ async fn a_lost_volume_is_given_up_when_it_was_waited_for_and_the_others_are_a_m
         assert_eq!(is(&round.doing, Reason::Rebuilding), is_given_up);
         assert_eq!(is(&round.wrong, Reason::PodLost), !is_given_up);
     }
+}
+
+fn evictions(fake: &Fake) -> Option<IntOrString> {
+    let budget: PodDisruptionBudget = fake.get(NAMESPACE, "zk-keeper").expect("a budget");
+    budget.spec?.max_unavailable
+}
+
+#[tokio::test]
+async fn no_server_is_evicted_while_one_is_behind_nor_while_nobody_answers_after_that() {
+    let fake = Fake::default();
+    let context = fake.context();
+    let resource = ensemble(json!({}));
+    fake.put(&resource);
+    round(&fake, &context).await.unwrap();
+    let resource: KeeperEnsemble = fake.get(NAMESPACE, "zk").unwrap();
+    let (sizes, before) = (keeper::sizes(&resource), KeeperEnsembleStatus::default());
+    for (synced, expected) in [(2, 1), (1, 0), (2, 0)] {
+        let mut round = observing(&resource, &context, synced).await;
+        round.apply(&sizes, None, &before).await.unwrap();
+        assert_eq!(evictions(&fake), Some(IntOrString::Int(expected)));
+        assert_eq!(round.holds_pods, expected == 0);
+    }
+    // A new operator that nobody answers does not know, and leaves the budget as it is.
+    let context = fake.context();
+    round(&fake, &context).await.unwrap();
+    assert_eq!(evictions(&fake), Some(IntOrString::Int(0)));
+    fake.changes();
+    round(&fake, &context).await.unwrap();
+    assert_eq!(fake.changes(), [""; 0]);
+    // One that knows that all are in step does.
+    let context = fake.context();
+    let mut round = observing(&resource, &context, 2).await;
+    round.apply(&sizes, None, &before).await.unwrap();
+    assert_eq!(evictions(&fake), Some(IntOrString::Int(1)));
 }

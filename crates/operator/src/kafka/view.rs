@@ -13,6 +13,8 @@ const AT_ONCE: usize = 200;
 /// So many topics are asked for their configuration in one request.
 const TOPICS_AT_ONCE: usize = 500;
 const MIN_ISR: &str = "min.insync.replicas";
+/// No node has this id.
+const NOBODY: i32 = -1;
 
 /// A partition and who has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +22,19 @@ pub(crate) struct Partition {
     pub(crate) leader: Option<i32>,
     pub(crate) replicas: Vec<i32>,
     pub(crate) isr: Vec<i32>,
+}
+
+impl Partition {
+    /// Whether with one replica less it would have fewer in sync than it needs, although it has more
+    /// when all is well. One that has all it can have bears what its replicas bear.
+    fn is_at_its_minimum(&self, min: usize) -> bool {
+        self.is_behind() && self.isr.len() <= min
+    }
+
+    /// Whether a replica is missing. Of a single one nothing is left to be protected then.
+    fn is_behind(&self) -> bool {
+        self.replicas.len() > 1 && self.isr.len() < self.replicas.len()
+    }
 }
 
 /// What a cluster looks like.
@@ -141,6 +156,11 @@ impl View {
         Some(quorum.state.leader_id).filter(|id| *id >= 0)
     }
 
+    /// Voters that are as far as the others.
+    pub(crate) fn voters_caught_up(&self) -> usize {
+        self.voters_caught_up_without(NOBODY)
+    }
+
     /// Voters, other than this one, that are as far as the others.
     pub(crate) fn voters_caught_up_without(&self, voter: i32) -> usize {
         let Some(quorum) = &self.quorum else { return 0 };
@@ -215,6 +235,18 @@ impl View {
             }
         }
         Ok(None)
+    }
+
+    /// Whether every partition still has its minimum of replicas in sync after one more loss.
+    pub(crate) async fn replicas_bear_a_loss(&self) -> Result<bool, Error> {
+        let behind = || self.partitions.iter().filter(|(_, p)| p.is_behind());
+        let topics: BTreeSet<&str> = behind().map(|((topic, _), _)| topic.as_str()).collect();
+        let topics: Vec<&str> = topics.into_iter().collect();
+        let minima = self.min_isr(&topics).await?;
+        let mut behind = behind();
+        Ok(!behind.any(|((topic, _), partition)| {
+            partition.is_at_its_minimum(minima.get(topic).copied().unwrap_or(1))
+        }))
     }
 
     async fn min_isr(&self, topics: &[&str]) -> Result<BTreeMap<String, usize>, Error> {
@@ -322,5 +354,31 @@ impl View {
         let cluster = Some(self.cluster_id.as_str());
         let removed = self.client.remove_raft_voter(cluster, id, directory).await;
         removed.when(|| format!("taking node {id} out of the quorum"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_at_its_minimum_only_while_a_replica_is_missing() {
+        let is = |replicas: i32, isr: i32, min| {
+            let partition = Partition {
+                leader: Some(0),
+                replicas: (0..replicas).collect(),
+                isr: (0..isr).collect(),
+            };
+            partition.is_at_its_minimum(min)
+        };
+        assert!(!is(3, 3, 2));
+        assert!(is(3, 2, 2));
+        assert!(is(3, 1, 2));
+        // It still has one to spare.
+        assert!(!is(3, 2, 1));
+        // It never has one to spare: its node has to be drained all the same.
+        assert!(!is(3, 3, 3) && !is(1, 1, 1));
+        assert!(is(2, 1, 2));
+        assert!(!is(1, 0, 1));
     }
 }

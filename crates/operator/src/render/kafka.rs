@@ -8,7 +8,7 @@ use super::metadata::{Labels, Owner, label};
 use super::pod::Pod;
 use super::stateful_set::StatefulSet;
 use super::{
-    BROKER_POOL, CONTROLLER_POOL, CONTROLLER_PORT, Disruptions, LastKnown, Manifest, Node,
+    BROKER_POOL, CONTROLLER_POOL, CONTROLLER_PORT, Evictions, LastKnown, Manifest, Node,
     REPLICATION_PORT, Settings, Sizes, budget, mesh, names, pod, properties,
 };
 use crate::api::{ControllersMode, KafkaCluster};
@@ -54,7 +54,7 @@ pub fn manifests(
     cluster: &KafkaCluster,
     settings: &Settings,
     sizes: &Sizes,
-    disruptions: Disruptions,
+    evictions: Evictions,
     last_known: &LastKnown,
     surroundings: &Surroundings,
 ) -> Vec<Manifest> {
@@ -92,7 +92,7 @@ pub fn manifests(
             hash,
         ));
     }
-    manifests.extend(budgets(cluster, &owner, disruptions));
+    manifests.extend(budgets(cluster, &owner, evictions));
     if cluster.spec.metrics.pod_monitor {
         let name = names::of(&cluster.metadata);
         manifests.push(pod_monitor(&owner, name, &cluster.spec.metrics.labels));
@@ -274,7 +274,7 @@ fn ports(cluster: &KafkaCluster, pool: &str) -> Vec<(String, i32)> {
 
 /// How many pods may be away at once: as many as the quorum bears where its voters are among them,
 /// and as many replicas as a partition may miss.
-fn budgets(cluster: &KafkaCluster, owner: &Owner, disruptions: Disruptions) -> Vec<Manifest> {
+fn budgets(cluster: &KafkaCluster, owner: &Owner, evictions: Evictions) -> Vec<Manifest> {
     let replication = properties::Replication::of(cluster);
     let by_replicas = replication.factor - replication.min_isr;
     let separate = cluster.spec.controllers.mode == ControllersMode::Separate;
@@ -290,7 +290,7 @@ fn budgets(cluster: &KafkaCluster, owner: &Owner, disruptions: Disruptions) -> V
         by_replicas.min(by_quorum)
     };
     let mut budgets = Vec::new();
-    let mut budget = |pool: &str, selector: &Labels, allowed: i32| {
+    let mut budget = |pool: &str, selector: &Labels, allowed: i32, disruptions| {
         let name = names::stateful_set(cluster, pool);
         let labels = owner.labels(component(pool));
         budgets.push(budget::manifest(
@@ -304,11 +304,12 @@ fn budgets(cluster: &KafkaCluster, owner: &Owner, disruptions: Disruptions) -> V
     };
     let mut brokers = owner.selector();
     brokers.insert(label::BROKER.to_owned(), "true".to_owned());
-    budget(BROKER_POOL, &brokers, of_brokers);
+    budget(BROKER_POOL, &brokers, of_brokers, evictions.brokers);
     if separate {
         let mut controllers = owner.selector();
         controllers.insert(label::POOL.to_owned(), CONTROLLER_POOL.to_owned());
-        budget(CONTROLLER_POOL, &controllers, by_quorum);
+        let allowed = evictions.controllers;
+        budget(CONTROLLER_POOL, &controllers, by_quorum, allowed);
     }
     budgets
 }

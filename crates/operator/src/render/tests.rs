@@ -29,7 +29,7 @@ fn cluster(spec: &str) -> KafkaCluster {
 fn rendered(cluster: &KafkaCluster, surroundings: &Surroundings) -> Vec<Manifest> {
     let sizes = Sizes::wanted(cluster);
     let known = LastKnown::default();
-    let allowed = Disruptions::Allowed;
+    let allowed = Evictions::default();
     kafka::manifests(cluster, &SETTINGS(), &sizes, allowed, &known, surroundings)
 }
 
@@ -374,7 +374,7 @@ fn what_pods_were_told_last_is_in_their_files_and_rolls_nobody() {
             &cluster,
             &SETTINGS(),
             &sizes,
-            Disruptions::Allowed,
+            Evictions::default(),
             known,
             &around,
         )
@@ -393,14 +393,18 @@ fn what_pods_were_told_last_is_in_their_files_and_rolls_nobody() {
 
 #[test]
 fn budgets_follow_from_the_quorum_and_the_replicas() {
-    let allowed = |spec: &str, disruptions, name: &str| {
+    let allowed = |spec: &str, evictions, name: &str| {
         let cluster = cluster(spec);
         let (sizes, known) = (Sizes::wanted(&cluster), LastKnown::default());
         let around = Surroundings::default();
-        let all = kafka::manifests(&cluster, &SETTINGS(), &sizes, disruptions, &known, &around);
+        let all = kafka::manifests(&cluster, &SETTINGS(), &sizes, evictions, &known, &around);
         find(&all, "PodDisruptionBudget", name)["spec"]["maxUnavailable"].as_i64()
     };
-    let (allow, forbid) = (Disruptions::Allowed, Disruptions::Forbidden);
+    let allow = Evictions::default();
+    let forbid = Evictions {
+        brokers: Disruptions::Forbidden,
+        ..allow
+    };
     assert_eq!(allowed("replicas: 3", allow, "shop-broker"), Some(1));
     assert_eq!(allowed("replicas: 3", forbid, "shop-broker"), Some(0));
     assert_eq!(allowed("replicas: 1", allow, "shop-broker"), Some(1));
@@ -410,6 +414,8 @@ fn budgets_follow_from_the_quorum_and_the_replicas() {
     let five = format!("{{ replicas: 5, controllers: {{ mode: separate }}, {durable} }}");
     assert_eq!(allowed(&five, allow, "shop-broker"), Some(3));
     assert_eq!(allowed(&five, allow, "shop-controller"), Some(1));
+    assert_eq!(allowed(&five, forbid, "shop-broker"), Some(0));
+    assert_eq!(allowed(&five, forbid, "shop-controller"), Some(1));
 }
 
 #[test]
