@@ -64,6 +64,11 @@ pub(crate) fn not_ready(observed: &Observed, pod: &str) -> String {
     format!("pod {pod} is not ready{}{often}", why.unwrap_or_default())
 }
 
+/// That a pod was restarted, and is given time before the next one, with `left` to go.
+pub(crate) fn settling(pod: &str, left: usize) -> String {
+    format!("pod {pod} is ready; clients are given time to find it ({left} to go)")
+}
+
 /// What to do about a pod that does not become ready, with `left` others that wait for it.
 pub(crate) fn way_out(pod: &str, left: usize) -> String {
     if left > 0 {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::jiff::Timestamp;
 
+use crate::api::Rolling;
 use crate::observed::PodNow;
 use crate::render::Node;
 
@@ -29,6 +30,8 @@ pub(crate) enum Step {
         /// Whether that takes longer than it may.
         stuck: bool,
     },
+    /// Nothing, until those who send clients to this pod, which is ready, know that it is.
+    Settle(String),
     /// This pod does not run as it is, so nothing is lost with it: make it anew.
     Replace(String),
     /// Restart this pod, when the cluster can do without it.
@@ -44,7 +47,7 @@ pub(crate) fn next(
     members: &[Member<'_>],
     leader: Option<i32>,
     now: Timestamp,
-    timeout_seconds: i64,
+    rolling: &Rolling,
 ) -> Step {
     let broken = members.iter().find(|member| {
         member.outdated.is_some() && member.pod.is_some_and(|pod| !pod.ready && !pod.deleting)
@@ -78,7 +81,7 @@ pub(crate) fn next(
         let waited = since.map(|since| now.as_second() - since.as_second());
         return Step::WaitFor {
             pod: member.node.pod.clone(),
-            stuck: waited.is_some_and(|waited| waited > timeout_seconds),
+            stuck: waited.is_some_and(|waited| waited > rolling.timeout_seconds),
         };
     }
     let mut outdated: Vec<&Member<'_>> = members
@@ -94,13 +97,33 @@ pub(crate) fn next(
             node.id,
         )
     });
-    match outdated.first() {
-        Some(member) => Step::Restart {
-            pod: member.node.pod.clone(),
-            id: member.node.id,
-        },
-        None => Step::Done,
+    let Some(first) = outdated.first() else {
+        return Step::Done;
+    };
+    // What the first one led goes to the others: clients have to get there.
+    let others = members
+        .iter()
+        .filter(|other| other.node.id != first.node.id);
+    if let Some(pod) = settling(others.filter_map(|other| other.pod), now, rolling) {
+        return Step::Settle(pod.name.clone());
     }
+    Step::Restart {
+        pod: first.node.pod.clone(),
+        id: first.node.id,
+    }
+}
+
+/// A pod that has not been ready for long enough: services and load balancers may not lead to it yet,
+/// and clients that are refused once or twice wait longer each time before they try again.
+pub(crate) fn settling<'a>(
+    pods: impl IntoIterator<Item = &'a PodNow>,
+    now: Timestamp,
+    rolling: &Rolling,
+) -> Option<&'a PodNow> {
+    let seconds = rolling.min_ready_seconds;
+    let is_new = |since: Timestamp| now.as_second() - since.as_second() <= seconds;
+    let mut pods = pods.into_iter();
+    pods.find(|pod| seconds > 0 && pod.ready && pod.since.is_some_and(is_new))
 }
 
 /// Whether the quorum still has a majority without this voter. `caught_up` counts those of the other
@@ -144,7 +167,47 @@ mod tests {
                 outdated: outdated.then_some("image"),
             })
             .collect();
-        next(&members, leader, Timestamp::from_second(700).unwrap(), 300)
+        let rolling = Rolling {
+            timeout_seconds: 300,
+            ..Rolling::default()
+        };
+        let now = Timestamp::from_second(700).unwrap();
+        next(&members, leader, now, &rolling)
+    }
+
+    #[test]
+    fn a_restarted_pod_is_given_time_before_the_next_one() {
+        let newly = |since: i64| PodNow {
+            since: Timestamp::from_second(since).ok(),
+            ..pod(1, true)
+        };
+        let with = |first: PodNow, others_are_left: bool| {
+            let members = [
+                (node(0, false), Some(pod(0, true)), others_are_left),
+                (node(1, false), Some(first), false),
+            ];
+            decide(&members, None)
+        };
+        assert_eq!(
+            with(newly(697), true),
+            Step::Settle("demo-broker-1".to_owned())
+        );
+        let restart = Step::Restart {
+            pod: "demo-broker-0".to_owned(),
+            id: 0,
+        };
+        assert_eq!(with(newly(696), true), restart);
+        assert_eq!(with(newly(699), false), Step::Done);
+        // The one that is to be restarted needs no time itself.
+        let members = [
+            (node(0, false), Some(pod(0, true)), false),
+            (node(1, false), Some(newly(699)), true),
+        ];
+        let restart = Step::Restart {
+            pod: "demo-broker-1".to_owned(),
+            id: 1,
+        };
+        assert_eq!(decide(&members, None), restart);
     }
 
     #[test]

@@ -88,6 +88,12 @@ pub struct Rolling {
     #[serde(default = "Rolling::default_timeout")]
     #[schemars(range(min = 10, max = 86400))]
     pub timeout_seconds: i64,
+    /// How long a restarted pod is ready before others are restarted, or it leads again. It is the time
+    /// that Kubernetes and load balancers may take to send clients there once more; set it to what the
+    /// health checks of a load balancer take.
+    #[serde(default = "Rolling::default_min_ready")]
+    #[schemars(range(min = 0, max = 3600))]
+    pub min_ready_seconds: i64,
     /// How long a pod whose node or volume is gone is waited for. Then its claim is given up and the
     /// replica is built again from the others, if they have everything. 0: it is waited for ever.
     #[serde(default = "Rolling::default_rebuild")]
@@ -100,6 +106,10 @@ impl Rolling {
         600
     }
 
+    fn default_min_ready() -> i64 {
+        3
+    }
+
     fn default_rebuild() -> i64 {
         1800
     }
@@ -109,6 +119,7 @@ impl Default for Rolling {
     fn default() -> Self {
         Rolling {
             timeout_seconds: Self::default_timeout(),
+            min_ready_seconds: Self::default_min_ready(),
             rebuild_after_seconds: Self::default_rebuild(),
         }
     }

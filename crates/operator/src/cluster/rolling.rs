@@ -37,12 +37,21 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
         .filter(|member| member.outdated.is_some())
         .count();
     let leader = round.view.as_ref().and_then(|view| view.controller());
-    let timeout = round.cluster.spec.rolling.timeout_seconds;
-    let step = next(&members, leader, round.context.now(), timeout);
+    let step = next(
+        &members,
+        leader,
+        round.context.now(),
+        &round.cluster.spec.rolling,
+    );
     match step {
         Step::Done => Ok(()),
         Step::WaitFor { pod, stuck } => {
             wait(round, &pod, stuck, left).await;
+            Ok(())
+        }
+        Step::Settle(pod) => {
+            let text = progress::settling(&pod, left);
+            round.doing(Reason::Rolling, text);
             Ok(())
         }
         Step::Replace(pod) => {

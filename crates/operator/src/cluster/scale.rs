@@ -8,7 +8,9 @@ use crate::api::{KafkaCluster, Reason};
 use crate::error::Error;
 use crate::kafka::View;
 use crate::observed::Observed;
+use crate::progress;
 use crate::render::{self, CONTROLLER_POOL, Node, Sizes, names};
+use crate::roll::settling;
 
 /// So many partitions are copied at the same time.
 const IN_FLIGHT: usize = 20;
@@ -215,6 +217,9 @@ pub(super) async fn balance(round: &mut Round<'_>) -> Result<(), Error> {
         }
     } else if !plan.moves.is_empty() {
         // After a roll: those that were restarted lead again.
+        if settles(round) {
+            return Ok(());
+        }
         for refused in view.lead_as(&plan).await? {
             tracing::warn!("a leader stays: {refused}");
         }
@@ -226,8 +231,21 @@ pub(super) async fn balance(round: &mut Round<'_>) -> Result<(), Error> {
         partition.leader.as_ref() != first && first.is_some_and(|id| partition.isr.contains(id))
     });
     let not_preferred: Vec<_> = not_preferred.map(|(name, _)| name.clone()).collect();
-    if !not_preferred.is_empty() {
+    if !not_preferred.is_empty() && !settles(round) {
         view.elect(&not_preferred).await?;
     }
     Ok(())
+}
+
+/// Whether clients may not have found a restarted pod yet, so that it should not lead; that is then
+/// waited for.
+fn settles(round: &mut Round<'_>) -> bool {
+    let rolling = &round.cluster.spec.rolling;
+    let pods = round.observed.pods.values();
+    let Some(pod) = settling(pods, round.context.now(), rolling) else {
+        return false;
+    };
+    let text = progress::settling(&pod.name, 0);
+    round.doing(Reason::Rolling, text);
+    true
 }

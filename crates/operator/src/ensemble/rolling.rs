@@ -31,12 +31,21 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
         .collect();
     let outdated = members.iter().filter(|member| member.outdated.is_some());
     let left = outdated.count();
-    let timeout = round.ensemble.spec.rolling.timeout_seconds;
     let leader = round.servers.leader();
-    match next(&members, leader, round.context.now(), timeout) {
+    match next(
+        &members,
+        leader,
+        round.context.now(),
+        &round.ensemble.spec.rolling,
+    ) {
         Step::Done => Ok(()),
         Step::WaitFor { pod, stuck } => {
             wait(round, &pod, stuck, left).await;
+            Ok(())
+        }
+        Step::Settle(pod) => {
+            let text = progress::settling(&pod, left);
+            round.is_doing(Reason::Rolling, text);
             Ok(())
         }
         Step::Replace(pod) => {

@@ -130,6 +130,9 @@ impl Ways<'_> {
         if let Some(fields) = spec.as_object_mut() {
             let selector = json!({ "statefulset.kubernetes.io/pod-name": node.pod });
             fields.insert("selector".to_owned(), selector);
+            // A broker that is behind with one partition may lead others, and nobody else can stand
+            // in for it.
+            fields.insert("publishNotReadyAddresses".to_owned(), json!(true));
         }
         let annotations = self.balancer_annotations(listener, Some(node));
         let ports = vec![Self::port(listener, port, node_port)];
