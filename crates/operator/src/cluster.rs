@@ -5,13 +5,14 @@
 //!                                                     │
 //!        ┌────────────────── a client's view ◀────────┘ (once a broker is ready)
 //!        ▼
-//!   volumes ─▶ what is lost ─▶ quorum ─▶ scale ─▶ roll ─▶ status
+//!   volumes ─▶ what is lost ─▶ quorum ─▶ roll ─▶ balance ─▶ status
 //! ```
 //!
 //! Each reconciliation looks at everything anew and takes at most the next step, so it goes on where
 //! it was after a restart of the operator, at whatever step that was. Nothing is remembered but what
 //! the status says.
 
+mod balance;
 mod evictions;
 mod lost;
 mod quorum;
@@ -42,6 +43,7 @@ use crate::observed::{self, Observed};
 use crate::progress::Progress;
 use crate::render::{self, Evictions, LastKnown, Manifest, Node, Sizes};
 use crate::validate;
+use balance::Owed;
 
 /// When nothing is under way, how long until the next look.
 const QUIET: Duration = Duration::from_secs(30);
@@ -62,8 +64,8 @@ pub(crate) struct Round<'a> {
     pub(crate) doing: Vec<(Reason, String)>,
     /// What is wrong, the most important first.
     pub(crate) wrong: Vec<(Reason, String)>,
-    /// Whether brokers that were added wait for their share.
-    pub(crate) balancing: bool,
+    /// Brokers that wait for their share.
+    pub(crate) owed: Owed,
     /// Whether some pods must not be evicted now.
     pub(crate) holds_pods: bool,
 }
@@ -160,7 +162,7 @@ pub(crate) async fn reconcile(
         view: None,
         doing: Vec::new(),
         wrong: Vec::new(),
-        balancing: before.balancing,
+        owed: Owed::default(),
         holds_pods: false,
         observed,
     };
@@ -172,6 +174,7 @@ pub(crate) async fn reconcile(
     round.look().await;
     let sizes = scale::shrink(&mut round, sizes).await?;
     round.nodes = render::kafka::nodes(&cluster, &sizes);
+    round.owed = Owed::of(&before, &round.nodes);
     round.apply(&sizes).await?;
     told::tell(&mut round).await?;
     volumes::grow(&mut round).await?;
@@ -179,7 +182,7 @@ pub(crate) async fn reconcile(
     if quorum::mend(&mut round).await? {
         rolling::step(&mut round).await?;
     }
-    scale::balance(&mut round).await?;
+    balance::balance(&mut round).await?;
     let again = match round.doing.is_empty() {
         true if round.holds_pods => disruptions::LOOK_AGAIN,
         true => QUIET,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Round;
+use super::{Round, balance, status};
 use crate::api::Reason;
 use crate::error::Error;
 use crate::observed::PodNow;
@@ -143,9 +143,13 @@ async fn restart(
         return Ok(());
     }
     if is_broker && running.len() > 1 {
-        let layout = view.layout(&BTreeSet::new());
+        let layout = balance::layout(&view, &round.owed);
         let led = view.led_by(id);
         if !led.is_empty() {
+            // One that a person has drained gets nothing back.
+            if !balance::drained(&layout, &round.owed).contains(&id) {
+                status::owe_leaders(round, id).await?;
+            }
             let plan = ottla_placement::drain(&layout, id);
             for refused in view.lead_as(&plan).await? {
                 tracing::warn!(pod, "a leader stays: {refused}");

@@ -117,7 +117,10 @@ async fn evacuate(round: &mut Round<'_>, view: &View, leaving: &[Node]) -> Resul
 }
 
 /// Asks for as many of the moves as there is room for; those of one partition are one.
-async fn start_some(view: &View, moves: Vec<ottla_placement::Move>) -> Result<bool, Error> {
+pub(super) async fn start_some(
+    view: &View,
+    moves: Vec<ottla_placement::Move>,
+) -> Result<bool, Error> {
     let moving: BTreeSet<(&str, i32)> = view
         .ongoing
         .iter()
@@ -160,74 +163,6 @@ async fn forget_gone(round: &mut Round<'_>, staying: &BTreeSet<i32>) -> Result<(
                 .say(Reason::ScalingIn, format!("broker {id} is gone for good"))
                 .await;
         }
-    }
-    Ok(())
-}
-
-/// Gives brokers that were added their share, and leaders to those that have few.
-pub(super) async fn balance(round: &mut Round<'_>) -> Result<(), Error> {
-    let Some(view) = round.view.clone() else {
-        return Ok(());
-    };
-    let brokers: Vec<i32> = round
-        .nodes
-        .iter()
-        .filter(|n| n.broker)
-        .map(|node| node.id)
-        .collect();
-    let all_run = brokers.iter().all(|id| view.runs(*id));
-    if !all_run || !round.doing.is_empty() || !round.wrong.is_empty() {
-        return Ok(());
-    }
-    let layout = view.layout(&BTreeSet::new());
-    let loads = layout.loads();
-    let empty = |id: &i32| loads.get(id).is_none_or(|load| load.replicas == 0);
-    let replicas: usize = loads.values().map(|load| load.replicas).sum();
-    if brokers.iter().any(empty) && replicas >= brokers.len() {
-        round.balancing = true;
-    }
-    let limits = ottla_placement::Limits {
-        leaders_only: !round.balancing,
-        ..ottla_placement::Limits::default()
-    };
-    let plan = ottla_placement::rebalance(&layout, limits);
-    if round.balancing {
-        if plan.moves.is_empty() && view.ongoing.is_empty() {
-            round.balancing = false;
-            round
-                .say(Reason::ScalingOut, "all brokers have their share")
-                .await;
-        } else {
-            round
-                .say(
-                    Reason::ScalingOut,
-                    "moving replicas to brokers that were added",
-                )
-                .await;
-            let text = format!(
-                "{} partitions are to be moved to brokers that were added, {} are being copied",
-                plan.moves.len(),
-                view.ongoing.len()
-            );
-            round.doing(Reason::ScalingOut, text);
-            start_some(&view, plan.moves).await?;
-            return Ok(());
-        }
-    } else if !plan.moves.is_empty() {
-        // After a roll: those that were restarted lead again.
-        for refused in view.lead_as(&plan).await? {
-            tracing::warn!("a leader stays: {refused}");
-        }
-        return Ok(());
-    }
-    // The preferred replica leads, where something else has taken the lead away from it.
-    let not_preferred = view.partitions.iter().filter(|(_, partition)| {
-        let first = partition.replicas.first();
-        partition.leader.as_ref() != first && first.is_some_and(|id| partition.isr.contains(id))
-    });
-    let not_preferred: Vec<_> = not_preferred.map(|(name, _)| name.clone()).collect();
-    if !not_preferred.is_empty() {
-        view.elect(&not_preferred).await?;
     }
     Ok(())
 }

@@ -124,7 +124,8 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
             .and_then(|listener| listener.bootstrap.clone()),
         listeners,
         brokers: round.nodes.iter().map(|node| broker(round, node)).collect(),
-        balancing: round.balancing,
+        added: round.owed.replicas.iter().copied().collect(),
+        restarted: round.owed.leaders.iter().copied().collect(),
         canary,
     }
 }
@@ -181,6 +182,22 @@ fn broker(round: &Round<'_>, node: &crate::render::Node) -> BrokerStatus {
     }
 }
 
+/// Writes down that the lead is owed to a broker, before it is taken from it: it would look drained by a
+/// person to an operator that begins anew in between.
+pub(super) async fn owe_leaders(round: &mut Round<'_>, broker: i32) -> Result<(), Error> {
+    if !round.owed.leaders.insert(broker) {
+        return Ok(());
+    }
+    let name = round.cluster.name_any();
+    let api: Api<KafkaCluster> = Api::namespaced(round.context.client.clone(), &round.namespace);
+    let patch = json!({ "status": { "restarted": round.owed.leaders } });
+    let patched = api
+        .patch_status(&name, &PatchParams::default(), &Patch::Merge(patch))
+        .await;
+    patched.when(|| format!("writing the status of KafkaCluster {name}"))?;
+    Ok(())
+}
+
 /// Writes a status, if it is another one.
 pub(super) async fn patch(
     context: &Context,
@@ -205,7 +222,8 @@ pub(super) async fn patch(
             "bootstrap",
             "listeners",
             "brokers",
-            "balancing",
+            "added",
+            "restarted",
             "canary",
         ] {
             fields.entry(optional).or_insert(serde_json::Value::Null);

@@ -183,3 +183,33 @@ async fn a_cluster_that_is_being_deleted_is_let_go() {
     assert_eq!(action, Action::await_change());
     assert_eq!(fake.changes(), [""; 0]);
 }
+
+#[tokio::test]
+async fn a_lead_that_is_owed_outlives_the_operator() {
+    let fake = Fake::default();
+    let context = fake.context();
+    fake.put(&cluster(json!({})));
+    self::round(&fake, &context).await.unwrap();
+    let now: KafkaCluster = fake.get(NAMESPACE, "shop").unwrap();
+    let selector = observed::of_cluster("shop");
+    let observed = Observed::of(&context, NAMESPACE, &selector, "zone").await;
+    let mut round = Round {
+        context: &context,
+        cluster: &now,
+        about: now.object_ref(&()),
+        namespace: NAMESPACE.to_owned(),
+        observed: observed.unwrap(),
+        nodes: Vec::new(),
+        view: None,
+        doing: Vec::new(),
+        wrong: Vec::new(),
+        owed: Owed::default(),
+        holds_pods: false,
+    };
+    status::owe_leaders(&mut round, 1).await.unwrap();
+    for _ in 0..2 {
+        let now: KafkaCluster = fake.get(NAMESPACE, "shop").unwrap();
+        assert_eq!(now.status.unwrap().restarted, [1]);
+        self::round(&fake, &fake.context()).await.unwrap();
+    }
+}
