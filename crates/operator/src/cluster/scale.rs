@@ -96,8 +96,7 @@ async fn evacuate(round: &mut Round<'_>, view: &View, leaving: &[Node]) -> Resul
              factor of their topics first",
             stuck.len()
         );
-        round.warn(Reason::ScalingIn, text.clone()).await;
-        round.wrong(Reason::ScalingIn, text);
+        round.complain(Reason::ScalingIn, text).await;
     }
     if held > 0 {
         let text = format!(

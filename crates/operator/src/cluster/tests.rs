@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::from_value;
 
 use super::*;
+use crate::api::condition;
 use crate::testing::Fake;
 
 const NAMESPACE: &str = "kafka";
@@ -194,17 +195,10 @@ async fn a_lead_that_is_owed_outlives_the_operator() {
     let selector = observed::of_cluster("shop");
     let observed = Observed::of(&context, NAMESPACE, &selector, "zone").await;
     let mut round = Round {
-        context: &context,
+        progress: Progress::new(&context, now.object_ref(&()), observed.unwrap()),
         cluster: &now,
-        about: now.object_ref(&()),
-        namespace: NAMESPACE.to_owned(),
-        observed: observed.unwrap(),
-        nodes: Vec::new(),
         view: None,
-        doing: Vec::new(),
-        wrong: Vec::new(),
         owed: Owed::default(),
-        holds_pods: false,
     };
     status::owe_leaders(&mut round, 1).await.unwrap();
     for _ in 0..2 {
