@@ -27,6 +27,7 @@ pub mod kafka_topic;
 pub mod keeper_ensemble;
 pub mod listeners;
 pub mod pods;
+mod shared;
 pub mod status;
 
 pub use kafka_cluster::{

@@ -3,7 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::Reason;
+use crate::api::{Reason, condition};
+use crate::progress::Progress;
 
 /// The conditions that a reconciliation comes to. Those that it does not speak of stay.
 pub(crate) struct Conditions {
@@ -50,6 +51,29 @@ impl Conditions {
         }
     }
 
+    /// What is under way, what is wrong, and whether all is well: `counted` says how far it has come.
+    pub(crate) fn sum_up(&mut self, progress: &Progress<'_>, serves: bool, counted: String) {
+        let (doing, wrong) = (progress.doing.first(), progress.wrong.first());
+        for (kind, found, nothing) in [
+            (condition::PROGRESSING, doing, "nothing is under way"),
+            (condition::DEGRADED, wrong, "nothing is wrong"),
+        ] {
+            let is_so = found.is_some();
+            let (reason, what) = match found {
+                Some((reason, what)) => (*reason, what.as_str()),
+                None => (Reason::AsDeclared, nothing),
+            };
+            self.set(kind, is_so, reason, what);
+        }
+        let is_ready = serves && wrong.is_none();
+        let (reason, text) = match wrong.or(doing) {
+            _ if is_ready => (Reason::AsDeclared, counted),
+            Some((reason, what)) => (*reason, format!("{counted}; {what}")),
+            None => (Reason::PodsNotReady, counted),
+        };
+        self.set(condition::READY, is_ready, reason, text);
+    }
+
     /// Takes one away that nobody speaks of any more.
     pub(crate) fn remove(&mut self, kind: &str) {
         self.all.retain(|known| known.type_ != kind);
@@ -59,6 +83,12 @@ impl Conditions {
     pub(crate) fn into_vec(self) -> Vec<Condition> {
         self.all
     }
+}
+
+/// Whether a condition is so.
+pub(crate) fn is_so(conditions: &[Condition], kind: &str) -> bool {
+    let known = conditions.iter().find(|known| known.type_ == kind);
+    known.is_some_and(|known| known.status == "True")
 }
 
 /// How many seconds a condition has been as it is.

@@ -54,19 +54,19 @@ impl Troubles {
 /// What a budget shall say now. Where nobody knows what can be borne, because nothing answers, it stays
 /// as it is.
 pub(crate) async fn judge(
-    round: &impl Progress,
+    round: &Progress<'_>,
     budget: &str,
     bears_a_loss: Option<bool>,
 ) -> Result<Disruptions, Error> {
-    let context = round.context();
+    let context = round.context;
     if let Some(bears_a_loss) = bears_a_loss {
-        let uid = round.about().uid.clone().unwrap_or_default();
+        let uid = round.about.uid.clone().unwrap_or_default();
         let now = context.runtime.clock.instant();
         let key = (uid, budget.to_owned());
         return Ok(context.troubles.judge(key, bears_a_loss, now));
     }
     let budgets: Api<PodDisruptionBudget> =
-        Api::namespaced(context.client.clone(), round.namespace());
+        Api::namespaced(context.client.clone(), &round.namespace);
     let present = budgets.get_opt(budget).await;
     let present = present.when(|| format!("asking for PodDisruptionBudget {budget}"))?;
     let allowed = present.and_then(|present| present.spec?.max_unavailable);

@@ -40,6 +40,7 @@ mod progress;
 mod quantity;
 mod roll;
 mod run;
+mod status;
 #[cfg(test)]
 mod testing;
 mod topic;

@@ -8,7 +8,7 @@ use kube::api::DeleteParams;
 use crate::api::Reason;
 use crate::error::{Asked, Error};
 use crate::observed::PodNow;
-use crate::progress::{self, Progress};
+use crate::progress::Progress;
 use crate::render::{Node, names};
 
 /// What has become of a pod that does not run.
@@ -31,18 +31,18 @@ pub(crate) struct Overdue {
 /// Waits `after` seconds for what is lost; 0: for ever. Then pods are taken from nodes that do not
 /// answer, and volumes come back that are to be given up.
 pub(crate) async fn overdue(
-    round: &mut impl Progress,
+    round: &mut Progress<'_>,
     nodes: &[Node],
     after: i64,
 ) -> Result<Vec<Overdue>, Error> {
     let mut overdue = Vec::new();
     for node in nodes {
-        let Some(pod) = round.observed().pods.get(&node.pod).cloned() else {
+        let Some(pod) = round.observed.pods.get(&node.pod).cloned() else {
             continue;
         };
         let Some(loss) = loss(&pod) else { continue };
         let since = pod.since.map_or(0, |since| {
-            round.context().now().as_second() - since.as_second()
+            round.context.now().as_second() - since.as_second()
         });
         let what = match &loss {
             Loss::Node(name) => {
@@ -58,9 +58,8 @@ pub(crate) async fn overdue(
                     after - since
                 ),
             };
-            let (context, about) = (round.context(), round.about());
-            context.warn(about, Reason::PodLost, what.clone()).await;
-            round.is_wrong(Reason::PodLost, format!("{what}; {until}"));
+            round.warn(Reason::PodLost, &what).await;
+            round.wrong(Reason::PodLost, format!("{what}; {until}"));
             continue;
         }
         match loss {
@@ -98,13 +97,13 @@ fn loss(pod: &PodNow) -> Option<Loss> {
 }
 
 /// Says why a volume is kept.
-pub(crate) async fn keep(round: &mut impl Progress, lost: &Overdue, why: &str) {
+pub(crate) async fn keep(round: &mut Progress<'_>, lost: &Overdue, why: &str) {
     let text = format!("{}; {why}", lost.what);
-    progress::wrong(round, Reason::PodLost, text).await;
+    round.complain(Reason::PodLost, text).await;
 }
 
 /// Gives a volume up: the pod comes again with another one, which is empty.
-pub(crate) async fn give_up(round: &mut impl Progress, lost: &Overdue) -> Result<(), Error> {
+pub(crate) async fn give_up(round: &mut Progress<'_>, lost: &Overdue) -> Result<(), Error> {
     let claim = names::claim(&lost.node.pod);
     let note = format!(
         "{}: volume claim {claim} is given up, and the others' copies are used",
@@ -112,21 +111,20 @@ pub(crate) async fn give_up(round: &mut impl Progress, lost: &Overdue) -> Result
     );
     rebuilding(round, note).await;
     let claims: Api<PersistentVolumeClaim> =
-        Api::namespaced(round.context().client.clone(), round.namespace());
+        Api::namespaced(round.context.client.clone(), &round.namespace);
     let deleted = claims.delete(&claim, &DeleteParams::default()).await;
     ignore_gone(deleted.map(|_| ())).when(|| format!("deleting volume claim {claim}"))?;
     delete_at_once(round, &lost.node.pod).await
 }
 
-async fn rebuilding(round: &mut impl Progress, note: String) {
-    let (context, about) = (round.context(), round.about());
-    context.warn(about, Reason::Rebuilding, note.clone()).await;
-    round.is_doing(Reason::Rebuilding, note);
+async fn rebuilding(round: &mut Progress<'_>, note: String) {
+    round.warn(Reason::Rebuilding, &note).await;
+    round.doing(Reason::Rebuilding, note);
 }
 
 /// Nobody is there who could stop it.
-async fn delete_at_once(round: &impl Progress, pod: &str) -> Result<(), Error> {
-    let pods: Api<Pod> = Api::namespaced(round.context().client.clone(), round.namespace());
+async fn delete_at_once(round: &Progress<'_>, pod: &str) -> Result<(), Error> {
+    let pods: Api<Pod> = Api::namespaced(round.context.client.clone(), &round.namespace);
     let at_once = DeleteParams {
         grace_period_seconds: Some(0),
         ..DeleteParams::default()

@@ -121,9 +121,7 @@ pub(crate) async fn reconcile(
         return round.not_ready(Reason::Unreachable, message).await;
     };
     let verdict = validate::kafka_topic(&topic, Some(&cluster));
-    if !verdict.errors.is_empty() {
-        let errors = verdict.errors.iter().map(ToString::to_string);
-        let message = errors.collect::<Vec<_>>().join("; ");
+    if let Some(message) = verdict.error_text() {
         round.warn(Reason::Invalid, message.clone()).await;
         return round.not_ready(Reason::Invalid, message).await;
     }

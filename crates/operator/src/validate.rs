@@ -46,6 +46,12 @@ pub struct Findings {
 }
 
 impl Findings {
+    /// All errors in one line, if there are any.
+    pub(crate) fn error_text(&self) -> Option<String> {
+        let errors: Vec<String> = self.errors.iter().map(ToString::to_string).collect();
+        (!errors.is_empty()).then(|| errors.join("; "))
+    }
+
     fn error(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.errors.push(Finding {
             field: field.into(),

@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 
 use crate::api::Reason;
 use crate::error::{Asked, Error};
-use crate::progress::{self, Progress};
+use crate::progress::Progress;
 use crate::quantity;
 
 /// Asks for larger volumes where the resource does. `wanted` are the claims with their sizes.
 pub(crate) async fn grow(
-    round: &mut impl Progress,
+    round: &mut Progress<'_>,
     wanted: Vec<(String, Quantity)>,
 ) -> Result<(), Error> {
     let claims: Api<PersistentVolumeClaim> =
-        Api::namespaced(round.context().client.clone(), round.namespace());
+        Api::namespaced(round.context.client.clone(), &round.namespace);
     for (name, wanted) in wanted {
-        let Some(claim) = round.observed().claims.get(&name).cloned() else {
+        let Some(claim) = round.observed.claims.get(&name).cloned() else {
             continue;
         };
         let asked = asked(&claim);
@@ -38,7 +38,7 @@ pub(crate) async fn grow(
             match patched {
                 Ok(_) => {
                     let note = format!("volume {name} is to grow to {}", wanted.0);
-                    progress::doing(round, Reason::GrowingVolumes, note).await;
+                    round.announce(Reason::GrowingVolumes, note).await;
                 }
                 Err(error) => {
                     let text = format!(
@@ -46,7 +46,7 @@ pub(crate) async fn grow(
                          allowVolumeExpansion?",
                         wanted.0
                     );
-                    progress::wrong(round, Reason::GrowingVolumes, text).await;
+                    round.complain(Reason::GrowingVolumes, text).await;
                 }
             }
             continue;
@@ -60,7 +60,7 @@ pub(crate) async fn grow(
             .and_then(quantity::bytes);
         if has.is_some_and(|has| has < wanted_bytes) {
             let text = format!("volume {name} grows to {}", wanted.0);
-            round.is_doing(Reason::GrowingVolumes, text);
+            round.doing(Reason::GrowingVolumes, text);
         }
     }
     Ok(())
@@ -74,16 +74,16 @@ pub(crate) fn asked(claim: &PersistentVolumeClaim) -> Option<Quantity> {
 /// A stateful set's volume template cannot be changed: one whose size differs is deleted without its
 /// pods, and made anew with the template; it takes the pods over.
 pub(crate) async fn release_templates(
-    round: &mut impl Progress,
+    round: &mut Progress<'_>,
     manifests: &[Value],
 ) -> Result<(), Error> {
-    let sets: Api<StatefulSet> = Api::namespaced(round.context().client.clone(), round.namespace());
+    let sets: Api<StatefulSet> = Api::namespaced(round.context.client.clone(), &round.namespace);
     for manifest in manifests {
         if manifest.pointer("/kind").and_then(Value::as_str) != Some("StatefulSet") {
             continue;
         }
         let name = manifest.pointer("/metadata/name").and_then(Value::as_str);
-        let Some(set) = name.and_then(|name| round.observed().sets.get(name)) else {
+        let Some(set) = name.and_then(|name| round.observed.sets.get(name)) else {
             continue;
         };
         let template = "/spec/volumeClaimTemplates/0/spec/resources/requests/storage";
@@ -114,10 +114,7 @@ pub(crate) async fn release_templates(
             .when(|| format!("deleting StatefulSet {name} without its pods"))?;
         let note =
             format!("StatefulSet {name} is made anew for volumes of {wanted}; its pods stay");
-        let context = round.context();
-        context
-            .say(round.about(), Reason::GrowingVolumes, note)
-            .await;
+        round.say(Reason::GrowingVolumes, note).await;
         // Until it is gone, applying would change the old one.
         for _ in 0..50 {
             let there = sets
@@ -128,10 +125,10 @@ pub(crate) async fn release_templates(
                 break;
             }
             let pause = std::time::Duration::from_millis(100);
-            round.context().runtime.clock.sleep(pause).await;
+            round.context.runtime.clock.sleep(pause).await;
         }
         let text = format!("StatefulSet {name} is made anew");
-        round.is_doing(Reason::GrowingVolumes, text);
+        round.doing(Reason::GrowingVolumes, text);
     }
     Ok(())
 }

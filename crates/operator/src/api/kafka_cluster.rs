@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{KafkaClusterStatus, Listener, Mesh, PodOptions, Rolling, Storage, Zones};
+use super::{KafkaClusterStatus, Listener, Mesh, PodOptions, Rolling, Storage, Zones, shared};
 
 /// A Kafka cluster: brokers, their controllers, and the ways in.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -55,15 +55,11 @@ use super::{KafkaClusterStatus, Listener, Mesh, PodOptions, Rolling, Storage, Zo
 #[x_kube(validation = Rule::new("!has(self.config) || self.config.all(k, !(k in ['node.id', 'broker.id', 'process.roles', 'listeners', 'advertised.listeners', 'controller.quorum.voters', 'controller.quorum.bootstrap.servers', 'controller.listener.names', 'inter.broker.listener.name', 'listener.security.protocol.map', 'log.dirs', 'log.dir', 'broker.rack', 'ottla.node.id.ordinal.offset', 'ottla.http.listener']))")
     .message("config names a property that follows from the rest of the resource: node.id, process.roles, listeners, advertised.listeners, controller.*, inter.broker.listener.name, listener.security.protocol.map, log.dirs, broker.rack and ottla.http.listener are the operator's; use listeners, controllers, storage and zones")
     .field_path(".config"))]
-#[x_kube(validation = Rule::new("!has(self.version) || !has(self.image)")
-    .message("version and image both say what the pods run: leave out image for a version of the operator's own image, or version for an image with its tag")
-    .field_path(".version"))]
-#[x_kube(validation = Rule::new("!has(self.version) || self.version.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
-    .message("version is the tag of an image: letters, digits, '_', '.' and '-', such as 0.1.0; for another repository or a digest use image")
-    .field_path(".version"))]
+#[x_kube(validation = shared::version_or_image())]
+#[x_kube(validation = shared::version_is_a_tag())]
 pub struct KafkaClusterSpec {
     /// How many brokers there are, pools aside.
-    #[serde(default = "default_replicas")]
+    #[serde(default = "shared::replicas")]
     #[schemars(range(min = 1, max = 100))]
     pub replicas: i32,
     /// What all pods run: this tag of the operator's own image; unset, the operator's own tag. Another
@@ -116,19 +112,11 @@ pub struct KafkaClusterSpec {
     #[serde(default)]
     pub pod: PodOptions,
     /// Whether the cluster is kept from being deleted by mistake: set it to false first.
-    #[serde(default = "yes")]
+    #[serde(default = "shared::yes")]
     pub deletion_guard: bool,
     /// Whether the operator leaves the cluster as it is.
     #[serde(default)]
     pub paused: bool,
-}
-
-fn default_replicas() -> i32 {
-    3
-}
-
-fn yes() -> bool {
-    true
 }
 
 fn default_listeners() -> Vec<Listener> {
@@ -158,7 +146,7 @@ pub struct Controllers {
     pub mode: ControllersMode,
     /// How many vote. Combined, no more than there are brokers, which are taken down to an odd
     /// number.
-    #[serde(default = "default_replicas")]
+    #[serde(default = "shared::replicas")]
     #[schemars(range(min = 1, max = 9))]
     pub replicas: i32,
     /// Separate controllers' volumes.
@@ -173,7 +161,7 @@ impl Default for Controllers {
     fn default() -> Self {
         Controllers {
             mode: ControllersMode::default(),
-            replicas: default_replicas(),
+            replicas: shared::replicas(),
             storage: None,
             resources: None,
         }

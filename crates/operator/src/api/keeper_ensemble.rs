@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use super::{Mesh, Metrics, PodOptions, Rolling, Storage, Zones};
+use super::{Mesh, Metrics, PodOptions, Rolling, Storage, Zones, shared};
 
 /// A ZooKeeper ensemble.
 #[derive(CustomResource, Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
@@ -43,15 +43,11 @@ use super::{Mesh, Metrics, PodOptions, Rolling, Storage, Zones};
 #[x_kube(validation = Rule::new("!has(self.config) || self.config.all(k, !(k in ['dataDir', 'dataLogDir', 'clientPort', 'clientPortAddress', 'myid', 'admin.serverPort']) && !k.startsWith('server.'))")
     .message("config names a setting that follows from the rest of the resource: dataDir, dataLogDir, clientPort, myid, admin.serverPort and server.* are the operator's; use replicas and storage")
     .field_path(".config"))]
-#[x_kube(validation = Rule::new("!has(self.version) || !has(self.image)")
-    .message("version and image both say what the pods run: leave out image for a version of the operator's own image, or version for an image with its tag")
-    .field_path(".version"))]
-#[x_kube(validation = Rule::new("!has(self.version) || self.version.matches('^[A-Za-z0-9_][A-Za-z0-9._-]*$')")
-    .message("version is the tag of an image: letters, digits, '_', '.' and '-', such as 0.1.0; for another repository or a digest use image")
-    .field_path(".version"))]
+#[x_kube(validation = shared::version_or_image())]
+#[x_kube(validation = shared::version_is_a_tag())]
 pub struct KeeperEnsembleSpec {
     /// How many servers vote.
-    #[serde(default = "default_replicas")]
+    #[serde(default = "shared::replicas")]
     #[schemars(range(min = 1, max = 7))]
     pub replicas: i32,
     /// What all pods run: this tag of the operator's own image; unset, the operator's own tag. Another
@@ -89,19 +85,11 @@ pub struct KeeperEnsembleSpec {
     #[serde(default)]
     pub pod: PodOptions,
     /// Whether the ensemble is kept from being deleted by mistake: set it to false first.
-    #[serde(default = "yes")]
+    #[serde(default = "shared::yes")]
     pub deletion_guard: bool,
     /// Whether the operator leaves the ensemble as it is.
     #[serde(default)]
     pub paused: bool,
-}
-
-fn default_replicas() -> i32 {
-    3
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// What is known of an ensemble.

@@ -44,9 +44,12 @@ pub struct KafkaClusterStatus {
     /// Each node.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub brokers: Vec<BrokerStatus>,
-    /// Whether brokers that were added still get their share of the replicas.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub balancing: bool,
+    /// Brokers that were added and have not got their share of the replicas yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<i32>,
+    /// Brokers that were restarted and do not lead their share again yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarted: Vec<i32>,
     /// What the canary found, listener by listener.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanaryStatus>,

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::Round;
+use super::{Round, balance, status};
 use crate::api::Reason;
 use crate::error::Error;
 use crate::observed::PodNow;
-use crate::progress::{self, delete_pod};
 use crate::render::{self, Node, Sizes, names, pod_config};
 use crate::roll::{Member, Step, next, quorum_bears};
 
@@ -46,19 +45,22 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
     match step {
         Step::Done => Ok(()),
         Step::WaitFor { pod, stuck } => {
-            wait(round, &pod, stuck, left).await;
+            let status = round.cluster.status.as_ref();
+            let idle = match status.is_some_and(|status| status.cluster_id.is_some()) {
+                true => Reason::PodsNotReady,
+                false => Reason::Creating,
+            };
+            round.wait_for(&pod, stuck, left, idle).await;
             Ok(())
         }
         Step::Settle(pod) => {
-            let text = progress::settling(&pod, left);
-            round.doing(Reason::Rolling, text);
+            round.settle(&pod, left);
             Ok(())
         }
         Step::Replace(pod) => {
             let note = format!("pod {pod} does not run as it is, and is made anew");
-            round.say(Reason::Rolling, note.clone()).await;
-            round.doing(Reason::Rolling, note);
-            delete_pod(round, &pod).await
+            round.announce(Reason::Rolling, note).await;
+            round.delete_pod(&pod).await
         }
         Step::Restart { pod, id } => {
             let why = members.iter().find(|member| member.node.id == id);
@@ -85,28 +87,6 @@ fn outdated(round: &Round<'_>, node: &Node, pod: &PodNow) -> Option<&'static str
     let now = pod_config(round.cluster, node, &round.observed.surroundings).ok()?;
     // A zone that cannot be seen any more has not changed.
     (now.text() != told).then_some("its roles, zone or addresses have changed")
-}
-
-async fn wait(round: &mut Round<'_>, pod: &str, stuck: bool, left: usize) {
-    let is_new = left == 0
-        && round
-            .cluster
-            .status
-            .as_ref()
-            .is_none_or(|s| s.cluster_id.is_none());
-    let text = progress::not_ready(&round.observed, pod);
-    if stuck {
-        let text = format!("{text}{}", progress::way_out(pod, left));
-        progress::wrong(round, Reason::RollStuck, text).await;
-    } else {
-        let reason = if is_new {
-            Reason::Creating
-        } else {
-            Reason::PodsNotReady
-        };
-        let reason = if left > 0 { Reason::Rolling } else { reason };
-        round.doing(reason, text);
-    }
 }
 
 async fn restart(
@@ -138,23 +118,20 @@ async fn restart(
         None
     };
     if let Some(reason) = reason {
-        let text = format!("pod {pod} is to be restarted, but not now: {reason}");
-        let busy = round.cluster.status.as_ref();
-        let waited = busy.and_then(|status| {
-            let conditions = &status.conditions;
-            crate::conditions::seconds_since(conditions, "Progressing", round.context.now())
-        });
-        if waited.is_some_and(|waited| waited > round.cluster.spec.rolling.timeout_seconds) {
-            round.warn(Reason::WaitingForReplicas, text.clone()).await;
-            round.wrong(Reason::WaitingForReplicas, text.clone());
-        }
-        round.doing(Reason::WaitingForReplicas, text);
+        let before = round.cluster.status.as_ref();
+        let before = before.map_or(&[][..], |before| &before.conditions);
+        let timeout = round.cluster.spec.rolling.timeout_seconds;
+        round.postpone(pod, &reason, before, timeout).await;
         return Ok(());
     }
     if is_broker && running.len() > 1 {
-        let layout = view.layout(&BTreeSet::new());
+        let layout = balance::layout(&view, &round.owed);
         let led = view.led_by(id);
         if !led.is_empty() {
+            // One that a person has drained gets nothing back.
+            if !balance::drained(&layout, &round.owed).contains(&id) {
+                status::owe_leaders(round, id).await?;
+            }
             let plan = ottla_placement::drain(&layout, id);
             for refused in view.lead_as(&plan).await? {
                 tracing::warn!(pod, "a leader stays: {refused}");
@@ -163,7 +140,6 @@ async fn restart(
         }
     }
     let note = format!("restarting pod {pod}: {why} ({left} to go)");
-    round.say(Reason::Rolling, note.clone()).await;
-    round.doing(Reason::Rolling, note);
-    delete_pod(round, pod).await
+    round.announce(Reason::Rolling, note).await;
+    round.delete_pod(pod).await
 }

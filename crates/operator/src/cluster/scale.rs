@@ -8,9 +8,7 @@ use crate::api::{KafkaCluster, Reason};
 use crate::error::Error;
 use crate::kafka::View;
 use crate::observed::Observed;
-use crate::progress;
 use crate::render::{self, CONTROLLER_POOL, Node, Sizes, names};
-use crate::roll::settling;
 
 /// So many partitions are copied at the same time.
 const IN_FLIGHT: usize = 20;
@@ -98,8 +96,7 @@ async fn evacuate(round: &mut Round<'_>, view: &View, leaving: &[Node]) -> Resul
              factor of their topics first",
             stuck.len()
         );
-        round.warn(Reason::ScalingIn, text.clone()).await;
-        round.wrong(Reason::ScalingIn, text);
+        round.complain(Reason::ScalingIn, text).await;
     }
     if held > 0 {
         let text = format!(
@@ -119,7 +116,10 @@ async fn evacuate(round: &mut Round<'_>, view: &View, leaving: &[Node]) -> Resul
 }
 
 /// Asks for as many of the moves as there is room for; those of one partition are one.
-async fn start_some(view: &View, moves: Vec<ottla_placement::Move>) -> Result<bool, Error> {
+pub(super) async fn start_some(
+    view: &View,
+    moves: Vec<ottla_placement::Move>,
+) -> Result<bool, Error> {
     let moving: BTreeSet<(&str, i32)> = view
         .ongoing
         .iter()
@@ -164,88 +164,4 @@ async fn forget_gone(round: &mut Round<'_>, staying: &BTreeSet<i32>) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Gives brokers that were added their share, and leaders to those that have few.
-pub(super) async fn balance(round: &mut Round<'_>) -> Result<(), Error> {
-    let Some(view) = round.view.clone() else {
-        return Ok(());
-    };
-    let brokers: Vec<i32> = round
-        .nodes
-        .iter()
-        .filter(|n| n.broker)
-        .map(|node| node.id)
-        .collect();
-    let all_run = brokers.iter().all(|id| view.runs(*id));
-    if !all_run || !round.doing.is_empty() || !round.wrong.is_empty() {
-        return Ok(());
-    }
-    let layout = view.layout(&BTreeSet::new());
-    let loads = layout.loads();
-    let empty = |id: &i32| loads.get(id).is_none_or(|load| load.replicas == 0);
-    let replicas: usize = loads.values().map(|load| load.replicas).sum();
-    if brokers.iter().any(empty) && replicas >= brokers.len() {
-        round.balancing = true;
-    }
-    let limits = ottla_placement::Limits {
-        leaders_only: !round.balancing,
-        ..ottla_placement::Limits::default()
-    };
-    let plan = ottla_placement::rebalance(&layout, limits);
-    if round.balancing {
-        if plan.moves.is_empty() && view.ongoing.is_empty() {
-            round.balancing = false;
-            round
-                .say(Reason::ScalingOut, "all brokers have their share")
-                .await;
-        } else {
-            round
-                .say(
-                    Reason::ScalingOut,
-                    "moving replicas to brokers that were added",
-                )
-                .await;
-            let text = format!(
-                "{} partitions are to be moved to brokers that were added, {} are being copied",
-                plan.moves.len(),
-                view.ongoing.len()
-            );
-            round.doing(Reason::ScalingOut, text);
-            start_some(&view, plan.moves).await?;
-            return Ok(());
-        }
-    } else if !plan.moves.is_empty() {
-        // After a roll: those that were restarted lead again.
-        if settles(round) {
-            return Ok(());
-        }
-        for refused in view.lead_as(&plan).await? {
-            tracing::warn!("a leader stays: {refused}");
-        }
-        return Ok(());
-    }
-    // The preferred replica leads, where something else has taken the lead away from it.
-    let not_preferred = view.partitions.iter().filter(|(_, partition)| {
-        let first = partition.replicas.first();
-        partition.leader.as_ref() != first && first.is_some_and(|id| partition.isr.contains(id))
-    });
-    let not_preferred: Vec<_> = not_preferred.map(|(name, _)| name.clone()).collect();
-    if !not_preferred.is_empty() && !settles(round) {
-        view.elect(&not_preferred).await?;
-    }
-    Ok(())
-}
-
-/// Whether clients may not have found a restarted pod yet, so that it should not lead; that is then
-/// waited for.
-fn settles(round: &mut Round<'_>) -> bool {
-    let rolling = &round.cluster.spec.rolling;
-    let pods = round.observed.pods.values();
-    let Some(pod) = settling(pods, round.context.now(), rolling) else {
-        return false;
-    };
-    let text = progress::settling(&pod.name, 0);
-    round.doing(Reason::Rolling, text);
-    true
 }

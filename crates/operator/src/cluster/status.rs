@@ -1,41 +1,23 @@
 //! What a person reads of a cluster.
 
-use kube::api::{Patch, PatchParams};
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 use serde_json::json;
 
 use super::Round;
-use crate::api::{
-    BrokerStatus, CanaryStatus, KafkaCluster, KafkaClusterStatus, ListenerStatus, Reason, condition,
-};
+use crate::api::{BrokerStatus, CanaryStatus, KafkaClusterStatus, ListenerStatus, condition};
 use crate::canary::{self, Task};
 use crate::conditions::Conditions;
-use crate::context::Context;
-use crate::error::{Asked, Error};
+use crate::error::Error;
 use crate::observed;
 use crate::render::image::tag;
 use crate::render::{BROKER_POOL, label, listener_status, names};
+use crate::status::{self, conclude};
 
 /// Writes the status, if it is another one.
-pub(super) async fn write(round: &mut Round<'_>, before: &KafkaClusterStatus) -> Result<(), Error> {
+pub(super) async fn write(round: &Round<'_>, before: &KafkaClusterStatus) -> Result<(), Error> {
     let status = status(round, before);
-    let name = round.cluster.name_any();
-    let was_ready = is(before, condition::READY);
-    let is_ready = is(&status, condition::READY);
     canary::tell(round.context, &round.about, &before.canary, &status.canary).await;
-    let metrics = &round.context.metrics;
-    metrics.set_resource_ready("KafkaCluster", &round.namespace, &name, Some(is_ready));
-    if is_ready && !was_ready {
-        round
-            .say(Reason::AsDeclared, "all is as the resource says")
-            .await;
-    }
-    patch(round.context, &round.namespace, &name, before, &status).await
-}
-
-fn is(status: &KafkaClusterStatus, kind: &str) -> bool {
-    let known = status.conditions.iter().find(|known| known.type_ == kind);
-    known.is_some_and(|known| known.status == "True")
+    conclude(round, round.cluster, status).await
 }
 
 fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus {
@@ -45,49 +27,8 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
     let ready = round.observed.ready();
     let total = round.nodes.len();
     let counted = format!("{ready} of {total} pods are ready");
-    match round.doing.first() {
-        Some((reason, what)) => conditions.set(condition::PROGRESSING, true, *reason, what.clone()),
-        None => conditions.set(
-            condition::PROGRESSING,
-            false,
-            Reason::AsDeclared,
-            "nothing is under way",
-        ),
-    }
-    match round.wrong.first() {
-        Some((reason, what)) => conditions.set(condition::DEGRADED, true, *reason, what.clone()),
-        None => conditions.set(
-            condition::DEGRADED,
-            false,
-            Reason::AsDeclared,
-            "nothing is wrong",
-        ),
-    }
     let is_serving = ready == total && total > 0 && round.view.is_some();
-    match (is_serving, round.wrong.first(), round.doing.first()) {
-        (true, None, _) => {
-            conditions.set(condition::READY, true, Reason::AsDeclared, counted);
-        }
-        (_, Some((reason, what)), _) => {
-            conditions.set(
-                condition::READY,
-                false,
-                *reason,
-                format!("{counted}; {what}"),
-            );
-        }
-        (false, None, Some((reason, what))) => {
-            conditions.set(
-                condition::READY,
-                false,
-                *reason,
-                format!("{counted}; {what}"),
-            );
-        }
-        (false, None, None) => {
-            conditions.set(condition::READY, false, Reason::PodsNotReady, counted);
-        }
-    }
+    conditions.sum_up(round, is_serving, counted);
     let brokers: Vec<_> = round
         .nodes
         .iter()
@@ -124,7 +65,8 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
             .and_then(|listener| listener.bootstrap.clone()),
         listeners,
         brokers: round.nodes.iter().map(|node| broker(round, node)).collect(),
-        balancing: round.balancing,
+        added: round.owed.replicas.iter().copied().collect(),
+        restarted: round.owed.leaders.iter().copied().collect(),
         canary,
     }
 }
@@ -181,44 +123,12 @@ fn broker(round: &Round<'_>, node: &crate::render::Node) -> BrokerStatus {
     }
 }
 
-/// Writes a status, if it is another one.
-pub(super) async fn patch(
-    context: &Context,
-    namespace: &str,
-    name: &str,
-    before: &KafkaClusterStatus,
-    status: &KafkaClusterStatus,
-) -> Result<(), Error> {
-    if before == status {
+/// Writes down that the lead is owed to a broker, before it is taken from it: it would look drained by a
+/// person to an operator that begins anew in between.
+pub(super) async fn owe_leaders(round: &mut Round<'_>, broker: i32) -> Result<(), Error> {
+    if !round.owed.leaders.insert(broker) {
         return Ok(());
     }
-    let api: Api<KafkaCluster> = Api::namespaced(context.client.clone(), namespace);
-    // What is not set any more has to be named to go away.
-    let mut value = serde_json::to_value(status).map_err(|source| Error::Json {
-        what: format!("the status of KafkaCluster {name}"),
-        source,
-    })?;
-    if let Some(fields) = value.as_object_mut() {
-        for optional in [
-            "image",
-            "version",
-            "bootstrap",
-            "listeners",
-            "brokers",
-            "balancing",
-            "canary",
-        ] {
-            fields.entry(optional).or_insert(serde_json::Value::Null);
-        }
-    }
-    let patch = json!({ "status": value });
-    let patched = api
-        .patch_status(name, &PatchParams::default(), &Patch::Merge(patch))
-        .await;
-    match patched {
-        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-        patched => patched
-            .map(|_| ())
-            .when(|| format!("writing the status of KafkaCluster {name}")),
-    }
+    let fields = json!({ "restarted": round.owed.leaders });
+    status::patch(round.context, round.cluster, fields).await
 }

@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::from_value;
 
 use super::*;
+use crate::api::condition;
 use crate::testing::Fake;
 
 const NAMESPACE: &str = "kafka";
@@ -182,4 +183,27 @@ async fn a_cluster_that_is_being_deleted_is_let_go() {
     let action = round(&fake, &context).await.unwrap();
     assert_eq!(action, Action::await_change());
     assert_eq!(fake.changes(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_lead_that_is_owed_outlives_the_operator() {
+    let fake = Fake::default();
+    let context = fake.context();
+    fake.put(&cluster(json!({})));
+    self::round(&fake, &context).await.unwrap();
+    let now: KafkaCluster = fake.get(NAMESPACE, "shop").unwrap();
+    let selector = observed::of_cluster("shop");
+    let observed = Observed::of(&context, NAMESPACE, &selector, "zone").await;
+    let mut round = Round {
+        progress: Progress::new(&context, now.object_ref(&()), observed.unwrap()),
+        cluster: &now,
+        view: None,
+        owed: Owed::default(),
+    };
+    status::owe_leaders(&mut round, 1).await.unwrap();
+    for _ in 0..2 {
+        let now: KafkaCluster = fake.get(NAMESPACE, "shop").unwrap();
+        assert_eq!(now.status.unwrap().restarted, [1]);
+        self::round(&fake, &fake.context()).await.unwrap();
+    }
 }

@@ -7,7 +7,6 @@ use super::servers::{Servers, address};
 use super::{Round, admin};
 use crate::api::Reason;
 use crate::error::Error;
-use crate::progress::{self, Progress};
 use crate::render::keeper::{self, CLIENT_PORT, ELECTION_PORT, POOL, SERVER_PORT};
 use crate::render::{Node, Sizes, names};
 
@@ -22,14 +21,14 @@ pub(super) async fn shrink(round: &mut Round<'_>, now: Sizes) -> Result<Sizes, E
             "{} servers are to go, when the ensemble answers",
             now.of(POOL) - wanted
         );
-        round.is_doing(Reason::ScalingIn, text);
+        round.doing(Reason::ScalingIn, text);
         return Ok(now);
     };
     match leaving(&voters, keeper::id(wanted), now.of(POOL)) {
         Leaving::Vote(id) => {
             if let Some(reason) = not_without(&round.servers, &voters, id) {
                 let text = format!("server {id} is to go, but not now: {reason}");
-                progress::wrong(round, Reason::ScalingIn, text).await;
+                round.complain(Reason::ScalingIn, text).await;
                 return Ok(now);
             }
             let Some((ip, password)) = reached(round) else {
@@ -51,7 +50,7 @@ pub(super) async fn shrink(round: &mut Round<'_>, now: Sizes) -> Result<Sizes, E
                 "{} servers have no vote any more, and go",
                 now.of(POOL) - size
             );
-            progress::doing(round, Reason::ScalingIn, note).await;
+            round.announce(Reason::ScalingIn, note).await;
             let mut sizes = now;
             sizes.by_pool.insert(POOL.to_owned(), size);
             Ok(sizes)
@@ -98,7 +97,7 @@ pub(super) async fn join(round: &mut Round<'_>) -> Result<(), Error> {
     // It follows without a vote, and so knows who it is and has what the others have.
     if !round.servers.modes.contains_key(&node.id) {
         let text = format!("server {} comes, when pod {} follows", node.id, node.pod);
-        round.is_doing(Reason::ScalingOut, text);
+        round.doing(Reason::ScalingOut, text);
         return Ok(());
     }
     let Some((ip, password)) = reached(round) else {
@@ -136,16 +135,16 @@ fn reached(round: &Round<'_>) -> Option<(String, String)> {
 async fn no_password(round: &mut Round<'_>) {
     let text = "the members are to change, but this operator has no password for it: the resource \
                 names its own superDigest, or Secrets are not allowed; use `ottla keeper members`";
-    progress::wrong(round, Reason::Error, text.to_owned()).await;
+    round.complain(Reason::Error, text.to_owned()).await;
 }
 
 async fn told(round: &mut Round<'_>, reason: Reason, changed: Result<(), Error>, note: String) {
     match changed {
-        Ok(()) => progress::doing(round, reason, note).await,
+        Ok(()) => round.announce(reason, note).await,
         Err(error) => {
-            progress::wrong(round, reason, error.to_string()).await;
+            round.complain(reason, error.to_string()).await;
             // It is tried again soon.
-            round.is_doing(reason, "the members are to change".to_owned());
+            round.doing(reason, "the members are to change".to_owned());
         }
     }
 }

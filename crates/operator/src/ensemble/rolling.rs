@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Round;
 use crate::api::Reason;
-use crate::conditions;
 use crate::error::Error;
-use crate::progress::{self, Progress, delete_pod};
 use crate::render::names;
 use crate::roll::{Member, Step, next, quorum_bears};
 
@@ -40,35 +38,21 @@ pub(super) async fn step(round: &mut Round<'_>) -> Result<(), Error> {
     ) {
         Step::Done => Ok(()),
         Step::WaitFor { pod, stuck } => {
-            wait(round, &pod, stuck, left).await;
+            let idle = Reason::PodsNotReady;
+            round.wait_for(&pod, stuck, left, idle).await;
             Ok(())
         }
         Step::Settle(pod) => {
-            let text = progress::settling(&pod, left);
-            round.is_doing(Reason::Rolling, text);
+            round.settle(&pod, left);
             Ok(())
         }
         Step::Replace(pod) => {
             let note = format!("pod {pod} does not run as it is, and is made anew");
-            progress::doing(round, Reason::Rolling, note).await;
-            delete_pod(round, &pod).await
+            round.announce(Reason::Rolling, note).await;
+            round.delete_pod(&pod).await
         }
         Step::Restart { pod, id } => restart(round, &pod, id, left).await,
     }
-}
-
-async fn wait(round: &mut Round<'_>, pod: &str, stuck: bool, left: usize) {
-    let text = progress::not_ready(&round.observed, pod);
-    if stuck {
-        let text = format!("{text}{}", progress::way_out(pod, left));
-        progress::wrong(round, Reason::RollStuck, text).await;
-        return;
-    }
-    let reason = match left {
-        0 => Reason::PodsNotReady,
-        _ => Reason::Rolling,
-    };
-    round.is_doing(reason, text);
 }
 
 async fn restart(round: &mut Round<'_>, pod: &str, id: i32, left: usize) -> Result<(), Error> {
@@ -76,21 +60,14 @@ async fn restart(round: &mut Round<'_>, pod: &str, id: i32, left: usize) -> Resu
     let voters: BTreeSet<i32> =
         known.unwrap_or_else(|| round.nodes.iter().map(|node| node.id).collect());
     if !quorum_bears(&voters, id, round.servers.in_step_without(id)) {
-        let text = format!(
-            "pod {pod} is to be restarted, but not now: without it there would be no majority of \
-             servers that are in step"
-        );
-        let status = round.ensemble.status.as_ref();
-        let waited = status.and_then(|status| {
-            conditions::seconds_since(&status.conditions, "Progressing", round.context.now())
-        });
-        if waited.is_some_and(|waited| waited > round.ensemble.spec.rolling.timeout_seconds) {
-            progress::wrong(round, Reason::WaitingForReplicas, text.clone()).await;
-        }
-        round.is_doing(Reason::WaitingForReplicas, text);
+        let why = "without it there would be no majority of servers that are in step";
+        let before = round.ensemble.status.as_ref();
+        let before = before.map_or(&[][..], |before| &before.conditions);
+        let timeout = round.ensemble.spec.rolling.timeout_seconds;
+        round.postpone(pod, why, before, timeout).await;
         return Ok(());
     }
     let note = format!("restarting pod {pod}: its template has changed ({left} to go)");
-    progress::doing(round, Reason::Rolling, note).await;
-    delete_pod(round, pod).await
+    round.announce(Reason::Rolling, note).await;
+    round.delete_pod(pod).await
 }

@@ -12,7 +12,6 @@ use ottla_model::DigestAlgorithm;
 use super::Round;
 use crate::api::Reason;
 use crate::error::{Asked, Error};
-use crate::progress;
 use crate::render::names;
 
 const KEY: &str = "password";
@@ -38,7 +37,7 @@ pub(super) async fn digest(round: &mut Round<'_>) -> Result<Option<String>, Erro
                 .replicas(&set)
                 .is_some_and(|now| now != wanted)
             {
-                progress::wrong(round, Reason::Error, text.to_owned()).await;
+                round.complain(Reason::Error, text.to_owned()).await;
             }
             return Ok(None);
         }

@@ -156,22 +156,17 @@ async fn observing<'a>(
     let selector = observed::of_ensemble("zk");
     let observed = Observed::of(context, NAMESPACE, &selector, "zone").await;
     let mode = |id, mode: &str| (id, mode.to_owned());
+    let mut progress = Progress::new(context, ensemble.object_ref(&()), observed.unwrap());
+    progress.nodes = keeper::nodes(ensemble, &keeper::sizes(ensemble));
     Round {
-        context,
+        progress,
         ensemble,
-        about: ensemble.object_ref(&()),
-        namespace: NAMESPACE.to_owned(),
-        observed: observed.unwrap(),
-        nodes: keeper::nodes(ensemble, &keeper::sizes(ensemble)),
         servers: Servers {
             modes: [mode(1, "leader"), mode(2, "follower")].into(),
             synced,
             voters: Some([1, 2, 3].into()),
         },
         password: None,
-        holds_pods: false,
-        doing: Vec::new(),
-        wrong: Vec::new(),
     }
 }
 
@@ -207,10 +202,10 @@ async fn no_server_is_evicted_while_one_is_behind_nor_while_nobody_answers_after
     fake.put(&resource);
     round(&fake, &context).await.unwrap();
     let resource: KeeperEnsemble = fake.get(NAMESPACE, "zk").unwrap();
-    let (sizes, before) = (keeper::sizes(&resource), KeeperEnsembleStatus::default());
+    let sizes = keeper::sizes(&resource);
     for (synced, expected) in [(2, 1), (1, 0), (2, 0)] {
         let mut round = observing(&resource, &context, synced).await;
-        round.apply(&sizes, None, &before).await.unwrap();
+        round.apply(&sizes, None).await.unwrap();
         assert_eq!(evictions(&fake), Some(IntOrString::Int(expected)));
         assert_eq!(round.holds_pods, expected == 0);
     }
@@ -224,6 +219,22 @@ async fn no_server_is_evicted_while_one_is_behind_nor_while_nobody_answers_after
     // One that knows that all are in step does.
     let context = fake.context();
     let mut round = observing(&resource, &context, 2).await;
-    round.apply(&sizes, None, &before).await.unwrap();
+    round.apply(&sizes, None).await.unwrap();
     assert_eq!(evictions(&fake), Some(IntOrString::Int(1)));
+}
+
+#[tokio::test]
+async fn what_is_not_so_any_more_goes_from_the_status() {
+    let fake = Fake::default();
+    let mut known = ensemble(json!({}));
+    known.status = Some(crate::api::KeeperEnsembleStatus {
+        leader: Some("zk-keeper-1".to_owned()),
+        ..Default::default()
+    });
+    fake.put(&known);
+    round(&fake, &fake.context()).await.unwrap();
+    let now: KeeperEnsemble = fake.get(NAMESPACE, "zk").unwrap();
+    let status = now.status.unwrap();
+    assert_eq!(status.leader, None);
+    assert_eq!(status.servers.len(), 3);
 }

@@ -85,7 +85,7 @@ pub(super) async fn remember_properties(round: &mut Round<'_>) -> Result<(), Err
         return Ok(());
     }
     round.before.set_properties = all.into_iter().collect();
-    status::patch(round, &round.before).await
+    crate::status::write(round.context, round.topic, &round.before).await
 }
 
 /// Whether the resource had been carried out as it is now, so that what differs was made different
