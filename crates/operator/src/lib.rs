@@ -45,6 +45,7 @@ mod status;
 mod testing;
 mod topic;
 mod volumes;
+mod watch;
 
 pub use error::Error;
 pub use metrics::Metrics;

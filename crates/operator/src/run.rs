@@ -24,7 +24,8 @@ use crate::election::Election;
 use crate::error::Error;
 use crate::metrics::Metrics;
 use crate::render::{Settings, label};
-use crate::{cluster, ensemble, kafka, topic};
+use crate::status::Ours;
+use crate::{cluster, ensemble, kafka, topic, watch};
 
 /// How soon a failed reconciliation is tried again.
 const RETRY: Duration = Duration::from_secs(2);
@@ -154,13 +155,9 @@ fn topics(context: &Arc<Context>, namespace: Option<&str>) -> BoxFuture<'static,
         kafka::is_reached(cluster).hash(&mut hasher);
         Some(hasher.finish())
     };
-    let clusters = watcher(
-        api::<KafkaCluster>(context, namespace),
-        watcher::Config::default(),
-    )
-    .default_backoff()
-    .touched_objects()
-    .predicate_filter(reach, PredicateConfig::default());
+    let clusters = watch::resources::<KafkaCluster>(context, api(context, namespace))
+        .touched_objects()
+        .predicate_filter(reach, PredicateConfig::default());
     let known = Arc::clone(context);
     let controller = controller.watches_stream(clusters, move |cluster: KafkaCluster| {
         let namespace = cluster.namespace().unwrap_or_default();
@@ -180,20 +177,13 @@ where
 }
 
 /// A controller that is called when a resource itself is edited, not when its status is written.
-pub(crate) fn controller<K>(context: &Context, namespace: Option<&str>) -> Controller<K>
+fn controller<K>(context: &Arc<Context>, namespace: Option<&str>) -> Controller<K>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + 'static,
+    K: Ours + Send + Sync + 'static,
 {
     let (reader, writer) = reflector::store();
     let metrics = Arc::clone(&context.metrics);
-    let events = watcher(api::<K>(context, namespace), watcher::Config::default())
-        .default_backoff()
+    let events = watch::resources::<K>(context, api(context, namespace))
         .inspect_ok(move |event| {
             // A resource that nothing holds is gone before anybody is asked to look at it.
             if let watcher::Event::Delete(gone) = event {
@@ -212,20 +202,14 @@ where
 }
 
 /// Calls the controller when something changes that carries the label.
-pub(crate) fn owned<K, Child>(
+fn owned<K, Child>(
     controller: Controller<K>,
     context: &Context,
     namespace: Option<&str>,
     label: &'static str,
 ) -> Controller<K>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + 'static,
+    K: Ours + Send + Sync + 'static,
     Child: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
         + Clone
         + DeserializeOwned
@@ -238,9 +222,8 @@ where
         Some(namespace) => Api::namespaced(context.client.clone(), namespace),
         None => Api::all(context.client.clone()),
     };
-    let events = watcher(api, watcher::Config::default().labels(label))
-        .default_backoff()
-        .touched_objects();
+    let events = watcher(api, watcher::Config::default().labels(label)).default_backoff();
+    let events = watch::failures_told(Child::plural(&()).into_owned(), events).touched_objects();
     controller.watches_stream(events, move |child: PartialObjectMeta<Child>| {
         let name = child.labels().get(label).cloned()?;
         let namespace = child.namespace()?;
@@ -249,19 +232,13 @@ where
 }
 
 /// Runs a controller for ever.
-pub(crate) fn drive<K, F>(
+fn drive<K, F>(
     controller: Controller<K>,
     reconcile: fn(Arc<K>, Arc<Context>) -> F,
     context: &Arc<Context>,
 ) -> BoxFuture<'static, ()>
 where
-    K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
-        + Clone
-        + DeserializeOwned
-        + std::fmt::Debug
-        + Send
-        + Sync
-        + 'static,
+    K: Ours + Send + Sync + 'static,
     F: Future<Output = Result<Action, Error>> + Send + 'static,
 {
     let timed = move |resource: Arc<K>, context: Arc<Context>| {
