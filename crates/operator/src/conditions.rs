@@ -67,8 +67,8 @@ impl Conditions {
         }
         let is_ready = serves && wrong.is_none();
         let (reason, text) = match wrong.or(doing) {
-            _ if is_ready => (Reason::AsDeclared, counted),
             Some((reason, what)) => (*reason, format!("{counted}; {what}")),
+            None if is_ready => (Reason::AsDeclared, counted),
             None => (Reason::PodsNotReady, counted),
         };
         self.set(condition::READY, is_ready, reason, text);

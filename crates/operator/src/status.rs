@@ -110,12 +110,15 @@ pub(crate) async fn conclude<K: Ours>(
     mut status: K::Status,
 ) -> Result<(), Error> {
     let mut before = resource.status().cloned().unwrap_or_default();
-    let was_ready = is_so(before.conditions().0, condition::READY);
     let is_ready = is_so(status.conditions().0, condition::READY);
+    let is_done = |status: &mut K::Status| {
+        let conditions = status.conditions().0;
+        is_so(conditions, condition::READY) && !is_so(conditions, condition::PROGRESSING)
+    };
     let metrics = &progress.context.metrics;
     let name = resource.name_any();
     metrics.set_resource_ready(&K::kind(&()), &progress.namespace, &name, Some(is_ready));
-    if is_ready && !was_ready {
+    if is_done(&mut status) && !is_done(&mut before) {
         progress
             .say(Reason::AsDeclared, "all is as the resource says")
             .await;
