@@ -2,6 +2,7 @@
 //! namespace.
 
 mod changes;
+mod chart;
 mod load;
 mod losses;
 mod outages;
@@ -22,7 +23,7 @@ use super::Case;
 use super::space::{Space, note, replace, within};
 use crate::workspace::root;
 
-pub(super) const CASES: [&[Case]; 7] = [
+pub(super) const CASES: [&[Case]; 8] = [
     ways::CASES,
     changes::CASES,
     sizes::CASES,
@@ -30,6 +31,7 @@ pub(super) const CASES: [&[Case]; 7] = [
     outages::CASES,
     resources::CASES,
     refused::CASES,
+    chart::CASES,
 ];
 
 /// The namespace that `deploy/install.yaml` makes.
