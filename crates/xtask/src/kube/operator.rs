@@ -3,6 +3,7 @@
 
 mod changes;
 mod chart;
+mod kazoo;
 mod load;
 mod losses;
 mod outages;
@@ -23,13 +24,14 @@ use super::Case;
 use super::space::{Space, note, replace, within};
 use crate::workspace::root;
 
-pub(super) const CASES: [&[Case]; 8] = [
+pub(super) const CASES: [&[Case]; 9] = [
     ways::CASES,
     changes::CASES,
     sizes::CASES,
     losses::CASES,
     outages::CASES,
     resources::CASES,
+    kazoo::CASES,
     refused::CASES,
     chart::CASES,
 ];
