@@ -72,6 +72,15 @@ pub(crate) fn program(name: &str, arguments: &[&str]) -> Result<String> {
     output(command.args(arguments), b"", 2 * LIMIT)
 }
 
+/// The program of Kafka's own client that knows one address.
+pub(crate) fn kafkas_own(arguments: &[&str]) -> Result<String> {
+    let class_path = setup::java_program("java")?;
+    let mut command = Command::new("java");
+    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"]);
+    command.args([&class_path, "ottla.clients.OneAddress"]);
+    output(command.args(arguments), b"", 2 * LIMIT)
+}
+
 /// A program below `clients/kube` that works until its standard input ends, and then says in one line
 /// of JSON what it has seen.
 pub(crate) struct Load {
