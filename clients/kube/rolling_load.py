@@ -1,7 +1,8 @@
 """Produces until standard input ends, and then says in a line of JSON what became of it (librdkafka).
 
 Nothing that was acknowledged may be missing, doubled or out of order, and no record may fail for
-good: what a client tries again by itself is no error.
+good: what a client tries again by itself is no error. A line of input is answered with what was
+acknowledged until then, partition by partition.
 """
 
 import argparse
@@ -17,6 +18,14 @@ from confluent_kafka.admin import AdminClient, NewTopic
 SECONDS_MAX = 60
 PARTITIONS = 6
 PAUSE_SECONDS = 0.004
+# With what it has by itself, librdkafka waits a minute for a broker that has fallen silent, and half
+# a minute for a connection to its address.
+IMPATIENT = {
+    "socket.timeout.ms": 3000,
+    "request.timeout.ms": 2500,
+    "socket.connection.setup.timeout.ms": 1000,
+    "reconnect.backoff.max.ms": 1000,
+}
 
 
 def read_all(common, topic, group):
@@ -44,6 +53,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bootstrap", required=True)
     parser.add_argument("--topic", required=True)
+    parser.add_argument(
+        "--impatient", action="store_true", help="give a silent broker up after seconds"
+    )
     arguments = parser.parse_args()
     common = {"bootstrap.servers": arguments.bootstrap}
     topic = arguments.topic
@@ -53,7 +65,7 @@ def main():
 
     acknowledged = collections.defaultdict(set)
     failed = collections.Counter()
-    gap = {"last": time.monotonic(), "longest": 0.0}
+    gaps = {}
     slowest = {"seconds": 0.0}
 
     def delivered(error, message):
@@ -62,15 +74,24 @@ def main():
             failed[error.name()] += 1
             return
         acknowledged[message.partition()].add(int(message.value()))
-        gap["longest"] = max(gap["longest"], now - gap["last"])
-        gap["last"] = now
+        for gap in (gaps["all"], gaps[message.partition()]):
+            gap["longest"] = max(gap["longest"], now - gap["last"])
+            gap["last"] = now
         slowest["seconds"] = max(slowest["seconds"], message.latency() or 0.0)
 
+    patience = IMPATIENT if arguments.impatient else {}
     producer = Producer(
-        {**common, "acks": "all", "enable.idempotence": True, "linger.ms": 2}
+        {**common, **patience, "acks": "all", "enable.idempotence": True, "linger.ms": 2}
     )
     ended = threading.Event()
-    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+
+    def answer():
+        for _ in sys.stdin:
+            counts = [len(acknowledged[partition]) for partition in range(PARTITIONS)]
+            print(json.dumps({"each": counts}), flush=True)
+        ended.set()
+
+    threading.Thread(target=answer, daemon=True).start()
     sent = 0
 
     def send():
@@ -79,10 +100,16 @@ def main():
         producer.produce(topic, value=str(sent), partition=partition, on_delivery=delivered)
         sent += 1
 
-    send()
+    def measure_anew():
+        begin = time.monotonic()
+        gaps.update({of: {"last": begin, "longest": 0.0} for of in ["all", *range(PARTITIONS)]})
+
+    measure_anew()
+    for _ in range(PARTITIONS):
+        send()
     producer.flush(SECONDS_MAX)
     print("at work", flush=True)
-    gap.update(last=time.monotonic(), longest=0.0)
+    measure_anew()
     while not ended.is_set():
         try:
             send()
@@ -108,7 +135,10 @@ def main():
                 "missing": missing,
                 "duplicates": duplicates,
                 "out_of_order": out_of_order,
-                "longest_gap_ms": round(gap["longest"] * 1000),
+                "longest_gap_ms": round(gaps["all"]["longest"] * 1000),
+                "longest_gap_of_a_partition_ms": round(
+                    max(gaps[partition]["longest"] for partition in range(PARTITIONS)) * 1000
+                ),
                 "slowest_ms": round(slowest["seconds"] * 1000),
             }
         ),

@@ -95,12 +95,28 @@ pub(crate) fn load(tag: &str, binary: &Path, testbed: &Path) -> Result<()> {
     let links = target()?.join("image/bin");
     fs::create_dir_all(&links)?;
     link(&links.join("start-zookeeper"))?;
+    let (own, bin) = (Path::new("/ottla"), PathBuf::from("/usr/bin"));
+    load_with(tag, (binary, own), &[(links, bin)], &[], testbed)
+}
+
+/// A program and further files (from, to), with an environment of `NAME=VALUE`.
+pub(crate) fn load_with(
+    tag: &str,
+    (program, at): (&Path, &Path),
+    files: &[(PathBuf, PathBuf)],
+    environment: &[String],
+    testbed: &Path,
+) -> Result<()> {
     let mut command = Command::new(testbed.join("image"));
-    command.arg(tag).arg(binary);
-    command
-        .arg("--add")
-        .arg(format!("{}:/usr/bin", links.display()));
-    command.args(["--user", USER, "--", "/ottla"]);
+    command.arg(tag).arg(program);
+    for (from, to) in files {
+        let pair = format!("{}:{}", from.display(), to.display());
+        command.arg("--add").arg(pair);
+    }
+    for variable in environment {
+        command.arg("--env").arg(variable);
+    }
+    command.args(["--user", USER, "--"]).arg(at);
     ensure!(
         succeeds(&mut command)?,
         "the image was not loaded: see above"

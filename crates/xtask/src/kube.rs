@@ -9,6 +9,7 @@
 
 mod clients;
 mod examples;
+mod faults;
 mod finished;
 mod keepers;
 mod kubectl;
@@ -25,7 +26,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use ottla_testkit::{Profile, node_binary};
 
-use self::space::Space;
+use self::space::{NotRun, Space};
 use self::testbed::Site;
 use crate::cases::{self, Missing, Tally};
 use crate::image;
@@ -132,7 +133,7 @@ fn suite(arguments: &Arguments) -> Result<Tally, Missing> {
 
 /// The cluster, and the image on its nodes.
 fn prepare(arguments: &Arguments) -> Result<(Site, String)> {
-    let site = testbed::find(arguments.testbed.as_deref())?;
+    let mut site = testbed::find(arguments.testbed.as_deref())?;
     if let Some(image) = &arguments.image {
         return Ok((site, image.clone()));
     }
@@ -147,6 +148,7 @@ fn prepare(arguments: &Arguments) -> Result<(Site, String)> {
         None => node_binary(Profile::Release)?,
     };
     image::load(image::TAG, &binary, testbed)?;
+    site.program = Some(binary);
     Ok((site, image::TAG.to_owned()))
 }
 
@@ -154,11 +156,13 @@ fn prepare(arguments: &Arguments) -> Result<(Site, String)> {
 fn play(case: &Case, site: &Site, image: &str, keep: bool) -> String {
     println!("… {}", case.name);
     let began = Instant::now();
-    let played = Space::create(&site.kubectl, case.name, image)
+    let played = Space::create(site, case.name, image)
         .context("the namespace cannot be made")
         .and_then(|space| {
             let played = (case.run)(&space);
-            if played.is_err() {
+            if let Err(error) = &played
+                && error.downcast_ref::<NotRun>().is_none()
+            {
                 println!("{}", indented(&space.report()));
             }
             if !keep {
@@ -170,6 +174,9 @@ fn play(case: &Case, site: &Site, image: &str, keep: bool) -> String {
     match played {
         Ok(()) => format!("case {}: ok ({seconds:.1} s)", case.name),
         Err(error) => {
+            if let Some(NotRun(why)) = error.downcast_ref() {
+                return format!("case {}: not run ({why})", case.name);
+            }
             println!("{}", indented(&format!("{error:#}")));
             format!("case {}: FAILED ({seconds:.1} s)", case.name)
         }

@@ -152,6 +152,28 @@ pub(crate) fn for_faults() -> Vec<String> {
         .collect()
 }
 
+/// Installs Kubernetes applications; from its sources where it is not there.
+const HELM: &str = "helm.sh/helm/v3/cmd/helm@v3.22.0";
+
+/// The program `helm`.
+pub(crate) fn helm() -> Result<PathBuf> {
+    if on_path("helm") {
+        return Ok("helm".into());
+    }
+    let folder = target()?.join("go/bin");
+    let program = folder.join("helm");
+    if !program.is_file() {
+        ensure!(
+            on_path("go"),
+            "there is no helm, and no Go to build it with"
+        );
+        println!("building {HELM}");
+        let mut go = Command::new("go");
+        quietly(go.env("GOBIN", &folder).args(["install", HELM]))?;
+    }
+    Ok(program)
+}
+
 fn maven(pom: &Path) -> Result<Command> {
     require("java", &["default-jdk-headless"])?;
     require("javac", &["default-jdk-headless"])?;

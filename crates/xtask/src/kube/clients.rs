@@ -1,7 +1,7 @@
 //! Clients of Kafka and of ZooKeeper on this machine, which is outside of Kubernetes.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Node ports and load balancers take a moment to follow the pods.
 const REACH_LIMIT: Duration = Duration::from_secs(40);
 
-fn kcat(bootstrap: &str, arguments: &[&str], input: &str) -> Result<String> {
+/// What `kcat` prints.
+pub(crate) fn kcat(bootstrap: &str, arguments: &[&str], input: &str) -> Result<String> {
     setup::kcat()?;
     let mut command = Command::new("kcat");
     command.args(["-b", bootstrap]).args(arguments);
@@ -71,6 +72,15 @@ pub(crate) fn program(name: &str, arguments: &[&str]) -> Result<String> {
     output(command.args(arguments), b"", 2 * LIMIT)
 }
 
+/// The program of Kafka's own client that knows one address.
+pub(crate) fn kafkas_own(arguments: &[&str]) -> Result<String> {
+    let class_path = setup::java_program("java")?;
+    let mut command = Command::new("java");
+    command.args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp"]);
+    command.args([&class_path, "ottla.clients.OneAddress"]);
+    output(command.args(arguments), b"", 2 * LIMIT)
+}
+
 /// A program below `clients/kube` that works until its standard input ends, and then says in one line
 /// of JSON what it has seen.
 pub(crate) struct Load {
@@ -96,6 +106,14 @@ impl Load {
         let first = load.line()?;
         ensure!(first == "at work", "{name} said {first:?} at first");
         Ok(load)
+    }
+
+    /// What it has seen until now; it goes on.
+    pub(crate) fn now(&mut self) -> Result<Value> {
+        let stdin = self.child.stdin.as_mut().context("it has no input")?;
+        writeln!(stdin, "now")?;
+        let text = self.line()?;
+        serde_json::from_str(&text).with_context(|| format!("{text:?} is no JSON"))
     }
 
     /// Ends it; what it has seen. It limits itself: whatever it waits for has an end.

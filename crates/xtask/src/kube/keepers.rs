@@ -105,15 +105,14 @@ const FIELDS: [&str; 15] = [
 ];
 const OF_THE_LEADER: [&str; 2] = ["zk_synced_followers", "zk_pending_syncs"];
 
-fn ensemble(space: &Space) -> Result<()> {
-    let pods = start(space)?;
+/// Each server answers `ruok`, and `mntr` with all fields; one of them leads.
+pub(super) fn four_letters(space: &Space, hosts: &[String]) -> Result<()> {
     with_netcat(space)?;
     let mut leaders = 0;
-    for pod in &pods {
-        let host = format!("{}.zk-hs", pod.name);
-        let ruok = word(space, "ruok", &host)?;
+    for host in hosts {
+        let ruok = word(space, "ruok", host)?;
         ensure!(ruok.trim() == "imok", "{host} says {ruok:?} to ruok");
-        let mntr = word(space, "mntr", &host)?;
+        let mntr = word(space, "mntr", host)?;
         for field in FIELDS {
             says(&mntr, &format!("{field}\t"))?;
         }
@@ -128,10 +127,15 @@ fn ensemble(space: &Space) -> Result<()> {
         leaders += usize::from(leads);
     }
     ensure!(leaders == 1, "{leaders} servers lead");
-    ensure!(
-        word(space, "ruok", "zk")?.trim() == "imok",
-        "through the service"
-    );
+    let ruok = word(space, "ruok", "zk")?;
+    ensure!(ruok.trim() == "imok", "the service says {ruok:?}");
+    Ok(())
+}
+
+fn ensemble(space: &Space) -> Result<()> {
+    let pods = start(space)?;
+    let hosts: Vec<_> = pods.iter().map(|p| format!("{}.zk-hs", p.name)).collect();
+    four_letters(space, &hosts)?;
     let status = space.exec("zk-1", &["/ottla", "keeper", "status", "-S", SERVERS])?;
     says(&status, "Client port found: 2181")?;
     says(&status, "Client SSL: false")?;

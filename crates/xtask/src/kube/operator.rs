@@ -2,9 +2,15 @@
 //! namespace.
 
 mod changes;
+mod chart;
+mod kazoo;
+mod load;
 mod losses;
+mod outages;
 mod refused;
 mod resources;
+mod sizes;
+mod told;
 mod ways;
 
 use std::collections::BTreeSet;
@@ -18,12 +24,16 @@ use super::Case;
 use super::space::{Space, note, replace, within};
 use crate::workspace::root;
 
-pub(super) const CASES: [&[Case]; 5] = [
+pub(super) const CASES: [&[Case]; 9] = [
     ways::CASES,
     changes::CASES,
+    sizes::CASES,
     losses::CASES,
+    outages::CASES,
     resources::CASES,
+    kazoo::CASES,
     refused::CASES,
+    chart::CASES,
 ];
 
 /// The namespace that `deploy/install.yaml` makes.
@@ -180,15 +190,39 @@ impl<'a> Cluster<'a> {
         Ok(message)
     }
 
+    /// Waits for a condition whose message has these words; the message.
+    pub(super) fn says_that(&self, kind: &str, reason: &str, words: &str) -> Result<String> {
+        let mut message = String::new();
+        let what = format!("{kind} for {reason} says {words:?}");
+        within(CHANGE_LIMIT, &what, || {
+            let now = self.condition(kind)?;
+            message = now.2;
+            ensure!(
+                now.1 == reason && message.contains(words),
+                "it is {} for {}: {message}",
+                now.0,
+                now.1
+            );
+            Ok(true)
+        })?;
+        Ok(message)
+    }
+
     /// The first bootstrap address of a listener.
     pub(super) fn bootstrap(&self, listener: &str) -> Result<String> {
+        let all = self.bootstraps(listener)?;
+        Ok(all.split(',').next().unwrap_or_default().to_owned())
+    }
+
+    /// All of them, as clients take them.
+    pub(super) fn bootstraps(&self, listener: &str) -> Result<String> {
         let resource = self.get()?;
         let listeners = resource["status"]["listeners"].as_array();
         let listeners = listeners.map(Vec::as_slice).unwrap_or_default();
         let found = listeners.iter().find(|l| l["name"] == listener);
         let found = found.and_then(|listener| listener["bootstrap"].as_str());
         let all = found.with_context(|| format!("listener {listener} has no address"))?;
-        Ok(all.split(',').next().unwrap_or_default().to_owned())
+        Ok(all.to_owned())
     }
 
     /// What the brokers advertise on a listener.

@@ -1,5 +1,7 @@
 //! A case's own namespace, under the restricted profile of Pod Security, and what is waited for in it.
 
+use std::fmt;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::kubectl::Kubectl;
 use super::pod::Pod;
+use super::testbed::Site;
 use crate::image;
 use crate::workspace::root;
 
@@ -24,16 +27,17 @@ pub(crate) struct Space {
     pub(crate) name: String,
     /// What the manifests' image is replaced by.
     image: String,
+    site: Site,
 }
 
 impl Space {
     /// An empty namespace; one that an earlier run has left goes first.
-    pub(crate) fn create(kubectl: &Kubectl, case: &str, image: &str) -> Result<Space> {
-        let name = name_of(case);
+    pub(crate) fn create(site: &Site, case: &str, image: &str) -> Result<Space> {
         let space = Space {
-            kubectl: kubectl.clone(),
-            name,
+            kubectl: site.kubectl.clone(),
+            name: name_of(case),
             image: image.to_owned(),
+            site: site.clone(),
         };
         space.remove()?;
         space.enter()?;
@@ -42,7 +46,19 @@ impl Space {
 
     /// A second namespace for the same case.
     pub(crate) fn beside(&self, what: &str) -> Result<Space> {
-        Space::create(&self.kubectl, &format!("{}-{what}", self.name), &self.image)
+        Space::create(&self.site, &format!("{}-{what}", self.name), &self.image)
+    }
+
+    /// The folder of the test cluster, for a case that harms it or puts an image onto its nodes.
+    pub(crate) fn testbed(&self) -> Result<&Path> {
+        let why = "the cluster in KUBECONFIG is no test cluster of this machine";
+        self.site.testbed.as_deref().ok_or_else(|| not_run(why))
+    }
+
+    /// The program under test.
+    pub(crate) fn program(&self) -> Result<&Path> {
+        let why = "there is an --image, and no program to make another one of";
+        self.site.program.as_deref().ok_or_else(|| not_run(why))
     }
 
     fn enter(&self) -> Result<()> {
@@ -274,6 +290,22 @@ pub(crate) fn within(
 /// Says something worth knowing about the case, such as a time.
 pub(crate) fn note(text: &str) {
     println!("    {text}");
+}
+
+/// The end of a case that cannot run here; the reason is told.
+#[derive(Debug)]
+pub(crate) struct NotRun(pub(crate) String);
+
+impl fmt::Display for NotRun {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "not run: {}", self.0)
+    }
+}
+
+impl std::error::Error for NotRun {}
+
+pub(crate) fn not_run(why: &str) -> anyhow::Error {
+    anyhow::Error::new(NotRun(why.to_owned()))
 }
 
 /// Fails unless the text has this part.

@@ -21,11 +21,14 @@ const BUILD_LIMIT: Duration = Duration::from_secs(3600);
 const VARIABLE: &str = "OTTLA_KUBE_TESTBED";
 
 /// A cluster, and how an image comes onto its nodes.
+#[derive(Clone, Debug)]
 pub(crate) struct Site {
     pub(crate) kubectl: Kubectl,
     /// The folder of a test cluster that takes a program as an image; none where somebody else brings
     /// the image.
     pub(crate) testbed: Option<PathBuf>,
+    /// The program under test, where the image was made of it just now.
+    pub(crate) program: Option<PathBuf>,
 }
 
 /// The folder of a test cluster, if there is one.
@@ -55,6 +58,7 @@ pub(crate) fn find(given: Option<&Path>) -> Result<Site> {
         return Ok(Site {
             kubectl,
             testbed: testbed.filter(|_| is_testbeds),
+            program: None,
         });
     }
     let Some(folder) = testbed else {
@@ -68,11 +72,12 @@ pub(crate) fn find(given: Option<&Path>) -> Result<Site> {
     Ok(Site {
         kubectl: Kubectl { config, path },
         testbed: Some(folder),
+        program: None,
     })
 }
 
 /// Starts what is missing of the test cluster.
-fn start(folder: &Path) -> Result<()> {
+pub(crate) fn start(folder: &Path) -> Result<()> {
     let up = || output(&mut Command::new(folder.join("up")), b"", UP_LIMIT);
     let Err(error) = up() else { return Ok(()) };
     if !format!("{error:#}").contains("run build") {
@@ -88,17 +93,25 @@ fn start(folder: &Path) -> Result<()> {
 
 /// The test cluster's KUBECONFIG, and a PATH with its programs.
 fn settings(folder: &Path) -> Result<(PathBuf, OsString)> {
-    let script = ". \"$1/settings\" && printf '%s\\n%s\\n' \"$KUBECONFIG\" \"$PATH\"";
+    let [config, path] = variables(folder, ["KUBECONFIG", "PATH"])?;
+    Ok((config.into(), path.into()))
+}
+
+/// What the settings of the test cluster say.
+pub(crate) fn variables<const N: usize>(folder: &Path, names: [&str; N]) -> Result<[String; N]> {
+    let script = ". \"$1/settings\"; shift; for name; do printf '%s\\n' \"${!name}\"; done";
     let mut command = Command::new("bash");
     // Its own answer is wanted, not the one that stands in the environment.
     command.env_remove("KUBECONFIG");
-    command.args(["-euc", script, "bash"]).arg(folder);
+    command
+        .args(["-euc", script, "bash"])
+        .arg(folder)
+        .args(names);
     let text = output(&mut command, b"", Duration::from_secs(20))?;
-    let mut lines = text.lines();
-    let (Some(config), Some(path)) = (lines.next(), lines.next()) else {
-        bail!("the settings of the test cluster name no KUBECONFIG: {text}");
-    };
-    Ok((config.into(), path.into()))
+    let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.try_into().map_err(|lines| {
+        anyhow::anyhow!("the settings of the test cluster do not say {names:?}, but {lines:?}")
+    })
 }
 
 #[cfg(test)]

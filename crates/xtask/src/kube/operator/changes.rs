@@ -5,15 +5,21 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use super::load::{self, nothing_is_lost};
 use super::{CHANGE_LIMIT, Cluster, SYSTEM};
+use crate::image;
 use crate::kube::Case;
-use crate::kube::clients::{Load, brokers};
+use crate::kube::clients::brokers;
 use crate::kube::space::{Space, note, within};
 
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "operator_rolls_a_change_under_load_and_nothing_is_lost",
         run: roll,
+    },
+    Case {
+        name: "operator_rolls_a_good_image_under_load_and_nothing_is_lost",
+        run: roll_image,
     },
     Case {
         name: "operator_grows_to_five_brokers_and_back_to_three_under_load",
@@ -43,28 +49,10 @@ fn start<'a>(space: &'a Space, more: &Value) -> Result<Cluster<'a>> {
     Cluster::start(space, "demo", &spec)
 }
 
-fn load(cluster: &Cluster<'_>) -> Result<Load> {
-    let bootstrap = cluster.bootstrap(OUTSIDE)?;
-    Load::start(
-        "rolling_load.py",
-        &["--bootstrap", &bootstrap, "--topic", "load"],
-    )
-}
-
-fn nothing_is_lost(load: Load) -> Result<()> {
-    let seen = load.end()?;
-    note(&format!("the clients saw {seen}"));
-    for nothing in ["failed", "missing", "duplicates", "out_of_order"] {
-        ensure!(seen[nothing] == 0, "{nothing}: {seen}");
-    }
-    ensure!(seen["acknowledged"].as_u64() > Some(500), "{seen}");
-    Ok(())
-}
-
 fn roll(space: &Space) -> Result<()> {
     let cluster = start(space, &json!({}))?;
     let before = cluster.uids()?;
-    let load = load(&cluster)?;
+    let load = load::start(&cluster, OUTSIDE, &[])?;
     let began = Instant::now();
     cluster.patch(&json!({"config": {"log.retention.hours": "24"}}))?;
     cluster.settled("True")?;
@@ -80,9 +68,36 @@ fn roll(space: &Space) -> Result<()> {
     nothing_is_lost(load)
 }
 
+/// The same program under another tag: all that an upgrade does to a cluster, but for what is new.
+fn roll_image(space: &Space) -> Result<()> {
+    let another = format!("{}-next", space.image());
+    image::load(&another, space.program()?, space.testbed()?)?;
+    let cluster = start(space, &json!({}))?;
+    let before = cluster.uids()?;
+    let load = load::start(&cluster, OUTSIDE, &[])?;
+    let began = Instant::now();
+    cluster.patch(&json!({"image": another}))?;
+    cluster.settled("True")?;
+    note(&format!(
+        "three brokers have another image after {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
+    let after = cluster.uids()?;
+    ensure!(
+        before.iter().all(|uid| !after.contains(uid)),
+        "{before:?} {after:?}"
+    );
+    for ordinal in 0..3 {
+        let pod = space.get("pod", &cluster.pod(ordinal))?;
+        let image = &pod["spec"]["containers"][0]["image"];
+        ensure!(*image == another, "pod {ordinal} has {image}");
+    }
+    nothing_is_lost(load)
+}
+
 fn scale(space: &Space) -> Result<()> {
     let cluster = start(space, &json!({}))?;
-    let load = load(&cluster)?;
+    let load = load::start(&cluster, OUTSIDE, &[])?;
     let began = Instant::now();
     space.run(&["scale", "kafkacluster", "demo", "--replicas=5"])?;
     cluster.settled("True")?;
@@ -126,7 +141,7 @@ fn bad_roll(space: &Space) -> Result<()> {
     let rolling = json!({"rolling": {"timeoutSeconds": 10}});
     let cluster = start(space, &rolling)?;
     let before = cluster.uids()?;
-    let load = load(&cluster)?;
+    let load = load::start(&cluster, OUTSIDE, &[])?;
     cluster.patch(&json!({"image": "localhost/there-is-no-such-image:1"}))?;
     let message = cluster.says("Degraded", "True", "RollStuck")?;
     ensure!(
@@ -163,7 +178,7 @@ fn volumes(space: &Space) -> Result<()> {
 
 fn killed(space: &Space) -> Result<()> {
     let cluster = start(space, &json!({}))?;
-    let load = load(&cluster)?;
+    let load = load::start(&cluster, OUTSIDE, &[])?;
     cluster.patch(&json!({"config": {"log.retention.hours": "48"}}))?;
     // At whatever step it is, three times.
     for _ in 0..3 {

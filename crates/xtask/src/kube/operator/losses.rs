@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{CHANGE_LIMIT, Cluster};
 use crate::kube::Case;
-use crate::kube::clients::{Load, hello_world, read_all};
+use crate::kube::clients::{Load, hello_world, kcat, read_all};
 use crate::kube::space::{Space, note, within};
 
 pub(super) const CASES: &[Case] = &[
@@ -18,6 +18,10 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "operator_a_lost_volume_is_built_again_from_the_others",
         run: lost_volume,
+    },
+    Case {
+        name: "operator_the_volume_with_the_only_copy_is_never_given_up",
+        run: only_copy,
     },
 ];
 
@@ -97,31 +101,51 @@ fn lost_volume(space: &Space) -> Result<()> {
         "a lost volume was built again after {:.1} s",
         began.elapsed().as_secs_f64()
     ));
-    within(CHANGE_LIMIT, "all replicas are in sync", || {
-        let behind = space.exec(
-            "demo-broker-0",
-            &[
-                "/ottla",
-                "topic",
-                "describe",
-                "--under-replicated",
-                "-b",
-                "localhost:9091",
-                "-o",
-                "json",
-            ],
-        )?;
-        let behind: serde_json::Value = serde_json::from_str(&behind)?;
-        let behind = behind["partitions"].as_array();
-        Ok(behind.is_some_and(Vec::is_empty))
-    })?;
-    let quorum = space.exec(
-        "demo-broker-0",
-        &["/ottla", "quorum", "describe", "-b", "localhost:9091"],
-    )?;
-    ensure!(quorum.contains("Voters:           3"), "{quorum}");
+    cluster.in_sync()?;
+    let voters = cluster.voters()?;
+    ensure!(voters.len() == 3, "{voters:?} vote");
     let bootstrap = cluster.bootstrap("outside")?;
     let lines = read_all(&bootstrap, "kept")?;
     ensure!(lines == ["hello", "world"], "{lines:?}");
+    Ok(())
+}
+
+/// As above, but of one partition nobody else has anything.
+fn only_copy(space: &Space) -> Result<()> {
+    let spec = json!({
+        "listeners": [{"name": "outside", "port": 9094, "type": "nodePort"}],
+        "rolling": {"rebuildAfterSeconds": 5, "timeoutSeconds": 120},
+    });
+    let cluster = Cluster::start(space, "demo", &spec)?;
+    let create = ["topic", "create", "single", "-p", "3", "-r", "1"];
+    cluster.ottla(0, &create)?;
+    let partitions = cluster.partitions("single")?;
+    let on_it = partitions.iter().position(|p| p.replicas == [2]);
+    let on_it = on_it.with_context(|| format!("broker 2 has nothing: {partitions:?}"))?;
+    let here = ["-t", "single", "-p", &on_it.to_string()];
+    let bootstrap = cluster.bootstrap("outside")?;
+    kcat(&bootstrap, &[&["-P"], &here[..]].concat(), "only\nhere\n")?;
+    let pod = space.pod(&cluster.pod(2))?;
+    let claim = || space.get("persistentvolumeclaim", "data-demo-broker-2");
+    let before = claim()?["metadata"]["uid"].clone();
+    space.kubectl.run(&["cordon", &pod.node])?;
+    let lost = space.run(&["delete", "pod", &pod.name, "--grace-period=1"]);
+    let kept = lost.and_then(|_| {
+        let words = format!("nobody else has all of single-{on_it}");
+        let message = cluster.says_that("Degraded", "PodLost", &words)?;
+        let now = claim()?["metadata"].take();
+        let is_deleted = !now["deletionTimestamp"].is_null();
+        ensure!(now["uid"] == before && !is_deleted, "the claim is {now}");
+        Ok(message)
+    });
+    let undone = space.kubectl.run(&["uncordon", &pod.node]);
+    note(&kept?);
+    undone?;
+    cluster.settled("True")?;
+    ensure!(claim()?["metadata"]["uid"] == before, "the claim is new");
+    let bootstrap = cluster.bootstrap("outside")?;
+    let whole = ["-C", "-o", "beginning", "-e", "-q"];
+    let lines = kcat(&bootstrap, &[&whole[..], &here[..]].concat(), "")?;
+    ensure!(lines == "only\nhere\n", "{lines:?}");
     Ok(())
 }

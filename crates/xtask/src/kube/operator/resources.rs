@@ -15,7 +15,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "operator_an_ensemble_serves_probes_and_kazoo_and_rolls",
-        run: ensemble,
+        run: keepers,
     },
     Case {
         name: "operator_the_canary_says_when_it_began_to_fail",
@@ -30,7 +30,7 @@ fn topic(name: &str, spec: Value) -> Value {
     })
 }
 
-fn is_ready(space: &Space, kind: &str, name: &str) -> Result<bool> {
+pub(super) fn is_ready(space: &Space, kind: &str, name: &str) -> Result<bool> {
     let resource = space.get(kind, name)?;
     let conditions = resource["status"]["conditions"].as_array();
     let mut all = conditions.into_iter().flatten();
@@ -94,18 +94,20 @@ fn topics(space: &Space) -> Result<()> {
     Ok(())
 }
 
-fn ensemble(space: &Space) -> Result<()> {
+/// Three keepers with small volumes, named `zk`.
+pub(super) fn ensemble(config: Value) -> Value {
+    json!({
+        "apiVersion": "ottla.dev/v1alpha1", "kind": "KeeperEnsemble",
+        "metadata": {"name": "zk"},
+        "spec": {"replicas": 3, "storage": {"size": "1Gi"}, "deletionGuard": false, "config": config,
+            "pod": {"shareNodes": true, "terminationGracePeriodSeconds": 60}},
+    })
+}
+
+fn keepers(space: &Space) -> Result<()> {
     install(space)?;
-    let resource = |config: Value| {
-        json!({
-            "apiVersion": "ottla.dev/v1alpha1", "kind": "KeeperEnsemble",
-            "metadata": {"name": "zk"},
-            "spec": {"replicas": 3, "storage": {"size": "1Gi"}, "deletionGuard": false, "config": config,
-                "pod": {"shareNodes": true, "terminationGracePeriodSeconds": 60}},
-        })
-    };
     let began = std::time::Instant::now();
-    space.apply(&resource(json!({})))?;
+    space.apply(&ensemble(json!({})))?;
     within(CHANGE_LIMIT, "the ensemble is ready", || {
         is_ready(space, "keeperensemble", "zk")
     })?;
@@ -143,7 +145,7 @@ fn ensemble(space: &Space) -> Result<()> {
         .map(|p| Ok(space.pod(p)?.uid))
         .collect::<Result<_>>()?;
     let began = std::time::Instant::now();
-    space.apply(&resource(json!({"tickTime": "1500"})))?;
+    space.apply(&ensemble(json!({"tickTime": "1500"})))?;
     within(CHANGE_LIMIT, "the ensemble has rolled", || {
         let now: Vec<String> = pods
             .iter()

@@ -5,13 +5,17 @@ use serde_json::json;
 
 use super::Cluster;
 use crate::kube::Case;
-use crate::kube::clients::{brokers, hello_world, program, sees};
+use crate::kube::clients::{brokers, hello_world, kafkas_own, program, sees};
 use crate::kube::space::{Space, note};
 
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "operator_three_brokers_are_reached_from_inside_and_outside",
         run: every_way,
+    },
+    Case {
+        name: "operator_kafkas_own_client_needs_one_address_only",
+        run: kafkas_own_client,
     },
     Case {
         name: "operator_separate_controllers_and_pools_make_one_cluster",
@@ -68,6 +72,23 @@ fn every_way(space: &Space) -> Result<()> {
             .is_some_and(|t| t.starts_with("kcat -b "))
     );
     note(&format!("zones {zones:?}"));
+    Ok(())
+}
+
+fn kafkas_own_client(space: &Space) -> Result<()> {
+    let listeners = json!([
+        {"name": "ports", "port": 9094, "type": "nodePort"},
+        {"name": "shared", "port": 9095, "type": "loadBalancer"},
+    ]);
+    let cluster = Cluster::start(space, "demo", &json!({ "listeners": listeners }))?;
+    for listener in ["ports", "shared"] {
+        let expected = cluster.advertised(listener)?;
+        let bootstrap = cluster.bootstrap(listener)?;
+        sees(&bootstrap, &expected)?;
+        let all: Vec<&str> = expected.iter().map(String::as_str).collect();
+        let told = kafkas_own(&["--bootstrap", all[1], "--expect", &all.join(",")])?;
+        note(&format!("{listener}: {}", told.trim()));
+    }
     Ok(())
 }
 

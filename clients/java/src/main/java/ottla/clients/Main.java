@@ -35,7 +35,7 @@ public final class Main {
         Runtime.getRuntime().halt(good ? 0 : 1);
     }
 
-    private static String clientVersion() throws IOException {
+    static String clientVersion() throws IOException {
         Properties properties = new Properties();
         try (InputStream file = KafkaProducer.class.getResourceAsStream("/kafka/kafka-version.properties")) {
             properties.load(file);
