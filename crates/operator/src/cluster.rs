@@ -5,7 +5,7 @@
 //!                                                     │
 //!        ┌────────────────── a client's view ◀────────┘ (once a broker is ready)
 //!        ▼
-//!   volumes ─▶ what is lost ─▶ quorum ─▶ roll ─▶ balance ─▶ status
+//!   volumes ─▶ config ─▶ what is lost ─▶ quorum ─▶ roll ─▶ balance ─▶ status
 //! ```
 //!
 //! Each reconciliation looks at everything anew and takes at most the next step, so it goes on where
@@ -13,6 +13,7 @@
 //! the status says.
 
 mod balance;
+mod config;
 mod evictions;
 mod lost;
 mod quorum;
@@ -50,6 +51,8 @@ pub(crate) struct Round<'a> {
     pub(crate) view: Option<View>,
     /// Brokers that wait for their share.
     pub(crate) owed: Owed,
+    /// Properties that were set for all brokers while they ran.
+    set_properties: BTreeSet<String>,
 }
 
 impl<'a> Deref for Round<'a> {
@@ -96,6 +99,7 @@ pub(crate) async fn reconcile(
         cluster: &cluster,
         view: None,
         owed: Owed::default(),
+        set_properties: before.set_properties.iter().cloned().collect(),
     };
     let sizes = scale::sizes_now(&cluster, &round.observed);
     round.nodes = render::kafka::nodes(&cluster, &sizes);
@@ -106,6 +110,7 @@ pub(crate) async fn reconcile(
     round.apply(&sizes).await?;
     told::tell(&mut round).await?;
     volumes::grow(&mut round).await?;
+    config::set(&mut round).await?;
     lost::rebuild(&mut round).await?;
     if quorum::mend(&mut round).await? {
         rolling::step(&mut round).await?;

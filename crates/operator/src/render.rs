@@ -44,7 +44,7 @@ pub use pod_config::{PodConfig, pod_config};
 use crate::api::{ControllersMode, KafkaCluster, KeeperEnsemble};
 
 pub(crate) use imagined::{default_replicas, endpoint, imagined};
-pub(crate) use properties::{brokers, server as server_properties};
+pub(crate) use properties::{brokers, live as live_config, server as server_properties};
 
 /// The `zoo.cfg` of an ensemble that nobody may change.
 pub(crate) fn zoo_cfg(ensemble: &KeeperEnsemble, servers: i32, domain: &str) -> String {

@@ -91,8 +91,8 @@ pub struct KafkaClusterSpec {
     /// How brokers and replicas are spread over zones.
     #[serde(default)]
     pub zones: Zones,
-    /// Kafka's properties, such as `log.retention.hours`, as text. Where a change needs a restart,
-    /// the cluster rolls.
+    /// Kafka's properties, such as `log.retention.ms`, as text. Brokers take another value of many of
+    /// them while they run; where a change needs a restart, the cluster rolls.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 200))]
     pub config: BTreeMap<String, String>,

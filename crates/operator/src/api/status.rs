@@ -50,6 +50,10 @@ pub struct KafkaClusterStatus {
     /// Brokers that were restarted and do not lead their share again yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub restarted: Vec<i32>,
+    /// Properties that were set for all brokers while they ran. They are unset when the resource names
+    /// them no more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub set_properties: Vec<String>,
     /// What the canary found, listener by listener.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanaryStatus>,

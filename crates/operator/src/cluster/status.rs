@@ -67,6 +67,7 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
         brokers: round.nodes.iter().map(|node| broker(round, node)).collect(),
         added: round.owed.replicas.iter().copied().collect(),
         restarted: round.owed.leaders.iter().copied().collect(),
+        set_properties: round.set_properties.iter().cloned().collect(),
         canary,
     }
 }

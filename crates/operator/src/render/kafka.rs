@@ -82,7 +82,7 @@ pub fn manifests(
         let labels = owner.labels(component(pool));
         let name = names::config_map(cluster, pool);
         manifests.push(config_map(&owner, &name, &labels, &files));
-        let hash = properties::hash(&shared);
+        let hash = properties::hash(&shared, &properties::live(cluster));
         manifests.push(stateful_set(
             cluster,
             settings,

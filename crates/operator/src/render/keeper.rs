@@ -1,5 +1,7 @@
 //! An ensemble of keepers.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use super::metadata::{Labels, Owner, label};
@@ -65,7 +67,7 @@ pub fn manifests(
     let spec = &ensemble.spec;
     let servers = sizes.of(POOL);
     let zoo_cfg = properties::zoo_cfg(ensemble, servers, &settings.cluster_domain, super_digest);
-    let hash = properties::hash(&zoo_cfg);
+    let hash = properties::hash(&zoo_cfg, &BTreeMap::new());
     let files = Labels::from([("zoo.cfg".to_owned(), zoo_cfg)]);
     let mut manifests = vec![
         kafka::service_account(&owner, &name),

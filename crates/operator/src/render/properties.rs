@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use ottla_config::{BrokerScope, check_dynamic};
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -247,8 +248,30 @@ pub(crate) fn zoo_cfg(
     text
 }
 
-/// What changes when pods have to start anew to have the text, in 16 digits.
-pub(crate) fn hash(text: &str) -> String {
+/// Limits of connections are none of the properties that are set while brokers run: one that is too low
+/// would keep everybody out, also who sets it right, and a roll stops at the first pod.
+const CONNECTIONS: &str = "max.connection";
+
+/// The resource's properties that can be set for all brokers while they run. What is set so stands
+/// before what a pool's file says, so pools' own properties are none of them, nor are templates.
+pub(crate) fn live(cluster: &KafkaCluster) -> BTreeMap<&str, &str> {
+    let spec = &cluster.spec;
+    let of_a_pool = |key: &String| spec.pools.iter().any(|pool| pool.config.contains_key(key));
+    let is_live = |(key, value): &(&String, &String)| {
+        let one = BTreeMap::from([((*key).clone(), value.trim().to_owned())]);
+        !key.starts_with(CONNECTIONS)
+            && !of_a_pool(key)
+            && !value.contains(['{', '$'])
+            && check_dynamic(&one, BrokerScope::All).is_ok()
+    };
+    let live = spec.config.iter().filter(is_live);
+    live.map(|(key, value)| (key.as_str(), value.trim()))
+        .collect()
+}
+
+/// What changes when pods have to start anew to have the text, in 16 digits. Of `live` properties only
+/// the names count.
+pub(crate) fn hash(text: &str, live: &BTreeMap<&str, &str>) -> String {
     let mut hasher = Sha256::new();
     for line in text.lines() {
         let key = line.split_once('=').map_or(line, |(key, _)| key);
@@ -256,7 +279,8 @@ pub(crate) fn hash(text: &str) -> String {
         if line.starts_with('#') || key == BOOTSTRAP || key.starts_with("server.") {
             continue;
         }
-        hasher.update(line.as_bytes());
+        let counts = if live.contains_key(key) { key } else { line };
+        hasher.update(counts.as_bytes());
         hasher.update(b"\n");
     }
     let mut digits = String::new();

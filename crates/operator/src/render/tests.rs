@@ -1,6 +1,6 @@
 //! Resource in, manifests out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::{apps, core, discovery, networking, policy};
 use ottla_config::{NodeConfig, Sources};
@@ -347,7 +347,12 @@ fn servers_take_what_is_written_for_them() {
 
 #[test]
 fn pods_roll_for_what_they_read_and_not_for_who_founded_the_cluster() {
-    let hash = |spec: &str| properties::hash(&properties::server(&cluster(spec), "broker", "x"));
+    let hash = |spec: &str| {
+        properties::hash(
+            &properties::server(&cluster(spec), "broker", "x"),
+            &BTreeMap::new(),
+        )
+    };
     let before = hash("replicas: 3");
     assert_eq!(before, hash("replicas: 5"));
     assert_eq!(
@@ -360,8 +365,8 @@ fn pods_roll_for_what_they_read_and_not_for_who_founded_the_cluster() {
     );
     let of_servers = |n| properties::zoo_cfg(&ensemble("{}"), n, "x", None);
     assert_eq!(
-        properties::hash(&of_servers(3)),
-        properties::hash(&of_servers(5))
+        properties::hash(&of_servers(3), &BTreeMap::new()),
+        properties::hash(&of_servers(5), &BTreeMap::new())
     );
 }
 
@@ -531,4 +536,29 @@ fn a_version_is_a_tag_of_the_operators_own_image() {
     let set = find(&set, "StatefulSet", "shop-broker");
     let image = set.pointer("/spec/template/spec/containers/0/image");
     assert_eq!(image.and_then(Value::as_str), Some("ottla:0.2.0"));
+}
+
+#[test]
+fn a_value_that_brokers_take_while_they_run_rolls_nobody() {
+    let hash = |spec: &str| {
+        let all = rendered(&cluster(spec), &Surroundings::default());
+        let set = find(&all, "StatefulSet", "shop-broker");
+        let annotations = &set["spec"]["template"]["metadata"]["annotations"];
+        annotations[CONFIG_HASH_ANNOTATION].clone()
+    };
+    let one = "config: { log.retention.ms: '5', num.io.threads: '4' }";
+    let other = "config: { log.retention.ms: '6', num.io.threads: '4' }";
+    assert_eq!(hash(one), hash(other));
+    // A property that comes or goes is in the pods' files, or in them no more.
+    assert_ne!(hash("config: { num.io.threads: '4' }"), hash(one));
+    let live = |spec: &str| properties::live(&cluster(spec)).into_keys().count();
+    assert_eq!(live(one), 1);
+    assert_eq!(live("config: { max.connections: '9', node.id: '1' }"), 0);
+    let own = "{ name: big, firstId: 100, replicas: 1, config: { log.retention.ms: '7' } }";
+    let pools = format!("{{ {one}, pools: [{own}] }}");
+    assert_eq!(live(&pools), 0);
+    assert_ne!(
+        hash("config: { log.retention.hours: '5' }"),
+        hash("config: { log.retention.hours: '6' }")
+    );
 }
