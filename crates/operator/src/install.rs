@@ -140,6 +140,17 @@ pub fn files() -> Result<Vec<(String, String)>, Error> {
         let documents = documents.join("---\n");
         format!("{{{{- if .Values.deletionGuard.enabled }}}}\n{documents}{{{{- end }}}}\n")
     }));
+    files.push(chart("pod-monitor", {
+        let document = text(Target::Helm, pod_monitor(Target::Helm))?;
+        format!("{{{{- if .Values.metrics.podMonitor }}}}\n{document}{{{{- end }}}}\n")
+    }));
+    files.push(("deploy/monitoring/operator.yaml".to_owned(), {
+        let document = text(Target::Plain, pod_monitor(Target::Plain))?;
+        format!(
+            "# Lets the Prometheus operator find Ottla's operator: kubectl apply -f operator.yaml\n\
+             # Made by `cargo xtask deploy`: change crates/operator/src/install instead.\n{document}"
+        )
+    }));
     Ok(files)
 }
 
@@ -202,6 +213,27 @@ fn service_account(target: Target) -> Value {
                 Value::Null,
                 ".Values.serviceAccount.annotations | default dict | toJson"
             ),
+        },
+    })
+}
+
+/// Its metrics have labels of their own for the namespace and the name of each resource.
+fn pod_monitor(target: Target) -> Value {
+    let selector = target.choice(
+        json!({ "app.kubernetes.io/name": NAME, "app.kubernetes.io/instance": NAME }),
+        "include 'ottla-operator.selector' . | nindent 6",
+    );
+    json!({
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PodMonitor",
+        "metadata": {
+            "name": target.name(""),
+            "namespace": target.namespace(),
+            "labels": target.labels(),
+        },
+        "spec": {
+            "selector": { "matchLabels": selector },
+            "podMetricsEndpoints": [{ "port": "http", "path": "/metrics", "honorLabels": true }],
         },
     })
 }

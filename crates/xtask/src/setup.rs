@@ -174,6 +174,41 @@ pub(crate) fn helm() -> Result<PathBuf> {
     Ok(program)
 }
 
+/// The programs `prometheus` and `promtool`. Debian's package would start a service: it is unpacked
+/// where nothing starts it.
+pub(crate) fn prometheus() -> Result<[PathBuf; 2]> {
+    let names = ["prometheus", "promtool"];
+    if names.iter().all(|name| on_path(name)) {
+        return Ok(names.map(PathBuf::from));
+    }
+    let folder = target()?.join("debian");
+    let programs = names.map(|name| folder.join("usr/bin").join(name));
+    if !programs.iter().all(|program| program.is_file()) {
+        ensure!(
+            on_path("apt-get") && on_path("dpkg-deb"),
+            "there is no prometheus, and no Debian to take it from"
+        );
+        fs::create_dir_all(&folder)?;
+        let download = || {
+            let mut apt = Command::new("apt-get");
+            quietly(
+                apt.current_dir(&folder)
+                    .args(["download", "-q", "prometheus"]),
+            )
+        };
+        println!("unpacking prometheus");
+        download().or_else(|_| {
+            quietly(Command::new("apt-get").args(["update", "-q"])).and_then(|()| download())
+        })?;
+        let is_package = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "deb");
+        let mut files = fs::read_dir(&folder)?.filter_map(|entry| Some(entry.ok()?.path()));
+        let package = files.find(is_package).context("no package has come")?;
+        let mut unpack = Command::new("dpkg-deb");
+        quietly(unpack.arg("--extract").arg(package).arg(&folder))?;
+    }
+    Ok(programs)
+}
+
 fn maven(pom: &Path) -> Result<Command> {
     require("java", &["default-jdk-headless"])?;
     require("javac", &["default-jdk-headless"])?;

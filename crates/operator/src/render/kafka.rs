@@ -137,7 +137,7 @@ pub(super) fn pod_monitor(owner: &Owner, name: &str, more: &Labels) -> Manifest 
         "metadata": owner.metadata(name, &labels),
         "spec": {
             "selector": { "matchLabels": owner.selector() },
-            "podTargetLabels": [label::POOL],
+            "podTargetLabels": [label::CLUSTER, label::ENSEMBLE, label::POOL],
             "podMetricsEndpoints": [{ "port": "http", "path": "/metrics" }],
         },
     }))

@@ -6,6 +6,7 @@ mod chart;
 mod kazoo;
 mod load;
 mod losses;
+mod monitoring;
 mod outages;
 mod refused;
 mod resources;
@@ -24,7 +25,7 @@ use super::Case;
 use super::space::{Space, note, replace, within};
 use crate::workspace::root;
 
-pub(super) const CASES: [&[Case]; 9] = [
+pub(super) const CASES: [&[Case]; 10] = [
     ways::CASES,
     changes::CASES,
     sizes::CASES,
@@ -32,6 +33,7 @@ pub(super) const CASES: [&[Case]; 9] = [
     outages::CASES,
     resources::CASES,
     kazoo::CASES,
+    monitoring::CASES,
     refused::CASES,
     chart::CASES,
 ];
