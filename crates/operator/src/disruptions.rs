@@ -26,7 +26,8 @@ const CALM: Duration = Duration::from_secs(10);
 /// A resource's uid and its budget's name.
 type Key = (String, String);
 
-/// When something was in the way of evictions last, by budget.
+/// When something was in the way of evictions last, by budget. An operator that begins anew does not know,
+/// and at most allows evictions ten seconds earlier.
 #[derive(Default)]
 pub(crate) struct Troubles(Mutex<HashMap<Key, Instant>>);
 

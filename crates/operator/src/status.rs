@@ -10,7 +10,7 @@ use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::api::{KafkaClusterStatus, KafkaTopicStatus, KeeperEnsembleStatus, Reason, condition};
 use crate::conditions::{Conditions, is_so};
@@ -55,7 +55,8 @@ impl<K> Ours for K where
 {
 }
 
-/// Writes a status, if it is another one than the resource has.
+/// Writes what differs in a status from the one that the resource has. Nothing else: what was known of
+/// the resource may be older than what was written in between.
 pub(crate) async fn write<K: Ours>(
     context: &Context,
     resource: &K,
@@ -65,22 +66,25 @@ pub(crate) async fn write<K: Ours>(
         return Ok(());
     }
     let what = || format!("the status of {} {}", K::kind(&()), resource.name_any());
-    let fields = |status: &K::Status| {
-        let value = serde_json::to_value(status);
+    let fields = |status: &K::Status| -> Result<Map<String, Value>, Error> {
+        let value = serde_json::to_value(status).and_then(serde_json::from_value);
         value.map_err(|source| Error::Json {
             what: what(),
             source,
         })
     };
-    let mut value = fields(status)?;
+    let now = fields(status)?;
     let before = resource.status().map(fields).transpose()?;
-    if let (Some(now), Some(Value::Object(before))) = (value.as_object_mut(), before) {
-        // What is not set any more has to be named to go away.
-        for (field, _) in before {
-            now.entry(field).or_insert(Value::Null);
-        }
-    }
-    patch(context, resource, value).await
+    let before = before.unwrap_or_default();
+    // What is not set any more has to be named to go away.
+    let gone = before.keys().filter(|field| !now.contains_key(*field));
+    let mut changes: Map<String, Value> = gone.map(|field| (field.clone(), Value::Null)).collect();
+    let differs = |field: &String, value: &Value| before.get(field) != Some(value);
+    changes.extend(
+        now.into_iter()
+            .filter(|(field, value)| differs(field, value)),
+    );
+    patch(context, resource, Value::Object(changes)).await
 }
 
 /// Writes some fields of a status. A resource that is gone needs none.
