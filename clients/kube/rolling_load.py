@@ -102,6 +102,7 @@ def main():
 
     def measure_anew():
         begin = time.monotonic()
+        slowest["seconds"] = 0.0
         gaps.update({of: {"last": begin, "longest": 0.0} for of in ["all", *range(PARTITIONS)]})
 
     measure_anew()
