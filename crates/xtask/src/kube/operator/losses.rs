@@ -5,7 +5,8 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::{CHANGE_LIMIT, Cluster};
+use super::resources::{ensemble, is_ready};
+use super::{CHANGE_LIMIT, Cluster, install};
 use crate::kube::Case;
 use crate::kube::clients::{Load, hello_world, kcat, read_all};
 use crate::kube::space::{Space, note, within};
@@ -22,6 +23,10 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "operator_the_volume_with_the_only_copy_is_never_given_up",
         run: only_copy,
+    },
+    Case {
+        name: "operator_a_lost_volume_of_the_leading_keeper_is_built_again_under_load",
+        run: lost_keeper,
     },
 ];
 
@@ -147,5 +152,64 @@ fn only_copy(space: &Space) -> Result<()> {
     let whole = ["-C", "-o", "beginning", "-e", "-q"];
     let lines = kcat(&bootstrap, &[&whole[..], &here[..]].concat(), "")?;
     ensure!(lines == "only\nhere\n", "{lines:?}");
+    Ok(())
+}
+
+/// The volume of the server that leads goes; the other two go on, and give the new one all it needs.
+fn lost_keeper(space: &Space) -> Result<()> {
+    install(space)?;
+    let mut resource = ensemble(json!({}));
+    resource["spec"]["rolling"] = json!({"rebuildAfterSeconds": 5});
+    space.apply(&resource)?;
+    let ready = || is_ready(space, "keeperensemble", "zk");
+    within(CHANGE_LIMIT, "the ensemble is ready", ready)?;
+    let status = || Ok::<_, anyhow::Error>(space.get("keeperensemble", "zk")?["status"].take());
+    let leader = status()?["leader"].as_str().map(str::to_owned);
+    let leader = space.pod(&leader.context("nobody leads")?)?;
+    let service = space.get("service", "zk")?;
+    let address = service["spec"]["clusterIP"].as_str();
+    let address = format!("{}:2181", address.context("no address")?);
+    let load = Load::start("session_load.py", &["--connect", &address])?;
+    let claim = || space.get("persistentvolumeclaim", &format!("data-{}", leader.name));
+    let before = claim()?["metadata"]["uid"].take();
+    let began = Instant::now();
+    space.kubectl.run(&["cordon", &leader.node])?;
+    let lost = space.run(&["delete", "pod", &leader.name, "--grace-period=1"]);
+    let rebuilt = lost.and_then(|_| {
+        within(CHANGE_LIMIT, "the claim is another one", || {
+            Ok(claim()?["metadata"]["uid"] != before)
+        })?;
+        within(CHANGE_LIMIT, "the ensemble is ready again", || {
+            let pod = space.pod(&leader.name)?;
+            Ok(pod.is_ready && pod.uid != leader.uid && ready()?)
+        })
+    });
+    let undone = space.kubectl.run(&["uncordon", &leader.node]);
+    rebuilt?;
+    undone?;
+    note(&format!(
+        "{}, which led, has a new volume and all servers are ready after {:.1} s",
+        leader.name,
+        began.elapsed().as_secs_f64()
+    ));
+    let seen = load.end()?;
+    note(&format!("the client saw {seen}"));
+    ensure!(seen["missing"] == 0, "acknowledged writes are gone: {seen}");
+    ensure!(seen["sessions"] == 1, "its session ended: {seen}");
+    // The new one has all that was written, and its vote.
+    within(CHANGE_LIMIT, "the new server has everything", || {
+        let own = ["/ottla", "keeper", "ls", "/load", "-S", "localhost:2181"];
+        let names = space.exec(&leader.name, &own)?;
+        let count = u64::try_from(names.split_whitespace().count())?;
+        Ok(Some(count) >= seen["acknowledged"].as_u64())
+    })?;
+    let servers = (0..3).map(|n| format!("zk-keeper-{n}.zk-servers"));
+    let servers = servers.collect::<Vec<_>>().join(",");
+    let modes = space.exec(
+        &leader.name,
+        &["/ottla", "keeper", "status", "-S", &servers],
+    )?;
+    ensure!(modes.matches("Mode: follower").count() == 2, "{modes}");
+    ensure!(modes.matches("Mode: leader").count() == 1, "{modes}");
     Ok(())
 }
