@@ -18,6 +18,10 @@ pub(super) const CASES: &[Case] = &[
         run: roll,
     },
     Case {
+        name: "operator_changes_what_brokers_take_while_they_run_without_a_restart",
+        run: value,
+    },
+    Case {
         name: "operator_rolls_a_good_image_under_load_and_nothing_is_lost",
         run: roll_image,
     },
@@ -65,6 +69,29 @@ fn roll(space: &Space) -> Result<()> {
         before.iter().all(|uid| !after.contains(uid)),
         "{before:?} {after:?}"
     );
+    nothing_is_lost(load)
+}
+
+fn value(space: &Space) -> Result<()> {
+    let config = |value: &str| json!({"config": {"log.retention.ms": value}});
+    let cluster = start(space, &config("3600000"))?;
+    let before = cluster.uids()?;
+    let load = load::start(&cluster, OUTSIDE, &[])?;
+    let began = Instant::now();
+    cluster.patch(&config("7200000"))?;
+    for ordinal in 0..3 {
+        let broker = format!("broker/{ordinal}");
+        within(CHANGE_LIMIT, &format!("{broker} has the new value"), || {
+            let told = cluster.ottla(ordinal, &["config", "get", &broker])?;
+            Ok(told.to_string().contains("7200000"))
+        })?;
+    }
+    note(&format!(
+        "three brokers have another value after {:.1} s",
+        began.elapsed().as_secs_f64()
+    ));
+    cluster.settled("True")?;
+    ensure!(cluster.uids()? == before, "pods were restarted");
     nothing_is_lost(load)
 }
 
