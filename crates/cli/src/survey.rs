@@ -139,6 +139,7 @@ impl Survey {
             let place = BrokerPlace {
                 rack: broker.rack.clone(),
                 receives: !broker.fenced && Some(*id) != leaving,
+                is_drained: false,
             };
             layout.brokers.insert(*id, place);
         }

@@ -148,6 +148,26 @@ async fn a_new_broker_is_filled_drained_and_emptied_again() {
 }
 
 #[tokio::test]
+async fn one_that_was_drained_before_gets_no_leaders_of_the_next_one() {
+    let (_turn, cluster) = start(3).await;
+    let bootstrap = cluster.bootstrap();
+    works(&bootstrap, "topic create a -p 6 -r 3").await;
+    let leaders = async || {
+        let list = json(&run(&bootstrap, "broker list -o json").await);
+        [1, 2, 3].map(|id| of_broker(&list, id, "leaders").as_i64().unwrap())
+    };
+    assert_eq!(leaders().await, [2, 2, 2]);
+    works(&bootstrap, "broker drain 1").await;
+    assert_eq!(leaders().await, [0, 3, 3]);
+    works(&bootstrap, "broker drain 2").await;
+    assert_eq!(leaders().await, [0, 0, 6]);
+    works(&bootstrap, "broker undrain 2").await;
+    assert_eq!(leaders().await, [0, 3, 3]);
+    works(&bootstrap, "broker undrain 1").await;
+    assert_eq!(leaders().await, [2, 2, 2]);
+}
+
+#[tokio::test]
 async fn a_move_whose_command_was_killed_is_seen_taken_back_and_done_again() {
     let (_turn, cluster) = start(3).await;
     let bootstrap = cluster.bootstrap();

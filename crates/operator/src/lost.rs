@@ -1,15 +1,31 @@
 //! Pods whose node or volume is gone: waited for, and then made anew. Whether a volume may be given up,
 //! its owner decides: the others have to have what is on it.
+//!
+//! ```text
+//!   node lost ────────────────────────────▶ pod taken from there ──────▶ claim given up
+//!   │                   the pod may look for its volume elsewhere │      │
+//!   └── lost-since ── five sixths of rebuildAfterSeconds ─────────┴──────┘ all of them
+//! ```
+//!
+//! It is waited once. The claim keeps since when, whichever pod and whichever operator comes meanwhile,
+//! until the pod has a place again.
+
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
-use kube::Api;
-use kube::api::DeleteParams;
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::{Api, ResourceExt};
+use serde_json::json;
 
 use crate::api::Reason;
 use crate::error::{Asked, Error};
 use crate::observed::PodNow;
 use crate::progress::Progress;
 use crate::render::{Node, names};
+
+/// The annotation of a claim that says since when its pod is lost.
+const LOST_SINCE: &str = "ottla.dev/lost-since";
 
 /// What has become of a pod that does not run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,35 +44,41 @@ pub(crate) struct Overdue {
     pub(crate) what: String,
 }
 
-/// Waits `after` seconds for what is lost; 0: for ever. Then pods are taken from nodes that do not
-/// answer, and volumes come back that are to be given up.
+/// Waits `after` seconds for what is lost; 0: for ever. Then volumes come back that are to be given up.
+/// Some time before, pods are taken from nodes that do not answer.
 pub(crate) async fn overdue(
     round: &mut Progress<'_>,
     nodes: &[Node],
     after: i64,
 ) -> Result<Vec<Overdue>, Error> {
+    forget_found(round, nodes).await?;
     let mut overdue = Vec::new();
     for node in nodes {
         let Some(pod) = round.observed.pods.get(&node.pod).cloned() else {
             continue;
         };
         let Some(loss) = loss(&pod) else { continue };
-        let since = pod.since.map_or(0, |since| {
-            round.context.now().as_second() - since.as_second()
-        });
+        let now = round.context.now().as_second();
+        let known = lost_since(round, &node.pod);
+        let since = since(&loss, &pod, known).unwrap_or(now);
+        if known != Some(since) {
+            remember(round, &node.pod, since).await?;
+        }
+        let left = since + patience(&loss, after) - now;
         let what = match &loss {
             Loss::Node(name) => {
                 format!("pod {} is on node {name}, which does not answer", pod.name)
             }
             Loss::Volume(why) => format!("pod {} cannot get to its volume ({why})", pod.name),
         };
-        if after == 0 || since < after {
+        if after == 0 || left > 0 {
+            let then = match &loss {
+                Loss::Node(_) => "the pod is taken from there",
+                Loss::Volume(_) => "it is built again",
+            };
             let until = match after {
                 0 => "it is waited for, as rebuildAfterSeconds is 0".to_owned(),
-                after => format!(
-                    "it is waited for {} s more, then it is built again",
-                    after - since
-                ),
+                _ => format!("it is waited for {left} s more, then {then}"),
             };
             round.warn(Reason::PodLost, &what).await;
             round.wrong(Reason::PodLost, format!("{what}; {until}"));
@@ -75,6 +97,76 @@ pub(crate) async fn overdue(
         }
     }
     Ok(overdue)
+}
+
+/// How long something is waited for. A pod is taken from a node before all of the time is over: its
+/// volume may be reached from another node, which may have to be started first.
+fn patience(loss: &Loss, after: i64) -> i64 {
+    match loss {
+        Loss::Node(_) => after - after / 6,
+        Loss::Volume(_) => after,
+    }
+}
+
+/// Since when it is lost, as far as can be known. A node that was back in between was not seen, if the
+/// operator was away then: its own clock is the later one.
+fn since(loss: &Loss, pod: &PodNow, known: Option<i64>) -> Option<i64> {
+    let since = known.or_else(|| Some(pod.since?.as_second()));
+    let node_since = match loss {
+        Loss::Node(_) => pod.node_since.map(Timestamp::as_second),
+        Loss::Volume(_) => None,
+    };
+    since.max(node_since)
+}
+
+/// Since when a pod is lost, as its claim says.
+fn lost_since(round: &Progress<'_>, pod: &str) -> Option<i64> {
+    let claim = round.observed.claims.get(&names::claim(pod))?;
+    let since: Timestamp = claim.annotations().get(LOST_SINCE)?.parse().ok()?;
+    Some(since.as_second())
+}
+
+async fn remember(round: &Progress<'_>, pod: &str, since: i64) -> Result<(), Error> {
+    let claim = names::claim(pod);
+    match Timestamp::from_second(since) {
+        Ok(since) if round.observed.claims.contains_key(&claim) => {
+            annotate(round, &claim, Some(since)).await
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What has a place again, or is not to be there at all, is not lost: the next time is counted anew.
+async fn forget_found(round: &Progress<'_>, nodes: &[Node]) -> Result<(), Error> {
+    let has_place = |pod: &PodNow| pod.ready || pod.node.is_some() && pod.node_ready != Some(false);
+    let lost = nodes.iter().filter(|node| {
+        let pod = round.observed.pods.get(&node.pod);
+        !pod.is_some_and(has_place)
+    });
+    let lost: BTreeSet<String> = lost.map(|node| names::claim(&node.pod)).collect();
+    for (name, claim) in &round.observed.claims {
+        if claim.annotations().contains_key(LOST_SINCE) && !lost.contains(name) {
+            annotate(round, name, None).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn annotate(
+    round: &Progress<'_>,
+    claim: &str,
+    since: Option<Timestamp>,
+) -> Result<(), Error> {
+    let since = since.map(|since| since.to_string());
+    let patch = json!({ "metadata": { "annotations": { LOST_SINCE: since } } });
+    let patched = claims(round)
+        .patch_metadata(claim, &PatchParams::default(), &Patch::Merge(patch))
+        .await;
+    ignore_gone(patched.map(|_| ())).when(|| format!("annotating volume claim {claim}"))
+}
+
+fn claims(round: &Progress<'_>) -> Api<PersistentVolumeClaim> {
+    Api::namespaced(round.context.client.clone(), &round.namespace)
 }
 
 fn loss(pod: &PodNow) -> Option<Loss> {
@@ -110,9 +202,7 @@ pub(crate) async fn give_up(round: &mut Progress<'_>, lost: &Overdue) -> Result<
         lost.what
     );
     rebuilding(round, note).await;
-    let claims: Api<PersistentVolumeClaim> =
-        Api::namespaced(round.context.client.clone(), &round.namespace);
-    let deleted = claims.delete(&claim, &DeleteParams::default()).await;
+    let deleted = claims(round).delete(&claim, &DeleteParams::default()).await;
     ignore_gone(deleted.map(|_| ())).when(|| format!("deleting volume claim {claim}"))?;
     delete_at_once(round, &lost.node.pod).await
 }
@@ -162,5 +252,32 @@ mod tests {
         assert_eq!(loss(&pod), Some(Loss::Node("n2".to_owned())));
         pod.ready = true;
         assert_eq!(loss(&pod), None);
+    }
+
+    #[test]
+    fn the_wait_begins_with_the_loss_and_not_before_the_node_was_last_there() {
+        let at = |second| Timestamp::from_second(second).ok();
+        let (node, volume) = (Loss::Node(String::new()), Loss::Volume(String::new()));
+        let mut pod = PodNow {
+            since: at(100),
+            node_since: at(90),
+            ..PodNow::default()
+        };
+        assert_eq!(since(&node, &pod, None), Some(100));
+        // It is told to stop later, and is lost since before.
+        assert_eq!(since(&node, &pod, Some(95)), Some(95));
+        assert_eq!(since(&volume, &pod, Some(20)), Some(20));
+        // The node was back, and is gone again.
+        assert_eq!(since(&node, &pod, Some(20)), Some(90));
+        pod.since = None;
+        assert_eq!(since(&volume, &pod, None), None);
+    }
+
+    #[test]
+    fn a_pod_is_taken_from_its_node_before_its_volume_is_given_up() {
+        let (node, volume) = (Loss::Node(String::new()), Loss::Volume(String::new()));
+        assert_eq!(patience(&node, 1800), 1500);
+        assert_eq!(patience(&volume, 1800), 1800);
+        assert_eq!(patience(&node, 5), 5);
     }
 }

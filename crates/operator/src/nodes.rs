@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, NodeCondition};
+use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client};
 use ottla_runtime::{Instant, Runtime};
 use parking_lot::Mutex;
@@ -57,10 +58,17 @@ impl Nodes {
 
 /// Whether a node says that it is well.
 pub(crate) fn is_ready(node: &Node) -> bool {
-    let conditions = node
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref());
-    let mut conditions = conditions.into_iter().flatten();
-    conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True")
+    readiness(node).is_some_and(|condition| condition.status == "True")
+}
+
+/// Since when it says so, or does not.
+pub(crate) fn since(node: &Node) -> Option<Timestamp> {
+    Some(readiness(node)?.last_transition_time.as_ref()?.0)
+}
+
+fn readiness(node: &Node) -> Option<&NodeCondition> {
+    let conditions = node.status.as_ref()?.conditions.as_ref()?;
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == "Ready")
 }

@@ -40,6 +40,8 @@ pub(crate) struct PodNow {
     /// The node that it runs on, and whether that is well; unset where nodes cannot be seen.
     pub(crate) node: Option<String>,
     pub(crate) node_ready: Option<bool>,
+    /// Since when the node has been well, or not.
+    pub(crate) node_since: Option<Timestamp>,
     pub(crate) ip: Option<String>,
     /// The revision of the stateful set that it was made from.
     pub(crate) revision: Option<String>,
@@ -189,6 +191,7 @@ impl PodNow {
             deleting: pod.metadata.deletion_timestamp.is_some(),
             node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
             node_ready: node.map(nodes::is_ready),
+            node_since: node.and_then(nodes::since),
             ip: status.pod_ip,
             revision: pod.labels().get(REVISION).cloned(),
             image: pod

@@ -28,6 +28,9 @@ pub fn evacuate(layout: &Layout, leaving: i32) -> Plan {
             }
         }
     }
+    for partition in &held {
+        state.put_drained_last(*partition);
+    }
     even_leaders(&mut state, &|partition| held.contains(&partition));
     state.into_plan(stuck)
 }
@@ -45,7 +48,10 @@ pub fn drain(layout: &Layout, broker: i32) -> Plan {
         let leads = first.is_none_or(|first| *first == broker || !isr.contains(first));
         let able = others.iter().enumerate();
         let able = able.filter(|(_, id)| isr.contains(id) && is_running(layout, **id));
-        let successor = able.min_by_key(|(at, id)| (state.load(**id).leaders, *at));
+        let successor = able.min_by_key(|(at, id)| {
+            let is_drained = layout.is_drained(**id);
+            (is_drained, state.load(**id).leaders, *at)
+        });
         match successor.map(|(at, _)| at) {
             None => {
                 let name = layout.partitions.get(partition).map(super::Placed::name);
@@ -75,9 +81,16 @@ fn is_running(layout: &Layout, broker: i32) -> bool {
     broker.is_some_and(|broker| broker.receives)
 }
 
-/// Lets a broker lead its share again: of the partitions that it holds, those of whoever leads most.
+/// Lets a broker lead its share again: of the partitions that it holds, those of whoever leads most. Of
+/// the others it comes before those that are drained still.
 pub fn undrain(layout: &Layout, broker: i32) -> Plan {
     let mut state = State::new(layout, None);
+    if let Some(place) = state.now.brokers.get_mut(&broker) {
+        place.is_drained = false;
+    }
+    for partition in state.held(broker).collect::<Vec<_>>() {
+        state.put_drained_last(partition);
+    }
     loop {
         let led = state.load(broker).leaders;
         let held = state.held(broker).filter_map(|partition| {

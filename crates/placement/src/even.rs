@@ -37,6 +37,9 @@ pub fn rebalance(layout: &Layout, limits: Limits) -> Plan {
             }
         }
     }
+    for partition in 0..state.len() {
+        state.put_drained_last(partition);
+    }
     even_leaders(&mut state, &|_| true);
     state.into_plan(Vec::new())
 }
@@ -269,7 +272,9 @@ pub(crate) fn even_leaders(state: &mut State, allowed: &dyn Fn(usize) -> bool) {
         allowed(partition) && replicas.first() == Some(&from) && replicas.contains(&to)
     };
     loop {
-        let receivers: Vec<i32> = state.now.receivers().collect();
+        let receivers = state.now.receivers();
+        let receivers = receivers.filter(|id| !state.now.is_drained(*id));
+        let receivers: Vec<i32> = receivers.collect();
         let mut sources = receivers.clone();
         sources.sort_by_key(|id| (Reverse(state.load(*id).leaders), *id));
         let has = |state: &State, from, to| {

@@ -21,6 +21,8 @@ pub struct BrokerPlace {
     /// Whether it may be given replicas: it runs, and is not to be emptied. Of others, only
     /// evacuation takes any.
     pub receives: bool,
+    /// Whether somebody has drained it: it leads only where nobody else can.
+    pub is_drained: bool,
 }
 
 /// A partition and where it lies.

@@ -11,12 +11,14 @@
 //! lead equally many partitions. So planning ends, and a plan's result needs no further plan.
 
 mod assign;
+mod drained;
 mod evacuate;
 mod even;
 mod layout;
 mod state;
 
 pub use assign::{Assign, assign};
+pub use drained::drained;
 pub use evacuate::{drain, evacuate, undrain};
 pub use even::{Limits, rebalance};
 pub use layout::{BrokerPlace, Layout, Load, Move, Placed, Plan};

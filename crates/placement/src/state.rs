@@ -164,11 +164,22 @@ impl State {
         }
     }
 
-    /// Makes a replica the first, and puts the one that was there in its place.
+    /// Makes a replica the first; the others keep their order.
     pub(crate) fn make_first(&mut self, partition: usize, broker: i32) {
         let mut replicas = self.replicas(partition).to_vec();
         if let Some(at) = replicas.iter().position(|id| *id == broker) {
-            replicas.swap(0, at);
+            replicas.remove(at);
+            replicas.insert(0, broker);
+            self.set(partition, replicas);
+        }
+    }
+
+    /// Puts the replicas on drained brokers behind the others.
+    pub(crate) fn put_drained_last(&mut self, partition: usize) {
+        let before = self.replicas(partition);
+        let mut replicas = before.to_vec();
+        replicas.sort_by_key(|id| self.now.is_drained(*id));
+        if replicas != before {
             self.set(partition, replicas);
         }
     }

@@ -10,8 +10,12 @@ const GIB: u64 = 1 << 30;
 fn brokers(racks: &[&str]) -> Layout {
     let place = |(id, rack): (i32, &&str)| {
         let rack = (*rack != "-").then(|| (*rack).to_owned());
-        let receives = true;
-        (id, BrokerPlace { rack, receives })
+        let place = BrokerPlace {
+            rack,
+            receives: true,
+            is_drained: false,
+        };
+        (id, place)
     };
     Layout {
         brokers: (1..).zip(racks).map(place).collect(),
@@ -163,6 +167,66 @@ fn a_drained_broker_comes_last_and_its_leaders_are_spread() {
     assert_eq!(drain(&plan.after, 1).moves, []);
     let back = undrain(&plan.after, 1);
     assert_eq!(leaders(&back.after), [2, 2, 1]);
+}
+
+#[test]
+fn one_that_was_drained_before_leads_only_where_nobody_else_can() {
+    let mut layout = brokers(&["-", "-", "-", "-"]);
+    let rotated: [&[i32]; 8] = [
+        &[1, 2, 3],
+        &[2, 3, 4],
+        &[3, 4, 1],
+        &[4, 1, 2],
+        &[1, 3, 2],
+        &[2, 4, 3],
+        &[3, 1, 4],
+        &[4, 2, 1],
+    ];
+    add(&mut layout, "t", &rotated, 0);
+    let nobody = BTreeSet::new();
+    assert_eq!(drained(&layout, &nobody, &nobody), nobody);
+    let mut now = layout;
+    for (id, expected) in [(1, [0, 3, 3, 2]), (2, [0, 0, 4, 4]), (3, [1, 1, 0, 6])] {
+        now.spare_drained();
+        now = drain(&now, id).after;
+        assert_eq!(leaders(&now), expected);
+        assert!(drained(&now, &nobody, &nobody).contains(&id));
+    }
+}
+
+#[test]
+fn who_was_drained_gets_replicas_and_no_leaders_of_one_that_goes() {
+    let mut layout = brokers(&["-", "-", "-", "-"]);
+    let all: [&[i32]; 4] = [&[4, 2], &[4, 3], &[2, 3], &[3, 2]];
+    add(&mut layout, "t", &all, 0);
+    layout.brokers.get_mut(&1).unwrap().is_drained = true;
+    layout.brokers.get_mut(&4).unwrap().receives = false;
+    let plan = evacuate(&layout, 4);
+    assert_eq!(counts(&plan.after), [2, 3, 3, 0]);
+    assert_eq!(leaders(&plan.after), [0, 2, 2, 0]);
+    // It is the only one left.
+    let mut layout = brokers(&["-", "-"]);
+    add(&mut layout, "t", &[&[2], &[2, 1]], 0);
+    layout.brokers.get_mut(&1).unwrap().is_drained = true;
+    assert_eq!(leaders(&drain(&layout, 2).after), [1, 1]);
+    assert_eq!(leaders(&evacuate(&layout, 2).after), [1, 1]);
+}
+
+#[test]
+fn who_leads_again_leaves_the_drained_behind_the_others() {
+    let mut layout = brokers(&["-", "-", "-"]);
+    let all: [&[i32]; 4] = [&[1, 2, 3], &[2, 3, 1], &[3, 1, 2], &[1, 3, 2]];
+    add(&mut layout, "t", &all, 0);
+    let mut now = layout;
+    for id in [2, 1] {
+        now.spare_drained();
+        now = drain(&now, id).after;
+    }
+    assert_eq!(leaders(&now), [0, 0, 4]);
+    let after = undrain(&now, 1).after;
+    assert_eq!(leaders(&after), [2, 0, 2]);
+    let nobody = BTreeSet::new();
+    assert_eq!(drained(&after, &nobody, &nobody), BTreeSet::from([2]));
 }
 
 #[test]

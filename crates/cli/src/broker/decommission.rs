@@ -114,7 +114,9 @@ async fn plan(
     let survey = Survey::of(cluster, true, streams);
     let survey = until_interrupted(interrupt, survey).await?;
     survey.broker(args.id)?;
-    let plan = evacuate(&survey.layout(Some(args.id)), args.id);
+    let mut layout = survey.layout(Some(args.id));
+    layout.spare_drained();
+    let plan = evacuate(&layout, args.id);
     Ok((survey, plan))
 }
 

@@ -51,7 +51,8 @@ pub(super) async fn run(
                 .to_owned(),
         });
     }
-    let layout = survey.layout(None);
+    let mut layout = survey.layout(None);
+    layout.spare_drained();
     let plan = match verb {
         Verb::Drain => drain(&layout, id),
         Verb::Undrain => undrain(&layout, id),

@@ -8,6 +8,7 @@ fn plan() -> Plan {
         let place = BrokerPlace {
             rack: Some(rack.to_owned()),
             receives: true,
+            is_drained: false,
         };
         layout.brokers.insert(id, place);
     }

@@ -49,29 +49,9 @@ impl Owed {
     }
 }
 
-/// Brokers from which a person has taken the lead: wherever others have a replica, too, nobody comes
-/// behind them but such as they, and those from which a roll has taken it.
+/// Brokers from which a person has taken the lead.
 pub(super) fn drained(layout: &Layout, owed: &Owed) -> BTreeSet<i32> {
-    let mut drained = BTreeSet::new();
-    loop {
-        let is_last = |id: i32, replicas: &[i32]| {
-            let behind = replicas.iter().skip_while(|other| **other != id).skip(1);
-            let mut behind = behind.filter(|other| !drained.contains(*other));
-            replicas.first() != Some(&id) && behind.all(|other| owed.leaders.contains(other))
-        };
-        let ids = layout.brokers.keys().copied();
-        let mut others = ids.filter(|id| !owed.is_owed(*id) && !drained.contains(id));
-        let next = others.find(|id| {
-            let shared = layout.partitions.iter().map(|p| p.replicas.as_slice());
-            let shared = shared.filter(|replicas| replicas.len() > 1 && replicas.contains(id));
-            let mut shared = shared.peekable();
-            shared.peek().is_some() && shared.all(|replicas| is_last(*id, replicas))
-        });
-        match next {
-            Some(id) => drained.insert(id),
-            None => return drained,
-        };
-    }
+    ottla_placement::drained(layout, &owed.leaders, &owed.replicas)
 }
 
 /// The layout for plans that give brokers something: those that a person has drained or emptied get
@@ -85,6 +65,7 @@ fn spared(mut layout: Layout, owed: &Owed) -> Layout {
     let is_empty = |id: &i32| loads.get(id).is_none_or(|load| load.replicas == 0);
     let drained = drained(&layout, owed);
     for (id, place) in &mut layout.brokers {
+        place.is_drained = drained.contains(id);
         if !owed.is_owed(*id) && (is_empty(id) || drained.contains(id)) {
             place.receives = false;
         }
@@ -95,16 +76,11 @@ fn spared(mut layout: Layout, owed: &Owed) -> Layout {
 /// Gives the lead back to those to whom it is owed. Those that a person has drained come last again,
 /// behind those that a roll has put there: so they are known the next time, too.
 fn lead_again(before: Layout, owed: &Owed) -> Plan {
-    let mut layout = spared(before.clone(), owed);
-    let drained = drained(&layout, owed);
-    for placed in &mut layout.partitions {
-        placed.replicas.sort_by_key(|id| drained.contains(id));
-    }
     let limits = Limits {
         leaders_only: true,
         ..Limits::default()
     };
-    Plan::between(before, rebalance(&layout, limits).after, Vec::new())
+    rebalance(&spared(before, owed), limits)
 }
 
 /// Takes the next step.
@@ -193,6 +169,7 @@ mod tests {
         let place = BrokerPlace {
             rack: None,
             receives: true,
+            is_drained: false,
         };
         let placed = replicas
             .iter()

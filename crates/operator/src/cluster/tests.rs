@@ -1,7 +1,7 @@
 //! Reconciliations against an API server in memory.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use serde_json::from_value;
 
 use super::*;
@@ -207,4 +207,51 @@ async fn a_lead_that_is_owed_outlives_the_operator() {
         assert_eq!(now.status.unwrap().restarted, [1]);
         self::round(&fake, &fake.context()).await.unwrap();
     }
+}
+
+/// A broker's pod that cannot get to its volume since a moment ago, with a claim that knows since when
+/// it is lost.
+fn put_lost(fake: &Fake, lost_since: &str, pod_since: &str) {
+    let labels = json!({ "ottla.dev/cluster": "shop", "ottla.dev/pool": "broker" });
+    let pod = json!({
+        "metadata": { "name": "shop-broker-2", "namespace": NAMESPACE, "labels": labels.clone() },
+        "spec": { "containers": [{ "name": "ottla", "image": "ottla:1" }] },
+        "status": { "conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/3 nodes are available: 3 node(s) had volume node affinity conflict.",
+            "lastTransitionTime": pod_since,
+        }] },
+    });
+    fake.put::<Pod>(&from_value(pod).expect("a pod"));
+    let claim = json!({
+        "metadata": {
+            "name": "data-shop-broker-2", "namespace": NAMESPACE, "labels": labels,
+            "annotations": { "ottla.dev/lost-since": lost_since },
+        },
+    });
+    fake.put::<PersistentVolumeClaim>(&from_value(claim).expect("a claim"));
+}
+
+#[tokio::test]
+async fn what_was_waited_for_is_not_waited_for_again() {
+    let fake = Fake::default();
+    let context = fake.context();
+    fake.put(&cluster(json!({})));
+    let now = context.now().to_string();
+    put_lost(&fake, &now, &now);
+    round(&fake, &context).await.unwrap();
+    let (_, reason, message) = condition_of(&fake, condition::DEGRADED);
+    assert_eq!(reason, "PodLost");
+    assert!(message.contains("s more"), "{message}");
+    put_lost(&fake, "2024-01-01T00:00:00Z", &now);
+    round(&fake, &context).await.unwrap();
+    let (_, _, message) = condition_of(&fake, condition::DEGRADED);
+    // Nobody can say what the others have.
+    assert!(message.contains("nothing is given up"), "{message}");
+    // With a place it is not lost any more.
+    fake.put(&scheduled_pod("shop-broker-2"));
+    round(&fake, &context).await.unwrap();
+    let claim: PersistentVolumeClaim = fake.get(NAMESPACE, "data-shop-broker-2").unwrap();
+    let annotations = claim.metadata.annotations.unwrap_or_default();
+    assert!(annotations.is_empty(), "{annotations:?}");
 }

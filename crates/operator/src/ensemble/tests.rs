@@ -101,39 +101,123 @@ fn put_lost(fake: &Fake, spec: Value, status: Value) {
     fake.put::<PersistentVolumeClaim>(&from_value(claim).expect("a claim"));
 }
 
+const LONG_AGO: &str = "2024-01-01T00:00:00Z";
+
 fn put_without_volume(fake: &Fake) {
+    put_unscheduled(fake, LONG_AGO);
+}
+
+/// A pod that looks for its volume since then. Its claim stays as it is.
+fn put_unscheduled(fake: &Fake, since: &str) {
     let condition = json!({
         "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
         "message": "0/3 nodes are available: 3 node(s) had volume node affinity conflict.",
-        "lastTransitionTime": "2024-01-01T00:00:00Z",
+        "lastTransitionTime": since,
     });
     let spec = json!({ "containers": [] });
     put_lost(fake, spec, json!({ "conditions": [condition] }));
+}
+
+/// A pod that is not ready since long ago, on a node that is ready or not since then.
+fn put_on_node(fake: &Fake, is_well: bool, since: &str) {
+    let status = if is_well { "True" } else { "Unknown" };
+    let node = json!({
+        "metadata": { "name": "n3" },
+        "status": { "conditions": [
+            { "type": "Ready", "status": status, "lastTransitionTime": since },
+        ] },
+    });
+    fake.put::<k8s_openapi::api::core::v1::Node>(&from_value(node).expect("a node"));
+    let condition = json!({ "type": "Ready", "status": "False", "lastTransitionTime": LONG_AGO });
+    let spec = json!({ "nodeName": "n3", "containers": [] });
+    put_lost(fake, spec, json!({ "conditions": [condition] }));
+}
+
+/// So many seconds before now.
+fn ago(context: &Context, seconds: i64) -> String {
+    let then = context.now().as_second() - seconds;
+    let then = k8s_openapi::jiff::Timestamp::from_second(then);
+    then.expect("a time").to_string()
+}
+
+fn claim(fake: &Fake) -> Option<PersistentVolumeClaim> {
+    fake.get(NAMESPACE, "data-zk-keeper-2")
+}
+
+/// Since when the claim says that its pod is lost.
+fn lost_since(fake: &Fake) -> Option<String> {
+    let annotations = claim(fake)?.metadata.annotations?;
+    annotations.get("ottla.dev/lost-since").cloned()
 }
 
 #[tokio::test]
 async fn a_server_is_taken_from_a_node_that_does_not_answer() {
     let fake = Fake::default();
     fake.put(&ensemble(json!({})));
-    let node = json!({
-        "metadata": { "name": "n3" },
-        "status": { "conditions": [{ "type": "Ready", "status": "Unknown" }] },
-    });
-    fake.put::<k8s_openapi::api::core::v1::Node>(&from_value(node).expect("a node"));
-    let condition = json!({
-        "type": "Ready", "status": "False", "lastTransitionTime": "2024-01-01T00:00:00Z",
-    });
-    let spec = json!({ "nodeName": "n3", "containers": [] });
-    put_lost(&fake, spec, json!({ "conditions": [condition] }));
+    put_on_node(&fake, false, LONG_AGO);
     round(&fake, &fake.context()).await.unwrap();
     assert!(fake.get::<Pod>(NAMESPACE, "zk-keeper-2").is_none());
-    let claim = fake.get::<PersistentVolumeClaim>(NAMESPACE, "data-zk-keeper-2");
-    assert!(claim.is_some());
+    assert!(claim(&fake).is_some());
     let notes = fake.notes("zk");
     assert!(
         notes.iter().any(|note| note.contains("taken from there")),
         "{notes:?}"
     );
+}
+
+#[tokio::test]
+async fn a_lost_node_is_waited_for_once_whichever_pod_and_operator_comes() {
+    let fake = Fake::default();
+    let resource = ensemble(json!({ "rolling": { "rebuildAfterSeconds": 600 } }));
+    // Five sixths of the time are not over yet.
+    let context = fake.context();
+    let since = ago(&context, 490);
+    put_on_node(&fake, false, &since);
+    let mut round = observing(&resource, &context, 1).await;
+    lost::rebuild(&mut round).await.unwrap();
+    assert_eq!(lost_since(&fake), Some(since.clone()));
+    assert!(fake.get::<Pod>(NAMESPACE, "zk-keeper-2").is_some());
+    assert_eq!(round.wrong.len(), 1);
+    // Now they are: the pod goes, and the next one looks for its volume somewhere else.
+    for (waited, is_given_up) in [(550, false), (601, true)] {
+        let context = fake.context();
+        let since = ago(&context, waited);
+        put_on_node(&fake, false, &since);
+        let mut round = observing(&resource, &context, 1).await;
+        lost::rebuild(&mut round).await.unwrap();
+        assert!(fake.get::<Pod>(NAMESPACE, "zk-keeper-2").is_none());
+        assert_eq!(lost_since(&fake), Some(since.clone()));
+        let kept = claim(&fake).expect("the claim");
+        // A new pod, and a new operator.
+        let context = fake.context();
+        put_unscheduled(&fake, &ago(&context, 1));
+        fake.put(&kept);
+        let mut round = observing(&resource, &context, 1).await;
+        lost::rebuild(&mut round).await.unwrap();
+        assert_eq!(claim(&fake).is_none(), is_given_up, "{waited}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_came_back_is_waited_for_anew_the_next_time() {
+    let fake = Fake::default();
+    let resource = ensemble(json!({}));
+    put_on_node(&fake, false, &ago(&fake.context(), 60));
+    let look = async || {
+        let context = fake.context();
+        let mut round = observing(&resource, &context, 1).await;
+        lost::rebuild(&mut round).await.unwrap();
+    };
+    look().await;
+    let kept = claim(&fake).expect("the claim");
+    assert!(lost_since(&fake).is_some());
+    put_on_node(&fake, true, &ago(&fake.context(), 1));
+    fake.put(&kept);
+    look().await;
+    assert_eq!(lost_since(&fake), None);
+    fake.changes();
+    look().await;
+    assert_eq!(fake.changes(), [""; 0]);
 }
 
 #[tokio::test]

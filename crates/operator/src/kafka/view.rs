@@ -187,6 +187,7 @@ impl View {
             let place = BrokerPlace {
                 rack: broker.rack.clone(),
                 receives: !broker.fenced && !leaving.contains(id),
+                is_drained: false,
             };
             layout.brokers.insert(*id, place);
         }

@@ -190,6 +190,7 @@ async fn move_replicas(
         let place = BrokerPlace {
             rack: broker.rack.map(String::from),
             receives: !broker.is_fenced,
+            is_drained: false,
         };
         layout.brokers.insert(broker.broker_id, place);
     }
