@@ -32,7 +32,7 @@ pub(super) fn nothing_is_lost(load: Load) -> Result<()> {
     for nothing in ["failed", "missing", "duplicates", "out_of_order"] {
         ensure!(seen[nothing] == 0, "{nothing}: {seen}");
     }
-    ensure!(seen["acknowledged"].as_u64() > Some(500), "{seen}");
+    ensure!(seen["acknowledged"].as_u64() > Some(100), "{seen}");
     Ok(())
 }
 
