@@ -70,3 +70,69 @@ fn what_cannot_be_rendered_is_named() {
         .collect();
     insta::assert_snapshot!(all);
 }
+
+/// The rules of a definition with their messages, at any depth.
+fn rules(schema: &Value, found: &mut Vec<(String, String)>) {
+    match schema {
+        Value::Object(fields) => {
+            let own = schema["x-kubernetes-validations"].as_array();
+            for rule in own.into_iter().flatten() {
+                let text = |field: &str| rule[field].as_str().unwrap_or_default().to_owned();
+                found.push((text("rule"), text("message")));
+            }
+            fields.values().for_each(|field| rules(field, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| rules(item, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn what_the_api_server_refuses_by_a_rule_is_refused_with_the_same_words() {
+    let long = "a".repeat(41);
+    let documents = [
+        json!({ "kind": "KafkaCluster", "metadata": { "name": long }, "spec": {
+            "version": "-1", "image": "x",
+            "controllers": { "replicas": 2, "storage": { "size": "1Gi" } },
+            "storage": { "size": "many" },
+            "config": { "node.id": "1" },
+            "listeners": [
+                { "name": "a", "port": 9090, "nodePort": {}, "loadBalancer": {} },
+                { "name": "b", "port": 9090, "type": "ingress" },
+                { "name": "nodes", "port": 9092, "type": "tlsRoute" },
+                { "name": "c", "port": 9093, "type": "ingress",
+                    "ingress": { "host": "x", "bootstrapHost": "y" } },
+            ],
+            "pools": [
+                { "name": "broker", "firstId": 1, "replicas": 1 },
+                { "name": "x", "firstId": 1, "replicas": 1 },
+            ],
+        }}),
+        json!({ "kind": "KeeperEnsemble", "metadata": { "name": long }, "spec": {
+            "replicas": 2, "version": "-1", "image": "x", "storage": { "size": "0" },
+            "config": { "server.1": "x" },
+        }}),
+    ];
+    for mut document in documents {
+        document["apiVersion"] = json!("ottla.dev/v1alpha1");
+        let refused = render_yaml(&document.to_string()).expect_err("it is wrong");
+        let Error::Invalid { kind, findings, .. } = refused else {
+            panic!("{refused}");
+        };
+        let definition = definitions()
+            .into_iter()
+            .find(|definition| definition.spec.names.kind == kind);
+        let mut known = Vec::new();
+        rules(&json!(definition), &mut known);
+        // Those about a change need what was before.
+        known.retain(|(rule, _)| !rule.contains("oldSelf"));
+        let said: Vec<&str> = findings.iter().map(|found| &*found.message).collect();
+        for (rule, message) in &known {
+            assert!(said.contains(&&**message), "nobody broke {rule}");
+        }
+        for message in &said {
+            let is_known = known.iter().any(|(_, known)| known == message);
+            assert!(is_known, "{message}");
+        }
+    }
+}
