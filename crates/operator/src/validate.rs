@@ -4,6 +4,7 @@
 //! Errors keep a resource from being carried out: what runs is left as it is, so that a mistake in
 //! a resource is no outage. Warnings are told, and carried out.
 
+mod bounds;
 mod config;
 mod kafka;
 mod keeper;

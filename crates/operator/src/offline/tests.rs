@@ -136,3 +136,34 @@ fn what_the_api_server_refuses_by_a_rule_is_refused_with_the_same_words() {
         }
     }
 }
+
+#[test]
+fn what_lies_beyond_the_bounds_of_a_definition_is_refused() {
+    let labels: Value = (0..201).map(|at| (format!("k{at}"), json!("v"))).collect();
+    let document = json!({
+        "apiVersion": "ottla.dev/v1alpha1", "kind": "KafkaCluster", "metadata": { "name": "shop" },
+        "spec": {
+            "replicas": 0, "version": "", "config": labels,
+            "rolling": { "minReadySeconds": 3601 },
+            "listeners": [{ "name": "Outside", "port": 80 }, { "name": "Outside", "port": 9092 }],
+            "pools": [{ "name": "a-name-of-many-letters", "firstId": 100, "replicas": 1 }],
+        },
+    });
+    let refused = render_yaml(&document.to_string()).expect_err("it is wrong");
+    insta::assert_snapshot!(refused, @r#"
+    KafkaCluster shop cannot be carried out:
+      spec.config: it has 201 properties: 200 at most
+      spec.listeners: "Outside" is there twice
+      spec.listeners[0].name: Outside does not match ^[a-z]([-a-z0-9]*[a-z0-9])?$
+      spec.listeners[0].port: 80 is too little: 1024 at least
+      spec.listeners[1].name: Outside does not match ^[a-z]([-a-z0-9]*[a-z0-9])?$
+      spec.pools[0].name: it has 22 characters: 20 at most
+      spec.replicas: 0 is too little: 1 at least
+      spec.rolling.minReadySeconds: 3601 is too much: 3600 at most
+      spec.version: it has 0 characters: 1 at least
+    "#);
+    let nowhere = format!("{CLUSTER}spec: {{ listeners: [] }}");
+    let refused = render_yaml(&nowhere).expect_err("it is wrong").to_string();
+    let words = "spec.listeners: it has 0 entries: 1 at least";
+    assert!(refused.contains(words), "{refused}");
+}
