@@ -21,6 +21,8 @@ use crate::render::Node;
 pub(crate) const QUIET: Duration = Duration::from_secs(30);
 /// And when something is.
 const BUSY: Duration = Duration::from_millis(500);
+/// And when something is wrong that others may mend: Kubernetes does not tell of all of it.
+const TROUBLED: Duration = Duration::from_secs(2);
 
 /// A reconciliation under way: what it has found, and what it does.
 pub(crate) struct Progress<'a> {
@@ -189,10 +191,11 @@ impl<'a> Progress<'a> {
 
     /// When to look again.
     pub(crate) fn again(&self) -> Action {
-        Action::requeue(match self.doing.is_empty() {
-            true if self.holds_pods => disruptions::LOOK_AGAIN,
-            true => QUIET,
-            false => BUSY,
+        Action::requeue(match (self.doing.is_empty(), self.wrong.is_empty()) {
+            (false, _) => BUSY,
+            (true, false) => TROUBLED,
+            (true, true) if self.holds_pods => disruptions::LOOK_AGAIN,
+            (true, true) => QUIET,
         })
     }
 }

@@ -159,7 +159,7 @@ impl Server {
     fn start(prometheus: &Path, promtool: PathBuf, space: &Space, folder: &Path) -> Result<Server> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
         let config = folder.join("prometheus.json");
-        fs::write(&config, configuration(space).to_string())?;
+        fs::write(&config, configuration(space)?.to_string())?;
         let log = fs::File::create(folder.join("log"))?;
         let child = Command::new(prometheus)
             .current_dir(folder)
@@ -222,44 +222,39 @@ impl Drop for Server {
     }
 }
 
-/// What the Prometheus operator makes of our `PodMonitor`s: pods' ports that are called `http`.
-fn configuration(space: &Space) -> Value {
-    let label = |name: &str| format!("__meta_kubernetes_pod_label_{name}");
-    let copied = [
-        ("__meta_kubernetes_namespace".to_owned(), "namespace"),
-        ("__meta_kubernetes_pod_name".to_owned(), "pod"),
-        (label("ottla_dev_cluster"), "ottla_dev_cluster"),
-        (label("ottla_dev_ensemble"), "ottla_dev_ensemble"),
-        (label("ottla_dev_pool"), "ottla_dev_pool"),
-    ];
-    let mut relabel = vec![json!({
-        "source_labels": ["__meta_kubernetes_pod_container_port_name"],
-        "regex": "http",
-        "action": "keep",
-    })];
-    for (from, to) in &copied {
-        relabel.push(json!({"source_labels": [from], "target_label": to}));
-    }
-    let job = |name: &str, namespace: &str, honor: bool| {
-        json!({
-            "job_name": name,
-            "honor_labels": honor,
-            "kubernetes_sd_configs": [{
-                "role": "pod",
-                "kubeconfig_file": space.kubectl.config,
-                "namespaces": {"names": [namespace]},
-            }],
-            "relabel_configs": relabel,
-        })
+/// What the Prometheus operator makes of our `PodMonitor`s: the ports of pods that are called `http`.
+/// Debian's Prometheus does not look for pods itself.
+fn configuration(space: &Space) -> Result<Value> {
+    let job = |name: &str, namespace: &str, honor: bool| -> Result<Value> {
+        let pods = space.kubectl.items(&["-n", namespace, "get", "pods"])?;
+        let targets: Vec<Value> = pods.iter().filter_map(target).collect();
+        ensure!(!targets.is_empty(), "{namespace} has no pods to look at");
+        Ok(json!({"job_name": name, "honor_labels": honor, "static_configs": targets}))
     };
-    json!({
+    Ok(json!({
         "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
         "rule_files": ["rules.yaml"],
         "scrape_configs": [
-            job("ottla", &space.name, false),
-            job("ottla-operator", SYSTEM, true),
+            job("ottla", &space.name, false)?,
+            job("ottla-operator", SYSTEM, true)?,
         ],
-    })
+    }))
+}
+
+fn target(pod: &Value) -> Option<Value> {
+    let containers = pod["spec"]["containers"].as_array()?.iter();
+    let mut ports = containers.flat_map(|one| one["ports"].as_array().into_iter().flatten());
+    let port = ports.find(|port| port["name"] == "http")?["containerPort"].as_u64()?;
+    let address = pod["status"]["podIP"].as_str()?;
+    let metadata = &pod["metadata"];
+    let mut labels = json!({"namespace": metadata["namespace"], "pod": metadata["name"]});
+    for name in ["cluster", "ensemble", "pool"] {
+        let value = &metadata["labels"][format!("ottla.dev/{name}")];
+        if value.is_string() {
+            labels[format!("ottla_dev_{name}")] = value.clone();
+        }
+    }
+    Some(json!({"targets": [format!("{address}:{port}")], "labels": labels}))
 }
 
 #[cfg(test)]
