@@ -10,7 +10,7 @@
 //!
 //! Each reconciliation looks at everything anew and takes at most the next step, so it goes on where
 //! it was after a restart of the operator, at whatever step that was. Nothing is remembered but what
-//! the status says.
+//! the status says, and claims (`lost`).
 
 mod balance;
 mod config;

@@ -119,19 +119,24 @@ fn since(loss: &Loss, pod: &PodNow, known: Option<i64>) -> Option<i64> {
     since.max(node_since)
 }
 
+/// The claim of a pod; one that is given up already is nobody's.
+fn claim_of<'a>(round: &'a Progress<'_>, pod: &str) -> Option<&'a PersistentVolumeClaim> {
+    let claim = round.observed.claims.get(&names::claim(pod))?;
+    let is_there = claim.metadata.deletion_timestamp.is_none();
+    is_there.then_some(claim)
+}
+
 /// Since when a pod is lost, as its claim says.
 fn lost_since(round: &Progress<'_>, pod: &str) -> Option<i64> {
-    let claim = round.observed.claims.get(&names::claim(pod))?;
+    let claim = claim_of(round, pod)?;
     let since: Timestamp = claim.annotations().get(LOST_SINCE)?.parse().ok()?;
     Some(since.as_second())
 }
 
 async fn remember(round: &Progress<'_>, pod: &str, since: i64) -> Result<(), Error> {
-    let claim = names::claim(pod);
-    match Timestamp::from_second(since) {
-        Ok(since) if round.observed.claims.contains_key(&claim) => {
-            annotate(round, &claim, Some(since)).await
-        }
+    let since = Timestamp::from_second(since).ok();
+    match (claim_of(round, pod), since) {
+        (Some(claim), Some(since)) => annotate(round, &claim.name_any(), Some(since)).await,
         _ => Ok(()),
     }
 }

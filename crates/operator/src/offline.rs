@@ -164,7 +164,11 @@ fn name<R: Resource<DynamicType = ()>>(resource: &R) -> String {
     resource.meta().name.clone().unwrap_or_default()
 }
 
-fn shaped<R: DeserializeOwned + Resource<DynamicType = ()>>(document: Value) -> Result<R, Error> {
+/// A resource as an API server would take it.
+fn shaped<R>(document: Value) -> Result<R, Error>
+where
+    R: DeserializeOwned + Resource<DynamicType = ()> + CustomResourceExt,
+{
     let text = |pointer: &str| {
         let found = document.pointer(pointer).and_then(Value::as_str);
         found.unwrap_or("without a name").to_owned()
@@ -179,6 +183,14 @@ fn shaped<R: DeserializeOwned + Resource<DynamicType = ()>>(document: Value) -> 
         serde_json::from_value(document.clone()).map_err(|error| wrong(error.to_string()))?;
     if resource.meta().name.as_deref().is_none_or(str::is_empty) {
         return Err(wrong("it needs metadata.name".to_owned()));
+    }
+    let findings = validate::rules::<R>(&document);
+    if !findings.is_empty() {
+        return Err(Error::Invalid {
+            kind,
+            name: found,
+            findings,
+        });
     }
     Ok(resource)
 }

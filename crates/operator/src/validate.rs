@@ -4,9 +4,11 @@
 //! Errors keep a resource from being carried out: what runs is left as it is, so that a mistake in
 //! a resource is no outage. Warnings are told, and carried out.
 
+mod bounds;
 mod config;
 mod kafka;
 mod keeper;
+mod rules;
 mod topic;
 
 use std::collections::BTreeMap;
@@ -19,12 +21,13 @@ use crate::quantity;
 
 pub use kafka::kafka_cluster;
 pub use keeper::keeper_ensemble;
+pub use rules::rules;
 pub use topic::kafka_topic;
 
 /// Something to say about a resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
-    /// The field, such as `spec.pools[0].firstId`.
+    /// The field, such as `spec.pools[0].firstId`; empty for the resource as a whole.
     pub field: String,
     /// What is wrong with it, and what to change.
     pub message: String,
@@ -32,7 +35,10 @@ pub struct Finding {
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.message)
+        match self.field.as_str() {
+            "" => f.write_str(&self.message),
+            field => write!(f, "{field}: {}", self.message),
+        }
     }
 }
 

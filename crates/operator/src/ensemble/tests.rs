@@ -273,6 +273,25 @@ async fn a_lost_volume_is_given_up_when_it_was_waited_for_and_the_others_are_a_m
     }
 }
 
+#[tokio::test]
+async fn the_pod_that_comes_with_the_next_volume_has_its_own_time() {
+    let fake = Fake::default();
+    let context = fake.context();
+    let resource = ensemble(json!({}));
+    put_unscheduled(&fake, &ago(&context, 1));
+    // The volume that was given up is not quite gone.
+    let mut going = claim(&fake).expect("the claim");
+    let since = ("ottla.dev/lost-since".to_owned(), LONG_AGO.to_owned());
+    going.metadata.annotations = Some([since].into());
+    let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(context.now());
+    going.metadata.deletion_timestamp = Some(now);
+    fake.put(&going);
+    let mut round = observing(&resource, &context, 1).await;
+    lost::rebuild(&mut round).await.unwrap();
+    assert!(fake.get::<Pod>(NAMESPACE, "zk-keeper-2").is_some());
+    assert_eq!(round.wrong.len(), 1);
+}
+
 fn evictions(fake: &Fake) -> Option<IntOrString> {
     let budget: PodDisruptionBudget = fake.get(NAMESPACE, "zk-keeper").expect("a budget");
     budget.spec?.max_unavailable
