@@ -51,13 +51,16 @@ pub(crate) async fn overdue(
     nodes: &[Node],
     after: i64,
 ) -> Result<Vec<Overdue>, Error> {
-    forget_found(round, nodes).await?;
+    let down = round.context.nodes.down().await?;
+    forget_found(round, nodes, down).await?;
     let mut overdue = Vec::new();
     for node in nodes {
         let Some(pod) = round.observed.pods.get(&node.pod).cloned() else {
             continue;
         };
-        let Some(loss) = loss(&pod) else { continue };
+        let Some(loss) = loss(&pod, down) else {
+            continue;
+        };
         let now = round.context.now().as_second();
         let known = lost_since(round, &node.pod);
         let since = since(&loss, &pod, known).unwrap_or(now);
@@ -142,8 +145,12 @@ async fn remember(round: &Progress<'_>, pod: &str, since: i64) -> Result<(), Err
 }
 
 /// What has a place again, or is not to be there at all, is not lost: the next time is counted anew.
-async fn forget_found(round: &Progress<'_>, nodes: &[Node]) -> Result<(), Error> {
-    let has_place = |pod: &PodNow| pod.ready || pod.node.is_some() && pod.node_ready != Some(false);
+async fn forget_found(round: &Progress<'_>, nodes: &[Node], down: usize) -> Result<(), Error> {
+    let has_place = |pod: &PodNow| {
+        // One whose node is there and takes no pods now, for whatever reason, is not lost either.
+        let may_have = pod.node.is_none() && pod.trouble.is_some() && loss(pod, down).is_none();
+        pod.ready || may_have || pod.node.is_some() && pod.node_ready != Some(false)
+    };
     let lost = nodes.iter().filter(|node| {
         let pod = round.observed.pods.get(&node.pod);
         !pod.is_some_and(has_place)
@@ -174,7 +181,8 @@ fn claims(round: &Progress<'_>) -> Api<PersistentVolumeClaim> {
     Api::namespaced(round.context.client.clone(), &round.namespace)
 }
 
-fn loss(pod: &PodNow) -> Option<Loss> {
+/// `down` is how many nodes do not answer.
+fn loss(pod: &PodNow, down: usize) -> Option<Loss> {
     if pod.ready {
         return None;
     }
@@ -182,15 +190,35 @@ fn loss(pod: &PodNow) -> Option<Loss> {
         return Some(Loss::Node(node.clone()));
     }
     let trouble = pod.trouble.as_ref().filter(|_| pod.node.is_none())?;
-    let words = [
-        "volume node affinity",
-        "PersistentVolume's node affinity",
-        "non-existent persistentvolume",
-    ];
-    words
-        .iter()
-        .any(|words| trouble.contains(words))
-        .then(|| Loss::Volume(trouble.clone()))
+    let is_no_more = trouble.contains("non-existent persistentvolume");
+    let is_lost = is_no_more || is_out_of_reach(trouble, down);
+    is_lost.then(|| Loss::Volume(trouble.clone()))
+}
+
+/// Whether the scheduler says that no node that answers has the volume: `0/3 nodes are available: 1
+/// node(s) had untolerated taint(s), 2 node(s) had volume node affinity conflict.` A node with the
+/// volume that is cordoned or full is among those that have other reasons.
+fn is_out_of_reach(trouble: &str, down: usize) -> bool {
+    let verdict = trouble.split_once("0/").and_then(|(_, rest)| {
+        let (total, reasons) = rest.split_once(" nodes are available: ")?;
+        let reasons = reasons.split(". ").next()?;
+        Some((total.parse::<usize>().ok()?, reasons))
+    });
+    let Some((total, reasons)) = verdict else {
+        return false;
+    };
+    let count = |words: &[&str]| -> usize {
+        let reasons = reasons.split(", ");
+        let found = reasons.filter(|reason| words.iter().any(|words| reason.contains(words)));
+        let numbers = found.filter_map(|reason| reason.split(' ').next()?.parse::<usize>().ok());
+        numbers.sum()
+    };
+    let elsewhere = count(&["volume node affinity", "PersistentVolume's node affinity"]);
+    let silent = count(&[
+        "node.kubernetes.io/unreachable",
+        "node.kubernetes.io/not-ready",
+    ]);
+    elsewhere > 0 && elsewhere + silent.max(down) >= total
 }
 
 /// Says why a volume is kept.
@@ -242,6 +270,7 @@ mod tests {
     #[test]
     fn only_a_lost_node_or_volume_is_a_loss() {
         let mut pod = PodNow::default();
+        let loss = |pod: &PodNow| loss(pod, 0);
         assert_eq!(loss(&pod), None);
         pod.trouble =
             Some("Unschedulable: 0/3 nodes are available: 3 Insufficient cpu.".to_owned());
@@ -257,6 +286,44 @@ mod tests {
         assert_eq!(loss(&pod), Some(Loss::Node("n2".to_owned())));
         pod.ready = true;
         assert_eq!(loss(&pod), None);
+    }
+
+    #[test]
+    fn a_volume_is_out_of_reach_only_when_its_node_is_gone_or_silent() {
+        let lost = |reasons: &str, down| {
+            let text = format!(
+                "Unschedulable: 0/3 nodes are available: {reasons}. preemption: 0/3 nodes are available: 3 \
+                 Preemption is not helpful for scheduling."
+            );
+            is_out_of_reach(&text, down)
+        };
+        let elsewhere = "2 node(s) had volume node affinity conflict";
+        assert!(lost("3 node(s) had volume node affinity conflict", 0));
+        assert!(lost(
+            "3 node(s) didn't match PersistentVolume's node affinity",
+            0
+        ));
+        // Cordoned, full, or kept for others: somebody can change that.
+        assert!(!lost(
+            &format!("1 node(s) were unschedulable, {elsewhere}"),
+            0
+        ));
+        assert!(!lost(&format!("1 Insufficient memory, {elsewhere}"), 0));
+        let tainted = format!("1 node(s) had untolerated taint(s), {elsewhere}");
+        assert!(!lost(&tainted, 0));
+        assert!(lost(&tainted, 1));
+        let silent = "1 node(s) had untolerated taint {node.kubernetes.io/unreachable: }";
+        assert!(lost(&format!("{silent}, {elsewhere}"), 0));
+        // Another node that does not answer makes no difference.
+        assert!(!lost(
+            "1 node(s) were unschedulable, 1 node(s) had untolerated taint(s), 1 node(s) had volume node affinity conflict",
+            1
+        ));
+        assert!(!lost(
+            "1 node(s) were unschedulable, 2 node(s) had untolerated taint(s)",
+            2
+        ));
+        assert!(!is_out_of_reach("ImagePullBackOff: 0/ nodes", 1));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Node, NodeCondition};
 use k8s_openapi::jiff::Timestamp;
+use kube::api::ListParams;
 use kube::{Api, Client};
 use ottla_runtime::{Instant, Runtime};
 use parking_lot::Mutex;
@@ -23,6 +24,7 @@ pub(crate) struct Nodes {
     client: Client,
     runtime: Runtime,
     known: Mutex<HashMap<String, Answer>>,
+    down: Mutex<Option<(usize, Instant)>>,
 }
 
 impl Nodes {
@@ -31,6 +33,7 @@ impl Nodes {
             client,
             runtime,
             known: Mutex::default(),
+            down: Mutex::default(),
         }
     }
 
@@ -53,6 +56,26 @@ impl Nodes {
             .lock()
             .insert(name.to_owned(), (node.clone(), now));
         Ok(node)
+    }
+
+    /// How many nodes do not answer; none that is known of, when this operator may not see nodes.
+    pub(crate) async fn down(&self) -> Result<usize, Error> {
+        let now = self.runtime.clock.instant();
+        if let Some((down, at)) = *self.down.lock()
+            && now.duration_since(at) < FRESH
+        {
+            return Ok(down);
+        }
+        let api: Api<Node> = Api::all(self.client.clone());
+        let down = match api.list(&ListParams::default()).await {
+            Err(kube::Error::Api(status)) if status.code == 403 => 0,
+            nodes => {
+                let nodes = nodes.when(|| "asking for all nodes".to_owned())?;
+                nodes.iter().filter(|node| !is_ready(node)).count()
+            }
+        };
+        *self.down.lock() = Some((down, now));
+        Ok(down)
     }
 }
 
