@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
+use kube::Resource;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -11,11 +12,16 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::api::{KafkaCluster, KafkaTopic, KeeperEnsemble};
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Outcome {
     kind: String,
     outcome: &'static str,
 }
+
+const OK: &str = "ok";
+const ERROR: &str = "error";
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Kind {
@@ -56,7 +62,18 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("ottla_operator");
-        let reconciliations = Family::default();
+        let reconciliations: Family<Outcome, Counter> = Family::default();
+        // From the beginning: what counts from its first error on has no rate at the first one.
+        for kind in [
+            KafkaCluster::kind(&()),
+            KeeperEnsemble::kind(&()),
+            KafkaTopic::kind(&()),
+        ] {
+            for outcome in [OK, ERROR] {
+                let kind = kind.to_string();
+                drop(reconciliations.get_or_create(&Outcome { kind, outcome }));
+            }
+        }
         registry.register(
             "reconciliations",
             "How often a resource was looked at, by kind and outcome (ok, error)",
@@ -138,7 +155,7 @@ impl Metrics {
     }
 
     pub(crate) fn reconciled(&self, kind: &str, worked: bool, took: Duration) {
-        let outcome = if worked { "ok" } else { "error" };
+        let outcome = if worked { OK } else { ERROR };
         let kind = kind.to_owned();
         let label = Outcome {
             kind: kind.clone(),
@@ -176,5 +193,23 @@ impl Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         Metrics::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_counted_from_nothing_on() {
+        let metrics = Metrics::new();
+        let line = |count| {
+            format!(
+                "ottla_operator_reconciliations_total{{kind=\"KafkaTopic\",outcome=\"error\"}} {count}\n"
+            )
+        };
+        assert!(metrics.text().unwrap().contains(&line(0)));
+        metrics.reconciled("KafkaTopic", false, Duration::from_millis(5));
+        assert!(metrics.text().unwrap().contains(&line(1)));
     }
 }
