@@ -69,6 +69,14 @@ impl Kubectl {
         }
     }
 
+    /// Whether Kubernetes says that a node is well.
+    pub(crate) fn is_node_ready(&self, name: &str) -> Result<bool> {
+        let node = self.json(&["get", "node", name])?;
+        let conditions = node["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        Ok(conditions.any(|c| c["type"] == "Ready" && c["status"] == "True"))
+    }
+
     /// The resources in a file of manifests.
     pub(crate) fn manifests(&self, file: &std::path::Path) -> Result<Vec<Value>> {
         let file = file.to_string_lossy();

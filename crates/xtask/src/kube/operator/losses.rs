@@ -193,10 +193,7 @@ fn lost_node(space: &Space) -> Result<()> {
     ));
     cut.heal()?;
     within(CHANGE_LIMIT, "the node is back", || {
-        let node = space.kubectl.json(&["get", "node", &pod.node])?;
-        let conditions = node["status"]["conditions"].as_array();
-        let ready = conditions.and_then(|all| all.iter().find(|c| c["type"] == "Ready"));
-        Ok(ready.is_some_and(|ready| ready["status"] == "True"))
+        space.kubectl.is_node_ready(&pod.node)
     })?;
     is_whole(&cluster, "kept")
 }

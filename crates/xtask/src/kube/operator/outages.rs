@@ -47,10 +47,7 @@ fn cut_off(space: &Space) -> Result<()> {
     let began = Instant::now();
     let cut = CutOff::node(space, &lost.node)?;
     within(CHANGE_LIMIT, "Kubernetes has noticed", || {
-        let node = space.kubectl.json(&["get", "node", &lost.node])?;
-        let conditions = node["status"]["conditions"].as_array();
-        let ready = conditions.and_then(|all| all.iter().find(|c| c["type"] == "Ready"));
-        Ok(ready.is_some_and(|ready| ready["status"] != "True"))
+        Ok(!space.kubectl.is_node_ready(&lost.node)?)
     })?;
     // Each partition is written to with nothing but the two others.
     goes_on(&mut load)?;
