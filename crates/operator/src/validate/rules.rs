@@ -1,5 +1,6 @@
 //! What the resources' definitions say, their bounds and their rules (CEL), where there is no API server
-//! that asks them. The rules are evaluated as they stand there; the ones about a change from what was before have nothing to say here.
+//! that asks them. The rules are evaluated as they stand there; those about a change have nothing to say
+//! here.
 
 use kube::CustomResourceExt;
 use kube_cel::Validator;
