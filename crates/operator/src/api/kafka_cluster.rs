@@ -36,7 +36,7 @@ use super::{KafkaClusterStatus, Listener, Mesh, PodOptions, Rolling, Storage, Zo
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 40").message("the cluster's name becomes part of host names: 40 characters at most")
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.listeners.all(a, self.listeners.exists_one(b, b.port == a.port))")
     .message("two listeners have the same port: give each one its own")
     .field_path(".listeners"))]
@@ -135,7 +135,7 @@ fn default_listeners() -> Vec<Listener> {
 
 /// Who keeps the cluster's metadata.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.replicas % 2 == 1")
     .message("controllers decide by majority: an even number survives no more failures than one less; use 1, 3 or 5"))]
 #[x_kube(validation = Rule::new("self.mode == 'separate' || (!has(self.storage) && !has(self.resources))")
@@ -181,7 +181,7 @@ pub enum ControllersMode {
 
 /// Brokers that differ from the cluster's own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.firstId == oldSelf.firstId")
     .message("the ids of brokers that exist cannot be changed: add another pool and remove this one")
     .reason(Reason::FieldValueForbidden))]
@@ -217,7 +217,7 @@ pub struct NodePool {
 
 /// What is measured.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Metrics {
     /// Whether to make a `PodMonitor` for the Prometheus operator, where it is installed.
     #[serde(default)]
@@ -229,7 +229,7 @@ pub struct Metrics {
 
 /// A producer and a consumer that try each listener again and again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Canary {
     /// Whether it runs.
     #[serde(default)]

@@ -44,7 +44,7 @@ use serde::{Deserialize, Serialize};
         json_path = ".metadata.creationTimestamp"
     )
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.cluster == oldSelf.cluster")
     .message("a topic cannot go to another cluster: make a KafkaTopic there and mirror the data (ottla mirror)")
     .field_path(".cluster").reason(Reason::FieldValueForbidden))]

@@ -36,7 +36,7 @@ use super::{Mesh, Metrics, PodOptions, Rolling, Storage, Zones, shared};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.metadata.name.size() <= 40").message("the ensemble's name becomes part of host names: 40 characters at most")
 )]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.replicas % 2 == 1")
     .message("servers decide by majority: an even number survives no more failures than one less; use 1, 3, 5 or 7")
     .field_path(".replicas"))]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// One way in, with a port of its own on each broker and addresses of its own.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("!has(self.nodePort) || self.type == 'nodePort'")
     .message("nodePort settings need type: nodePort"))]
 #[x_kube(validation = Rule::new("!has(self.loadBalancer) || self.type == 'loadBalancer'")
@@ -78,7 +78,7 @@ pub enum ListenerType {
 
 /// For type nodePort.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct NodePortOptions {
     /// The node port of the bootstrap service; unset, Kubernetes chooses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -126,7 +126,7 @@ impl NodeAddress {
 
 /// For type loadBalancer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct LoadBalancerOptions {
     /// One load balancer for each broker, or one address for all.
     #[serde(default)]
@@ -184,7 +184,7 @@ pub enum LoadBalancerMode {
 
 /// For type ingress.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.host.contains('{ordinal}') || self.host.contains('{id}') || self.host.contains('{pod}')")
     .message("host must differ from broker to broker: write {ordinal}, {id} or {pod} in it, such as broker-{id}.kafka.example.org"))]
 pub struct IngressOptions {
@@ -208,7 +208,7 @@ pub struct IngressOptions {
 
 /// For type tlsRoute.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.host.contains('{ordinal}') || self.host.contains('{id}') || self.host.contains('{pod}')")
     .message("host must differ from broker to broker: write {ordinal}, {id} or {pod} in it, such as broker-{id}.kafka.example.org"))]
 pub struct TlsRouteOptions {
@@ -232,7 +232,7 @@ fn default_tls_port() -> i32 {
 
 /// A Gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct GatewayRef {
     /// Its name.
     #[schemars(length(min = 1, max = 253))]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// The volume of each pod.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.class) == has(oldSelf.class) && (!has(self.class) || self.class == oldSelf.class)")
     .message("a volume's storage class cannot be changed: add a node pool with the other class, move the data there, and remove this one")
     .reason(Reason::FieldValueForbidden))]
@@ -53,7 +53,7 @@ impl Default for Storage {
 
 /// How pods are spread over zones.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Zones {
     /// The label of nodes that names their zone. It becomes `broker.rack`.
     #[serde(default = "Zones::default_key")]
@@ -81,7 +81,7 @@ impl Default for Zones {
 
 /// How changes are rolled out, and what happens to what is lost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct Rolling {
     /// How long a restarted pod may take until it is ready, and the others may be in step with it; then
     /// the roll stops, and the condition says at which pod.
@@ -136,7 +136,7 @@ pub enum Mesh {
 
 /// How pods look, beyond what follows from everything else.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
 pub struct PodOptions {
     /// More labels.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -8,7 +8,9 @@ use serde_json::Value;
 
 use super::Finding;
 
-/// What lies beyond the bounds of a schema, at any depth.
+const COMMON: [&str; 3] = ["apiVersion", "kind", "metadata"];
+
+/// What lies beyond the bounds of a schema, at any depth, fields that it does not know among it.
 pub(super) fn beyond(schema: &Value, value: &Value, path: &str, found: &mut Vec<Finding>) {
     let said = match value {
         Value::Number(number) => of_number(schema, number.as_f64().unwrap_or_default()),
@@ -32,17 +34,41 @@ pub(super) fn beyond(schema: &Value, value: &Value, path: &str, found: &mut Vec<
         Value::Object(fields) => {
             for (name, field) in fields {
                 let known = &schema["properties"][name];
-                let schema = if known.is_null() {
+                let is_known = !known.is_null() || is_open(schema);
+                // Every resource has these, whatever its definition says.
+                let is_common = path.is_empty() && COMMON.contains(&name.as_str());
+                let inner = if known.is_null() {
                     &schema["additionalProperties"]
                 } else {
                     known
                 };
                 let path = [path, name].join(if path.is_empty() { "" } else { "." });
-                beyond(schema, field, &path, found);
+                if is_known || is_common {
+                    beyond(inner, field, &path, found);
+                } else {
+                    let message = format!("there is no such field, but {}", names(schema));
+                    found.push(Finding {
+                        field: path,
+                        message,
+                    });
+                }
             }
         }
         _ => {}
     }
+}
+
+/// Whether a schema bears fields that it does not name.
+fn is_open(schema: &Value) -> bool {
+    schema["properties"].is_null()
+        || !schema["additionalProperties"].is_null()
+        || schema["x-kubernetes-preserve-unknown-fields"] == true
+}
+
+fn names(schema: &Value) -> String {
+    let fields = schema["properties"].as_object().into_iter().flatten();
+    let names: Vec<&str> = fields.map(|(name, _)| name.as_str()).collect();
+    names.join(", ")
 }
 
 fn of_number(schema: &Value, number: f64) -> Option<String> {
