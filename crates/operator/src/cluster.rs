@@ -115,6 +115,7 @@ pub(crate) async fn reconcile(
     if quorum::mend(&mut round).await? {
         rolling::step(&mut round).await?;
     }
+    round.see_off();
     balance::balance(&mut round).await?;
     status::write(&round, &before).await?;
     Ok(round.again())

@@ -103,6 +103,7 @@ pub(crate) async fn reconcile(
     lost::rebuild(&mut round).await?;
     members::join(&mut round).await?;
     rolling::step(&mut round).await?;
+    round.see_off();
     if round.servers.leader().is_none() && round.doing.is_empty() {
         round.doing(Reason::PodsNotReady, "no server leads yet".to_owned());
     }

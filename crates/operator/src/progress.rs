@@ -177,6 +177,20 @@ impl<'a> Progress<'a> {
         self.doing(Reason::WaitingForReplicas, text);
     }
 
+    /// Waits for pods that are to be no more, if nothing keeps them.
+    pub(crate) fn see_off(&mut self) {
+        if !self.wrong.is_empty() {
+            return;
+        }
+        let stays = |name: &String| self.nodes.iter().any(|node| node.pod == *name);
+        let leaving = self.observed.pods.keys().filter(|name| !stays(name));
+        let leaving: Vec<&str> = leaving.map(String::as_str).collect();
+        if !leaving.is_empty() {
+            let text = format!("waiting for {} to be gone", leaving.join(", "));
+            self.doing(Reason::ScalingIn, text);
+        }
+    }
+
     /// Why a pod is not ready, as a sentence.
     fn not_ready(&self, pod: &str) -> String {
         let known = self.observed.pods.get(pod);
