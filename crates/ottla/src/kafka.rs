@@ -11,6 +11,8 @@ use ottla_controller::Identity;
 use ottla_log::{Housekeeping, LogDir, LogDirOptions};
 use ottla_runtime::{Runtime, system};
 
+use crate::own;
+
 /// A log waits for one flush at a time; more threads than this only stand in each other's way.
 const DISK_THREADS_MAX: usize = 16;
 
@@ -44,9 +46,13 @@ impl Kafka {
             .create_dir_all(&data)
             .with_context(|| format!("the data directory {} cannot be made", data.display()))?;
         let log_options = log_dir_options(config, budget);
-        let (doors, path) = (runtime.clone(), data.clone());
-        let open = move || LogDir::open(&doors, log_options, &path);
-        let (log_dir, report) = runtime.tasks.blocking(open).await?;
+        let open = async || {
+            let (doors, path, options) = (runtime.clone(), data.clone(), log_options.clone());
+            let open = move || LogDir::open(&doors, options, &path);
+            runtime.tasks.blocking(open).await
+        };
+        let is_taken = |error: &ottla_log::Error| matches!(error, ottla_log::Error::Locked { .. });
+        let (log_dir, report) = own::patiently(runtime, &data, open, is_taken).await?;
         let partitions = report.partitions.len();
         if report.clean_shutdown {
             tracing::info!(data = %data.display(), partitions, "the last stop was clean");

@@ -9,6 +9,7 @@ pub mod late_config;
 mod log_levels;
 mod metrics;
 mod node;
+mod own;
 pub mod server;
 
 pub use kafka::Kafka;

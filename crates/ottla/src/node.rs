@@ -1,20 +1,23 @@
 //! A node: its roles put together, and taken apart again.
 //!
 //! ```text
-//! keeper (its own ensemble, its own port)
+//! keeper (its own folder with a lock, its own ensemble, its own port)
 //! data directory (lock) → controller (identity, quorum) → broker (registers, opens its logs, serves)
 //! stop: others lead what this broker led → another controller and another keeper lead → no new
 //!       connections → requests in work end → logs flushed and closed
 //! ```
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::bail;
 use ottla_broker::LogLevels;
 use ottla_config::{KeeperConfig, NodeConfig};
 use ottla_runtime::Runtime;
+use ottla_runtime::disk::Lock;
 
 use crate::kafka::Kafka;
+use crate::own;
 
 /// A running node.
 pub struct Node {
@@ -22,6 +25,8 @@ pub struct Node {
     pub kafka: Option<Kafka>,
     /// The keeper, if the process has that role.
     pub keeper: Option<ottla_keeper::Handle>,
+    /// What keeps others out of the keeper's folder.
+    _keeper_lock: Option<Box<dyn Lock>>,
 }
 
 impl Node {
@@ -37,9 +42,14 @@ impl Node {
         if !(roles.broker || roles.controller || roles.keeper) {
             bail!("process.roles is empty; name broker, controller, keeper, or several of them");
         }
-        let keeper = match &config.keeper {
-            Some(config) => Some(Box::pin(start_keeper(runtime, config)).await?),
-            None => None,
+        let (keeper, keeper_lock) = match &config.keeper {
+            Some(config) => {
+                let folder = Path::new(&config.storage.data_dir);
+                let lock = own::keeper_folder(runtime, folder).await?;
+                let keeper = Box::pin(start_keeper(runtime, config)).await?;
+                (Some(keeper), Some(lock))
+            }
+            None => (None, None),
         };
         let kafka = if roles.broker || roles.controller {
             let started = Box::pin(Kafka::start(runtime, config, log_levels)).await;
@@ -50,7 +60,11 @@ impl Node {
         } else {
             None
         };
-        Ok(Node { kafka, keeper })
+        Ok(Node {
+            kafka,
+            keeper,
+            _keeper_lock: keeper_lock,
+        })
     }
 
     /// Ends everything in order; after this the next start scans nothing.

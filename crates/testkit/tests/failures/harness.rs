@@ -118,7 +118,7 @@ pub(crate) fn run_command_to_end(command: &mut Command) -> (Option<i32>, String)
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log");
     let mut process = Process::spawn(command.current_dir(folder.path()), &log).unwrap();
-    match process.wait(Duration::from_secs(10)) {
+    match process.wait(PATIENCE) {
         Ok(status) => (status.code(), process.log()),
         Err(error) => panic!("{error}:\n{}", process.log()),
     }

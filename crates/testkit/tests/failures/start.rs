@@ -20,9 +20,10 @@ fn refused(data: &Path, more: &[&str]) -> String {
 }
 
 #[test]
-fn a_second_process_on_the_same_data_is_refused() {
+fn a_second_process_on_the_same_data_is_refused_after_a_while() {
     let first = node(&[]);
     let output = refused(&first.data_dir(), &[]);
+    assert!(output.contains("waiting for it"), "{output}");
     let last = output.lines().last().unwrap();
     assert!(last.contains("in use by another process"), "{output}");
     assert!(
