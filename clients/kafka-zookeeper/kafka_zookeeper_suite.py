@@ -16,6 +16,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "keeper"))
 from confluent_kafka import Consumer, KafkaException, Producer  # noqa: E402
 from confluent_kafka.admin import AdminClient, ConfigResource, NewPartitions, NewTopic, ResourceType  # noqa: E402
 from kazoo.client import KazooClient  # noqa: E402
+from kazoo.exceptions import NoNodeError  # noqa: E402
 from keeper_suite import KeeperSuite  # noqa: E402
 from suite import LOG_LINES_KEPT, check, check_equal, eventually, fresh  # noqa: E402
 
@@ -114,11 +115,12 @@ class Kafka:
         return sorted(self.zookeeper.get_children(at)) if self.zookeeper.retry(self.zookeeper.exists, at) else []
 
     def controller(self):
-        """The number of the broker that controls the others."""
-        at = f"{self.chroot}/controller"
-        if not self.zookeeper.retry(self.zookeeper.exists, at):
+        """The number of the broker that controls the others, if one does: none may at any moment."""
+        try:
+            data, _ = self.zookeeper.retry(self.zookeeper.get, f"{self.chroot}/controller")
+        except NoNodeError:
             return None
-        return json.loads(self.zookeeper.retry(self.zookeeper.get, at)[0])["brokerid"]
+        return json.loads(data)["brokerid"]
 
     def controller_epoch(self):
         return int(self.zookeeper.retry(self.zookeeper.get, f"{self.chroot}/controller_epoch")[0])
