@@ -51,7 +51,12 @@ pub(crate) async fn overdue(
     nodes: &[Node],
     after: i64,
 ) -> Result<Vec<Overdue>, Error> {
-    let down = round.context.nodes.down().await?;
+    let has_trouble = |pod: &PodNow| pod.node.is_none() && pod.trouble.is_some();
+    let down = match round.observed.pods.values().any(has_trouble) {
+        true => round.context.nodes.down().await?,
+        // Nobody is without a place: it makes no difference.
+        false => 0,
+    };
     forget_found(round, nodes, down).await?;
     let mut overdue = Vec::new();
     for node in nodes {

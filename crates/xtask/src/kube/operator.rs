@@ -242,6 +242,17 @@ impl<'a> Cluster<'a> {
         format!("{}-broker-{ordinal}", self.name)
     }
 
+    /// Whether no pod is one of those that there were before.
+    pub(super) fn is_all_new(&self, before: &[String]) -> Result<()> {
+        let after = self.uids()?;
+        let is_new = before.iter().all(|uid| !after.contains(uid));
+        ensure!(
+            is_new,
+            "not all pods were restarted: {before:?}, then {after:?}"
+        );
+        Ok(())
+    }
+
     /// The brokers' pods, with what tells two of the same name apart.
     pub(super) fn uids(&self) -> Result<Vec<String>> {
         let label = format!("ottla.dev/cluster={}", self.name);

@@ -64,11 +64,7 @@ fn roll(space: &Space) -> Result<()> {
         "three brokers rolled in {:.1} s",
         began.elapsed().as_secs_f64()
     ));
-    let after = cluster.uids()?;
-    ensure!(
-        before.iter().all(|uid| !after.contains(uid)),
-        "{before:?} {after:?}"
-    );
+    cluster.is_all_new(&before)?;
     nothing_is_lost(load)
 }
 
@@ -109,11 +105,7 @@ fn roll_image(space: &Space) -> Result<()> {
         "three brokers have another image after {:.1} s",
         began.elapsed().as_secs_f64()
     ));
-    let after = cluster.uids()?;
-    ensure!(
-        before.iter().all(|uid| !after.contains(uid)),
-        "{before:?} {after:?}"
-    );
+    cluster.is_all_new(&before)?;
     for ordinal in 0..3 {
         let pod = space.get("pod", &cluster.pod(ordinal))?;
         let image = &pod["spec"]["containers"][0]["image"];

@@ -94,11 +94,7 @@ fn no_api_server(space: &Space) -> Result<()> {
         "a change took {:.1} s then",
         began.elapsed().as_secs_f64()
     ));
-    let after = cluster.uids()?;
-    ensure!(
-        pods.iter().all(|uid| !after.contains(uid)),
-        "not all pods were restarted: {pods:?} {after:?}"
-    );
+    cluster.is_all_new(&pods)?;
     // Who led gives up, so that two never do, and is started again once; nobody ends a second time.
     let restarts = operator_restarts(space)? - restarts;
     note(&format!(
