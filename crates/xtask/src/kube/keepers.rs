@@ -1,7 +1,6 @@
 //! The keeper's examples: an ensemble, and tenants that share it.
 
 use anyhow::{Context, Result, bail, ensure};
-use serde_json::json;
 
 use super::Case;
 use super::clients::{Load, program};
@@ -56,27 +55,8 @@ fn servers(pods: &[Pod]) -> String {
 
 /// A pod that has `nc`, as a person would start one.
 fn with_netcat(space: &Space) -> Result<()> {
-    space.apply(&json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "netcat", "labels": {"app": "netcat"}},
-        "spec": {
-            "securityContext": {
-                "runAsNonRoot": true, "runAsUser": 1000,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "terminationGracePeriodSeconds": 0,
-            "containers": [{
-                "name": "netcat",
-                "image": std::env::var("OTTLA_KUBE_BUSYBOX").unwrap_or("localhost/busybox:1".into()),
-                "imagePullPolicy": "IfNotPresent",
-                "command": ["sleep", "3600"],
-                "securityContext": {
-                    "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
-                },
-            }],
-        },
-    }))?;
-    space.ready("netcat", 1).map(drop)
+    let image = std::env::var("OTTLA_KUBE_BUSYBOX").unwrap_or("localhost/busybox:1".into());
+    space.idle_pod("netcat", &image, "IfNotPresent", &["sleep", "3600"])
 }
 
 /// `echo WORD | nc HOST 2181` in a pod.

@@ -176,31 +176,24 @@ impl<'a> Cluster<'a> {
 
     /// Waits for a condition with this reason; its message.
     pub(super) fn says(&self, kind: &str, status: &str, reason: &str) -> Result<String> {
-        let mut message = String::new();
-        let what = format!("{kind} is {status} for {reason}");
-        within(CHANGE_LIMIT, &what, || {
-            let now = self.condition(kind)?;
-            message = now.2;
-            ensure!(
-                now.0 == status && now.1 == reason,
-                "it is {} for {}: {message}",
-                now.0,
-                now.1
-            );
-            Ok(true)
-        })?;
-        Ok(message)
+        self.says_that(kind, status, reason, "")
     }
 
-    /// Waits for a condition whose message has these words; the message.
-    pub(super) fn says_that(&self, kind: &str, reason: &str, words: &str) -> Result<String> {
+    /// Waits for a condition with this reason, whose message has these words; the message.
+    pub(super) fn says_that(
+        &self,
+        kind: &str,
+        status: &str,
+        reason: &str,
+        words: &str,
+    ) -> Result<String> {
         let mut message = String::new();
-        let what = format!("{kind} for {reason} says {words:?}");
+        let what = format!("{kind} is {status} for {reason} and says {words:?}");
         within(CHANGE_LIMIT, &what, || {
             let now = self.condition(kind)?;
             message = now.2;
             ensure!(
-                now.1 == reason && message.contains(words),
+                now.0 == status && now.1 == reason && message.contains(words),
                 "it is {} for {}: {message}",
                 now.0,
                 now.1

@@ -112,6 +112,34 @@ impl Space {
         &self.image
     }
 
+    /// A pod in which programs are run, as a person would start one; it is ready then.
+    pub(crate) fn idle_pod(
+        &self,
+        name: &str,
+        image: &str,
+        pull: &str,
+        command: &[&str],
+    ) -> Result<()> {
+        self.apply(&json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "labels": {"app": name}},
+            "spec": {
+                "securityContext": {
+                    "runAsNonRoot": true, "runAsUser": 1000,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "terminationGracePeriodSeconds": 0,
+                "containers": [{
+                    "name": name, "image": image, "imagePullPolicy": pull, "command": command,
+                    "securityContext": {
+                        "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
+                    },
+                }],
+            },
+        }))?;
+        self.ready(name, 1).map(drop)
+    }
+
     /// `kubectl` in this namespace.
     pub(crate) fn run(&self, arguments: &[&str]) -> Result<String> {
         self.kubectl.run(&self.here(arguments))

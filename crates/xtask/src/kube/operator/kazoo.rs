@@ -38,7 +38,8 @@ fn in_a_pod(space: &Space) -> Result<()> {
     let hosts: Vec<String> = pods.map(|pod| format!("{pod}.zk-servers")).collect();
     ensure!(hosts.len() == 3, "{status}");
     four_letters(space, &hosts)?;
-    run_pod(space, &python)?;
+    let idle = [&*python, "-c", "import time; time.sleep(3600)"];
+    space.idle_pod("kazoo", IMAGE, "Never", &idle)?;
     let all: Vec<_> = hosts.iter().map(|host| format!("{host}:2181")).collect();
     let program = format!("/{PROGRAM}");
     let client = [&*python, &program, "--connect", "zk:2181", "--all"];
@@ -75,26 +76,4 @@ fn kazoo_image(testbed: &Path) -> Result<String> {
         testbed,
     )?;
     Ok(interpreter.to_owned())
-}
-
-fn run_pod(space: &Space, python: &str) -> Result<()> {
-    space.apply(&json!({
-        "apiVersion": "v1", "kind": "Pod",
-        "metadata": {"name": "kazoo", "labels": {"app": "kazoo"}},
-        "spec": {
-            "securityContext": {
-                "runAsNonRoot": true, "runAsUser": 1000,
-                "seccompProfile": {"type": "RuntimeDefault"},
-            },
-            "terminationGracePeriodSeconds": 0,
-            "containers": [{
-                "name": "kazoo", "image": IMAGE, "imagePullPolicy": "Never",
-                "command": [python, "-c", "import time; time.sleep(3600)"],
-                "securityContext": {
-                    "allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]},
-                },
-            }],
-        },
-    }))?;
-    space.ready("kazoo", 1).map(drop)
 }

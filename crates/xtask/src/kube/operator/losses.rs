@@ -214,7 +214,7 @@ fn only_copy(space: &Space) -> Result<()> {
     let claim = Claim::of(space, &pod.name)?;
     let cut = CutOff::node(space, &pod.node)?;
     let words = format!("nobody else has all of single-{on_it}");
-    note(&cluster.says_that("Degraded", "PodLost", &words)?);
+    note(&cluster.says_that("Degraded", "True", "PodLost", &words)?);
     claim.is_kept()?;
     cut.heal()?;
     cluster.settled("True")?;
