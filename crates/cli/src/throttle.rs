@@ -7,14 +7,10 @@ use ottla_client::{ConfigChange, ConfigResource};
 
 use crate::cluster::{Cluster, Source};
 use crate::{Error, Streams};
-use ottla_placement::Move;
+use ottla_placement::{
+    Move, RATES, THROTTLED_FOLLOWERS as FOLLOWERS, THROTTLED_LEADERS as LEADERS, throttled,
+};
 
-const RATES: [&str; 2] = [
-    "leader.replication.throttled.rate",
-    "follower.replication.throttled.rate",
-];
-const LEADERS: &str = "leader.replication.throttled.replicas";
-const FOLLOWERS: &str = "follower.replication.throttled.replicas";
 /// All replicas of a topic: set by a person, for good.
 const ALL: &str = "*";
 /// So many topics are asked for in one request.
@@ -39,23 +35,16 @@ impl Throttles {
 
 /// Sets the rate on all brokers between which something moves. It holds for what moves only.
 pub(crate) async fn set(cluster: &Cluster, moves: &[Move], rate: u64) -> Result<(), Error> {
-    let mut brokers = BTreeSet::new();
-    let mut topics: BTreeMap<&str, (Vec<String>, Vec<String>)> = BTreeMap::new();
-    for one in moves.iter().filter(|one| !one.is_reorder()) {
-        let (leaders, followers) = topics.entry(&one.topic).or_default();
-        let partition = one.partition;
-        leaders.extend(one.from.iter().map(|id| format!("{partition}:{id}")));
-        followers.extend(one.adding().map(|id| format!("{partition}:{id}")));
-        brokers.extend(one.from.iter().chain(&one.to).copied());
-    }
     // The lists first: a rate without a list limits nothing, so that nothing is limited by half.
-    for (topic, (leaders, followers)) in topics {
-        let changes = [
-            change(LEADERS, Some(leaders.join(","))),
-            change(FOLLOWERS, Some(followers.join(","))),
-        ];
+    for (topic, replicas) in throttled(moves) {
+        let changes = replicas.properties();
+        let changes = changes.map(|(name, value)| change(name, Some(value)));
         alter(cluster, ConfigResource::Topic(topic), &changes).await?;
     }
+    let copies = moves.iter().filter(|one| !one.is_reorder());
+    let brokers: BTreeSet<i32> = copies
+        .flat_map(|one| one.from.iter().chain(&one.to).copied())
+        .collect();
     let changes = RATES.map(|name| change(name, Some(rate.to_string())));
     for broker in brokers {
         alter(cluster, ConfigResource::Broker(broker), &changes).await?;

@@ -32,6 +32,7 @@ pub mod status;
 
 pub use kafka_cluster::{
     Canary, Controllers, ControllersMode, KafkaCluster, KafkaClusterSpec, Metrics, NodePool,
+    Rebalance,
 };
 pub use kafka_topic::{DeletionPolicy, KafkaTopic, KafkaTopicSpec, KafkaTopicStatus, TopicDrift};
 pub use keeper_ensemble::{KeeperEnsemble, KeeperEnsembleSpec, KeeperEnsembleStatus, ServerStatus};

@@ -20,6 +20,7 @@ mod quorum;
 mod rolling;
 mod scale;
 mod status;
+mod throttle;
 mod told;
 mod volumes;
 
@@ -53,6 +54,8 @@ pub(crate) struct Round<'a> {
     pub(crate) owed: Owed,
     /// Properties that were set for all brokers while they ran.
     set_properties: BTreeSet<String>,
+    /// Topics of which what is copied is limited.
+    throttled: BTreeSet<String>,
 }
 
 impl<'a> Deref for Round<'a> {
@@ -100,10 +103,12 @@ pub(crate) async fn reconcile(
         view: None,
         owed: Owed::default(),
         set_properties: before.set_properties.iter().cloned().collect(),
+        throttled: before.throttled.iter().cloned().collect(),
     };
     let sizes = scale::sizes_now(&cluster, &round.observed);
     round.nodes = render::kafka::nodes(&cluster, &sizes);
     round.look().await;
+    throttle::keep(&mut round, &[]).await?;
     let sizes = scale::shrink(&mut round, sizes).await?;
     round.nodes = render::kafka::nodes(&cluster, &sizes);
     round.owed = Owed::of(&before, &round.nodes);

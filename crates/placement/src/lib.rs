@@ -16,12 +16,14 @@ mod evacuate;
 mod even;
 mod layout;
 mod state;
+mod throttle;
 
 pub use assign::{Assign, assign};
 pub use drained::drained;
 pub use evacuate::{drain, evacuate, undrain};
 pub use even::{Limits, rebalance};
 pub use layout::{BrokerPlace, Layout, Load, Move, Placed, Plan};
+pub use throttle::{RATES, THROTTLED_FOLLOWERS, THROTTLED_LEADERS, Throttled, throttled};
 
 #[cfg(test)]
 mod tests;

@@ -438,3 +438,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_copied_is_named_and_what_only_changes_its_order_is_not() {
+    let one = |partition: i32, from: &[i32], to: &[i32]| Move {
+        topic: "t".to_owned(),
+        partition,
+        from: from.to_vec(),
+        to: to.to_vec(),
+        bytes: 0,
+    };
+    let moves = [
+        one(0, &[1, 2], &[2, 3]),
+        one(1, &[1, 2], &[2, 1]),
+        one(7, &[2], &[1]),
+    ];
+    let named = throttled(&moves).remove("t").unwrap();
+    let [leaders, followers] = named.properties().map(|(_, value)| value);
+    assert_eq!((&*leaders, &*followers), ("0:1,0:2,7:2", "0:3,7:1"));
+}

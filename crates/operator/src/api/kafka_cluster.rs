@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ResourceRequirements;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -105,6 +106,9 @@ pub struct KafkaClusterSpec {
     /// How changes are rolled out, and what happens to what is lost.
     #[serde(default)]
     pub rolling: Rolling,
+    /// How replicas are moved to brokers that come, and away from those that go.
+    #[serde(default)]
+    pub rebalance: Rebalance,
     /// A service mesh that the pods are part of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mesh: Option<Mesh>,
@@ -260,6 +264,46 @@ impl Default for Canary {
             enabled: false,
             topic: Self::default_topic(),
             interval_seconds: Self::default_interval(),
+        }
+    }
+}
+
+/// How replicas are moved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.throttle) || (isQuantity(self.throttle) && quantity(self.throttle).compareTo(quantity('1k')) >= 0)")
+    .message("throttle is a number of bytes in a second, 1k or more, with a suffix, such as 50Mi")
+    .field_path(".throttle"))]
+pub struct Rebalance {
+    /// How many bytes each broker may copy for it in a second, such as `50Mi` (KIP-73); it holds for moves
+    /// that somebody else asks for, too. It has to be more than what clients write to the replicas that
+    /// move, which would never catch up. Unset: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "throttle_schema")]
+    pub throttle: Option<Quantity>,
+    /// How many partitions are copied at the same time.
+    #[serde(default = "Rebalance::default_max_moves")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_moves_in_flight: i32,
+}
+
+fn throttle_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    let mut schema = shared::quantity_schema();
+    schema.insert("nullable".to_owned(), true.into());
+    schema
+}
+
+impl Rebalance {
+    fn default_max_moves() -> i32 {
+        20
+    }
+}
+
+impl Default for Rebalance {
+    fn default() -> Self {
+        Rebalance {
+            throttle: None,
+            max_moves_in_flight: Self::default_max_moves(),
         }
     }
 }

@@ -31,9 +31,8 @@ pub struct Storage {
     pub class: Option<String>,
 }
 
-/// A quantity as text: rules can only be computed where its length is bounded.
 fn size_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-    schemars::json_schema!({ "type": "string", "minLength": 1, "maxLength": 15 })
+    super::shared::quantity_schema()
 }
 
 impl Storage {

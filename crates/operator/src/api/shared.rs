@@ -29,3 +29,8 @@ pub(super) fn version_is_a_tag() -> Rule {
         )
         .field_path(".version")
 }
+
+/// A quantity as text: rules can only be computed where its length is bounded.
+pub(super) fn quantity_schema() -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "minLength": 1, "maxLength": 15 })
+}

@@ -54,6 +54,9 @@ pub struct KafkaClusterStatus {
     /// them no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub set_properties: Vec<String>,
+    /// Topics of which what is copied is limited. They are free again when nothing is copied any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub throttled: Vec<String>,
     /// What the canary found, listener by listener.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub canary: Vec<CanaryStatus>,

@@ -142,8 +142,7 @@ async fn fill(round: &mut Round<'_>, view: &View) -> Result<(), Error> {
         view.ongoing.len()
     );
     round.doing(Reason::ScalingOut, text);
-    start_some(view, plan.moves).await?;
-    Ok(())
+    start_some(round, view, plan.moves).await
 }
 
 /// Lets the preferred replica lead, where something else has taken the lead away from it.

@@ -12,21 +12,21 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ottla_client::{ConfigChange, ConfigResource};
+use ottla_placement::RATES;
 use serde_json::json;
 
 use super::Round;
-use crate::api::Reason;
+use crate::api::{KafkaCluster, Reason};
 use crate::error::{Asked, Error};
 use crate::kafka::View;
-use crate::render;
-use crate::status;
+use crate::{quantity, render, status};
 
 /// Sets what differs.
 pub(super) async fn set(round: &mut Round<'_>) -> Result<(), Error> {
     let Some(view) = round.view.clone() else {
         return Ok(());
     };
-    let wanted = render::live_config(round.cluster);
+    let wanted = wanted(round.cluster);
     let named: BTreeSet<String> = wanted.keys().map(|name| (*name).to_owned()).collect();
     let all: BTreeSet<String> = round.set_properties.union(&named).cloned().collect();
     if all.is_empty() {
@@ -52,10 +52,24 @@ pub(super) async fn set(round: &mut Round<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// What the resource wants: what its `config` says, and what follows from other fields.
+fn wanted(cluster: &KafkaCluster) -> BTreeMap<&str, String> {
+    let live = render::live_config(cluster).into_iter();
+    let mut wanted: BTreeMap<&str, String> =
+        live.map(|(name, value)| (name, value.to_owned())).collect();
+    let throttle = cluster.spec.rebalance.throttle.as_ref();
+    if let Some(bytes) = throttle.and_then(quantity::bytes) {
+        for name in RATES {
+            wanted.entry(name).or_insert(format!("{bytes:.0}"));
+        }
+    }
+    wanted
+}
+
 /// What was changed.
 async fn carry_out(
     view: &View,
-    wanted: &BTreeMap<&str, &str>,
+    wanted: &BTreeMap<&str, String>,
     all: &BTreeSet<String>,
 ) -> Result<Vec<ConfigChange>, Error> {
     let names: Vec<&str> = all.iter().map(String::as_str).collect();
@@ -75,16 +89,16 @@ async fn carry_out(
 }
 
 fn differing(
-    wanted: &BTreeMap<&str, &str>,
+    wanted: &BTreeMap<&str, String>,
     all: &BTreeSet<String>,
     found: &BTreeMap<String, String>,
 ) -> Vec<ConfigChange> {
     let changes = all.iter().filter_map(|name| {
-        let value = wanted.get(name.as_str()).copied();
-        let differs = found.get(name).map(String::as_str) != value;
+        let value = wanted.get(name.as_str());
+        let differs = found.get(name) != value;
         differs.then(|| ConfigChange {
             name: name.clone(),
-            value: value.map(str::to_owned),
+            value: value.cloned(),
         })
     });
     changes.collect()
@@ -104,7 +118,8 @@ mod tests {
 
     #[test]
     fn what_differs_is_set_and_what_was_set_once_is_unset() {
-        let wanted = BTreeMap::from([("log.retention.ms", "5"), ("message.max.bytes", "9")]);
+        let wanted = [("log.retention.ms", "5"), ("message.max.bytes", "9")];
+        let wanted = wanted.map(|(name, value)| (name, value.to_owned())).into();
         let all = ["log.retention.ms", "message.max.bytes", "log.segment.bytes"];
         let all = all.map(str::to_owned).into();
         let found = [
@@ -119,5 +134,27 @@ mod tests {
             "log.retention.ms = 5, log.segment.bytes as their files have it"
         );
         assert_eq!(differing(&wanted, &BTreeSet::new(), &BTreeMap::new()), []);
+    }
+
+    #[test]
+    fn the_rate_of_moves_is_a_property_of_all_brokers_that_rolls_nobody() {
+        let spec = json!({
+            "rebalance": { "throttle": "1.5Mi" },
+            "config": { "leader.replication.throttled.rate": "7", "log.retention.ms": "5" },
+        });
+        let spec = serde_json::from_value(spec).expect("the spec is right");
+        let cluster = KafkaCluster::new("shop", spec);
+        let told: Vec<String> = wanted(&cluster)
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "follower.replication.throttled.rate=1572864",
+                "leader.replication.throttled.rate=7",
+                "log.retention.ms=5",
+            ]
+        );
     }
 }

@@ -3,15 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Round;
+use ottla_placement::Move;
+
+use super::{Round, throttle};
 use crate::api::{KafkaCluster, Reason};
 use crate::error::Error;
 use crate::kafka::View;
 use crate::observed::Observed;
 use crate::render::{self, CONTROLLER_POOL, Node, Sizes, names};
-
-/// So many partitions are copied at the same time.
-const IN_FLIGHT: usize = 20;
 
 /// How many pods each stateful set shall have at first: never fewer than it has.
 pub(super) fn sizes_now(cluster: &KafkaCluster, observed: &Observed) -> Sizes {
@@ -111,21 +110,21 @@ async fn evacuate(round: &mut Round<'_>, view: &View, leaving: &[Node]) -> Resul
             .await;
         round.doing(Reason::ScalingIn, text);
     }
-    start_some(view, moves).await?;
-    Ok(())
+    start_some(round, view, moves).await
 }
 
 /// Asks for as many of the moves as there is room for; those of one partition are one.
 pub(super) async fn start_some(
+    round: &mut Round<'_>,
     view: &View,
-    moves: Vec<ottla_placement::Move>,
-) -> Result<bool, Error> {
+    moves: Vec<Move>,
+) -> Result<(), Error> {
     let moving: BTreeSet<(&str, i32)> = view
         .ongoing
         .iter()
         .map(|one| (one.topic.as_str(), one.partition))
         .collect();
-    let mut last: BTreeMap<(String, i32), ottla_placement::Move> = BTreeMap::new();
+    let mut last: BTreeMap<(String, i32), Move> = BTreeMap::new();
     for one in moves {
         last.insert((one.topic.clone(), one.partition), one);
     }
@@ -133,16 +132,20 @@ pub(super) async fn start_some(
         .into_values()
         .filter(|one| !moving.contains(&(one.topic.as_str(), one.partition)))
         .partition(|one| one.is_reorder());
-    let room = IN_FLIGHT.saturating_sub(moving.len());
-    let mut next: Vec<ottla_placement::Move> = copies.into_iter().take(room).collect();
+    let most = round.cluster.spec.rebalance.max_moves_in_flight;
+    let room = usize::try_from(most)
+        .unwrap_or(1)
+        .saturating_sub(moving.len());
+    let mut next: Vec<Move> = copies.into_iter().take(room).collect();
     next.extend(orders);
     if next.is_empty() {
-        return Ok(false);
+        return Ok(());
     }
+    throttle::keep(round, &next).await?;
     for refused in view.move_replicas(&next).await? {
         tracing::warn!("a replica cannot be moved: {refused}");
     }
-    Ok(true)
+    Ok(())
 }
 
 /// Brokers without a pod that hold nothing are forgotten by the cluster.

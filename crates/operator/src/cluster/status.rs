@@ -68,6 +68,7 @@ fn status(round: &Round<'_>, before: &KafkaClusterStatus) -> KafkaClusterStatus 
         added: round.owed.replicas.iter().copied().collect(),
         restarted: round.owed.leaders.iter().copied().collect(),
         set_properties: round.set_properties.iter().cloned().collect(),
+        throttled: round.throttled.iter().cloned().collect(),
         canary,
     }
 }

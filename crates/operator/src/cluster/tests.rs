@@ -200,6 +200,7 @@ async fn a_lead_that_is_owed_outlives_the_operator() {
         view: None,
         owed: Owed::default(),
         set_properties: BTreeSet::new(),
+        throttled: BTreeSet::new(),
     };
     status::owe_leaders(&mut round, 1).await.unwrap();
     for _ in 0..2 {

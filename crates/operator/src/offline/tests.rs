@@ -94,7 +94,7 @@ fn what_the_api_server_refuses_by_a_rule_is_refused_with_the_same_words() {
         json!({ "kind": "KafkaCluster", "metadata": { "name": long }, "spec": {
             "version": "-1", "image": "x",
             "controllers": { "replicas": 2, "storage": { "size": "1Gi" } },
-            "storage": { "size": "many" },
+            "storage": { "size": "many" }, "rebalance": { "throttle": "500" },
             "config": { "node.id": "1" },
             "listeners": [
                 { "name": "a", "port": 9090, "nodePort": {}, "loadBalancer": {} },

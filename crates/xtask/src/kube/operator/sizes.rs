@@ -1,15 +1,15 @@
 //! Quorums and pools that grow and shrink, under load.
 
 use std::collections::BTreeSet;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::Cluster;
 use super::load::{self, TOPIC, nothing_is_lost};
+use super::{CHANGE_LIMIT, Cluster};
 use crate::kube::Case;
-use crate::kube::space::{Space, note};
+use crate::kube::space::{Space, note, within};
 
 pub(super) const CASES: &[Case] = &[
     Case {
@@ -19,6 +19,10 @@ pub(super) const CASES: &[Case] = &[
     Case {
         name: "operator_a_pool_grows_and_goes_with_its_data_moved_under_load",
         run: pool,
+    },
+    Case {
+        name: "operator_moves_replicas_no_faster_than_it_is_told",
+        run: throttled,
     },
 ];
 
@@ -79,5 +83,54 @@ fn pool(space: &Space) -> Result<()> {
         ));
     }
     cluster.in_sync()?;
+    nothing_is_lost(load)
+}
+
+/// What a broker may copy in a second, and what there is to copy for one that comes: a quarter of it.
+const THROTTLE: (&str, &str) = ("2Mi", "2097152");
+const BULK: &str = "bulk";
+const BULK_RECORDS: &str = "60000";
+/// A fourth of 3 × 60,000 KiB takes longer than this at that rate, the first seconds of its window aside.
+const AT_LEAST: Duration = Duration::from_secs(8);
+
+fn throttled(space: &Space) -> Result<()> {
+    let rate = |rate: Value| json!({"rebalance": {"throttle": rate}});
+    let cluster = start(space, "slow", rate(json!(THROTTLE.0)))?;
+    cluster.ottla(0, &["topic", "create", BULK, "--partitions", "8"])?;
+    cluster.ottla(0, &["bench", "produce", BULK, "--records", BULK_RECORDS])?;
+    let is_limited = || -> Result<bool> {
+        let topic = cluster.ottla(0, &["config", "get", &format!("topic/{BULK}")])?;
+        let text = topic.to_string();
+        let resource = cluster.get()?;
+        let is_known = resource["status"]["throttled"] == json!([BULK]);
+        ensure!(is_known == text.contains(":3"), "{is_known}, {text}");
+        Ok(is_known)
+    };
+    ensure!(!is_limited()?, "it is limited before anything moves");
+    let before = cluster.uids()?;
+    let load = load::start(&cluster, "outside", &[])?;
+    let began = Instant::now();
+    cluster.patch(&json!({"replicas": 4}))?;
+    within(CHANGE_LIMIT, "what moves is limited", is_limited)?;
+    cluster.settled("True")?;
+    let took = began.elapsed();
+    note(&format!(
+        "the fourth has its share after {:.1} s",
+        took.as_secs_f64()
+    ));
+    ensure!(took > AT_LEAST, "it took only {took:?}");
+    ensure!(!is_limited()?, "it is limited after all has moved");
+    let rate_of_broker = || cluster.ottla(0, &["config", "get", "broker/0"]);
+    ensure!(rate_of_broker()?.to_string().contains(THROTTLE.1));
+    cluster.patch(&rate(Value::Null))?;
+    within(CHANGE_LIMIT, "the rate is unset", || {
+        Ok(!rate_of_broker()?.to_string().contains(THROTTLE.1))
+    })?;
+    cluster.settled("True")?;
+    let after = cluster.uids()?;
+    ensure!(
+        before.iter().all(|uid| after.contains(uid)),
+        "pods were restarted"
+    );
     nothing_is_lost(load)
 }
