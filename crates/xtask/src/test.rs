@@ -1,8 +1,11 @@
 //! `cargo xtask test`: everything that must pass before a change is accepted.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use ottla_testkit::{Profile, node_binary};
 
 use crate::cases::{self, Tally};
@@ -13,7 +16,7 @@ use crate::keeper_differential;
 use crate::keeper_test;
 use crate::kube;
 use crate::suites::{Suite, each_line};
-use crate::workspace::cargo;
+use crate::workspace::{cargo, target};
 
 /// Building included, on two slow cores.
 const RUST_LIMIT: Duration = Duration::from_secs(3300);
@@ -29,6 +32,9 @@ pub(crate) struct Arguments {
     /// Accept that a client is missing when its package registry cannot be reached
     #[arg(long)]
     allow_missing: bool,
+    /// Remove the Rust tests' programs once they have run, some gigabytes: for a small disk
+    #[arg(long)]
+    spare_disk: bool,
     /// How long faults in a cluster go on; 0 leaves them out
     #[arg(long, default_value_t = 0.75)]
     cluster_minutes: f64,
@@ -55,6 +61,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     if arguments.only.is_empty() {
         tallies.push(workspace_tests()?);
         tallies.push(stand_in_tests()?);
+        if arguments.spare_disk {
+            remove_test_programs(&target()?.join("debug/deps"))?;
+        }
         tallies.push(simulation()?);
     }
     let suites = if arguments.only.is_empty() {
@@ -105,6 +114,25 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
     Ok(cases::good(&tallies, &missing, arguments.allow_missing))
 }
 
+/// Removes programs that cargo has built for tests alone: those for use have a second name, outside of
+/// this folder. What is needed again is built again.
+fn remove_test_programs(folder: &Path) -> Result<()> {
+    let mut freed = 0;
+    let here = || format!("cannot look through {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(here)? {
+        let path = entry.with_context(here)?.path();
+        let about = path.symlink_metadata().with_context(here)?;
+        let is_program = about.is_file() && about.mode() & 0o111 != 0;
+        if is_program && path.extension().is_none() && about.nlink() == 1 {
+            let removed = fs::remove_file(&path);
+            removed.with_context(|| format!("cannot remove {}", path.display()))?;
+            freed += about.len();
+        }
+    }
+    println!("== {} MiB of test programs are removed", freed >> 20);
+    Ok(())
+}
+
 /// `cargo test` of everything, with librdkafka against nodes among it.
 fn workspace_tests() -> Result<Tally> {
     let tally = Tally {
@@ -153,4 +181,45 @@ fn cargo_tests(mut tally: Tally, arguments: &[&str]) -> Result<Tally> {
     let success = each_line(&mut command, RUST_LIMIT, |line| tally.take_cargo_line(line))?;
     tally.take_end(success);
     Ok(tally)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn programs_of_tests_go_and_libraries_and_programs_for_use_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let deps = folder.path().join("deps");
+        fs::create_dir(&deps).unwrap();
+        for (name, mode) in [
+            ("bench-1", 0o755),
+            ("ottla-2", 0o755),
+            ("libserde-3.so", 0o755),
+            ("libottla-4.rlib", 0o644),
+            ("bench-1.d", 0o644),
+            ("no-program", 0o644),
+        ] {
+            let path = deps.join(name);
+            fs::write(&path, "x").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        fs::hard_link(deps.join("ottla-2"), folder.path().join("ottla")).unwrap();
+        remove_test_programs(&deps).unwrap();
+        let left = fs::read_dir(&deps).unwrap();
+        let mut left: Vec<_> = left.map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "bench-1.d",
+                "libottla-4.rlib",
+                "libserde-3.so",
+                "no-program",
+                "ottla-2"
+            ]
+        );
+    }
 }
