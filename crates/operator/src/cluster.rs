@@ -28,14 +28,14 @@ use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::{Value, json};
 
 use crate::api::{KafkaCluster, Reason};
 use crate::apply::{self, Owner};
-use crate::context::Context;
+use crate::context::{Context, patching};
 use crate::error::{Asked, Error};
 use crate::kafka::{self, View};
 use crate::observed::{self, Observed};
@@ -216,7 +216,7 @@ impl Round<'_> {
         let pods: Api<Pod> = Api::namespaced(self.context.client.clone(), &self.namespace);
         let patch = json!({"metadata": {"annotations": {key: value}}});
         let patched = pods
-            .patch_metadata(pod, &PatchParams::default(), &Patch::Merge(patch))
+            .patch_metadata(pod, &patching(), &Patch::Merge(patch))
             .await;
         patched.when(|| format!("annotating pod {pod}"))?;
         Ok(())

@@ -8,6 +8,7 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
+use kube::api::{PatchParams, PostParams};
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use ottla_runtime::{Instant, Runtime};
 use parking_lot::Mutex;
@@ -24,6 +25,22 @@ use crate::topic::Topics;
 
 /// The name under which fields are owned in server-side apply.
 pub(crate) const MANAGER: &str = "ottla-operator";
+
+/// How single fields of an object are changed: the API server writes down by whom.
+pub(crate) fn patching() -> PatchParams {
+    PatchParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PatchParams::default()
+    }
+}
+
+/// How whole objects are made and replaced.
+pub(crate) fn posting() -> PostParams {
+    PostParams {
+        field_manager: Some(MANAGER.to_owned()),
+        ..PostParams::default()
+    }
+}
 
 /// The same is said again after so long.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(300);

@@ -6,10 +6,11 @@ use std::time::Duration;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::ObjectMeta;
 use kube::{Api, Client};
 use ottla_runtime::{Instant, Runtime};
 
+use crate::context::posting;
 use crate::error::{Asked, Error};
 
 /// How long a lease holds without being renewed.
@@ -103,7 +104,7 @@ impl Election {
                 if let Some(spec) = &mut lease.spec {
                     spec.holder_identity = None;
                 }
-                let replaced = self.api.replace(NAME, &PostParams::default(), &lease).await;
+                let replaced = self.api.replace(NAME, &posting(), &lease).await;
                 replaced.when(|| format!("giving Lease {NAME} away"))?;
             }
             Ok(())
@@ -150,14 +151,14 @@ impl Election {
             },
             spec: Some(self.spec(0)),
         };
-        self.won(self.api.create(&PostParams::default(), &lease).await)
+        self.won(self.api.create(&posting(), &lease).await)
     }
 
     /// Takes a lease over. The version in it makes sure that nobody else was faster.
     async fn take(&self, mut lease: Lease) -> Result<bool, Error> {
         let transitions = lease.spec.as_ref().and_then(|spec| spec.lease_transitions);
         lease.spec = Some(self.spec(transitions.unwrap_or(0).saturating_add(1)));
-        self.won(self.api.replace(NAME, &PostParams::default(), &lease).await)
+        self.won(self.api.replace(NAME, &posting(), &lease).await)
     }
 
     async fn renew(&self) -> Result<bool, Error> {
@@ -173,7 +174,7 @@ impl Election {
         if let Some(spec) = &mut lease.spec {
             spec.renew_time = Some(MicroTime(self.now()));
         }
-        self.won(self.api.replace(NAME, &PostParams::default(), &lease).await)
+        self.won(self.api.replace(NAME, &posting(), &lease).await)
     }
 
     fn won(&self, written: Result<Lease, kube::Error>) -> Result<bool, Error> {

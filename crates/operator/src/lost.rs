@@ -14,11 +14,12 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use k8s_openapi::jiff::Timestamp;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{DeleteParams, Patch};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::api::Reason;
+use crate::context::patching;
 use crate::error::{Asked, Error};
 use crate::observed::PodNow;
 use crate::progress::Progress;
@@ -177,7 +178,7 @@ async fn annotate(
     let since = since.map(|since| since.to_string());
     let patch = json!({ "metadata": { "annotations": { LOST_SINCE: since } } });
     let patched = claims(round)
-        .patch_metadata(claim, &PatchParams::default(), &Patch::Merge(patch))
+        .patch_metadata(claim, &patching(), &Patch::Merge(patch))
         .await;
     ignore_gone(patched.map(|_| ())).when(|| format!("annotating volume claim {claim}"))
 }

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::core::object::HasStatus;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 
 use crate::api::{KafkaClusterStatus, KafkaTopicStatus, KeeperEnsembleStatus, Reason, condition};
 use crate::conditions::{Conditions, is_so};
-use crate::context::Context;
+use crate::context::{Context, patching};
 use crate::error::{Asked, Error};
 use crate::progress::{Progress, QUIET};
 use crate::validate::Findings;
@@ -97,7 +97,7 @@ pub(crate) async fn patch<K: Ours>(
     let api: Api<K> = Api::namespaced(context.client.clone(), &namespace.unwrap_or_default());
     let patch = json!({ "status": status });
     let patched = api
-        .patch_status(&name, &PatchParams::default(), &Patch::Merge(patch))
+        .patch_status(&name, &patching(), &Patch::Merge(patch))
         .await;
     match patched {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::runtime::controller::Action;
 use kube::{Api, Resource, ResourceExt};
 use serde_json::json;
@@ -28,7 +28,7 @@ use serde_json::json;
 pub(crate) use rivals::Topics;
 
 use crate::api::{DeletionPolicy, KafkaCluster, KafkaTopic, KafkaTopicStatus, Reason};
-use crate::context::Context;
+use crate::context::{Context, patching};
 use crate::error::{Asked, Error};
 use crate::{kafka, validate};
 
@@ -208,7 +208,7 @@ async fn hold(round: &Round<'_>, keeps: bool) -> Result<(), Error> {
         "resourceVersion": topic.metadata.resource_version,
     }});
     let patched = api
-        .patch_metadata(&name, &PatchParams::default(), &Patch::Merge(patch))
+        .patch_metadata(&name, &patching(), &Patch::Merge(patch))
         .await;
     match patched {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

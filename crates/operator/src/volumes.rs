@@ -4,10 +4,11 @@ use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::PersistentVolumeClaim;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::Api;
-use kube::api::{DeleteParams, Patch, PatchParams, PropagationPolicy};
+use kube::api::{DeleteParams, Patch, PropagationPolicy};
 use serde_json::{Value, json};
 
 use crate::api::Reason;
+use crate::context::patching;
 use crate::error::{Asked, Error};
 use crate::progress::Progress;
 use crate::quantity;
@@ -32,9 +33,7 @@ pub(crate) async fn grow(
         };
         if wanted_bytes > asked_bytes {
             let patch = json!({"spec": {"resources": {"requests": {"storage": wanted}}}});
-            let patched = claims
-                .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
-                .await;
+            let patched = claims.patch(&name, &patching(), &Patch::Merge(patch)).await;
             match patched {
                 Ok(_) => {
                     let note = format!("volume {name} is to grow to {}", wanted.0);

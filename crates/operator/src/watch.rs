@@ -7,11 +7,14 @@ use futures_util::{Stream, StreamExt};
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Resource};
+use kube::{Api, Resource, ResourceExt};
 
 use crate::api::Reason;
 use crate::context::Context;
 use crate::status::Ours;
+
+/// So many resources are asked for in one answer: what a whole answer takes, memory has to be there for.
+const PAGE: u32 = 100;
 
 /// All that happens to resources of a kind, for ever.
 pub(crate) fn resources<K>(
@@ -21,7 +24,8 @@ pub(crate) fn resources<K>(
 where
     K: Ours + Send + 'static,
 {
-    let events = watcher(api, watcher::Config::default()).default_backoff();
+    let few = watcher::Config::default().page_size(PAGE);
+    let events = watcher(api, few).default_backoff();
     readable(
         Arc::clone(context),
         failures_told(K::plural(&()).into_owned(), events),
@@ -68,7 +72,11 @@ where
 async fn read<K: Ours>(context: &Context, guard: DeserializeGuard<K>) -> Option<K> {
     let about = guard.object_ref(&());
     match guard.0 {
-        Ok(resource) => Some(resource),
+        Ok(mut resource) => {
+            // Nobody asks who wrote which field, and it takes more memory than all the rest.
+            resource.managed_fields_mut().clear();
+            Some(resource)
+        }
         Err(bad) => {
             let note = format!(
                 "this version of the operator cannot read it, and leaves it alone: {}; apply the \

@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     /// Accept that a client is missing when its package registry cannot be reached
     #[arg(long)]
     allow_missing: bool,
-    /// Remove the Rust tests' programs once they have run, some gigabytes: for a small disk
+    /// Remove what was built for the Rust tests and the simulation once they have run: for a small disk
     #[arg(long)]
     spare_disk: bool,
     /// How long faults in a cluster go on; 0 leaves them out
@@ -65,6 +65,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
             remove_test_programs(&target()?.join("debug/deps"))?;
         }
         tallies.push(simulation()?);
+        if arguments.spare_disk {
+            let folder = target()?.join("sim");
+            let removed = fs::remove_dir_all(&folder);
+            removed.with_context(|| format!("cannot remove {}", folder.display()))?;
+        }
     }
     let suites = if arguments.only.is_empty() {
         Suite::ALL.to_vec()

@@ -5,12 +5,13 @@ use std::fmt::Write as _;
 
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::ObjectMeta;
 use kube::{Api, Resource, ResourceExt};
 use ottla_model::DigestAlgorithm;
 
 use super::Round;
 use crate::api::Reason;
+use crate::context::posting;
 use crate::error::{Asked, Error};
 use crate::render::names;
 
@@ -87,7 +88,7 @@ async fn password(round: &Round<'_>) -> Result<String, Error> {
         ..Secret::default()
     };
     // Somebody else's would be a conflict, and is read the next time.
-    let created = api.create(&PostParams::default(), &secret).await;
+    let created = api.create(&posting(), &secret).await;
     created.when(|| format!("making Secret {name}"))?;
     Ok(password)
 }

@@ -55,6 +55,7 @@ fn bad_resources(space: &Space) -> Result<()> {
             json!({"pools": [{"name": "x", "firstId": 1, "replicas": 1}]}),
             "choose a higher one",
         ),
+        (json!({"rebalance": {"throttle": "500"}}), "1k or more"),
         (json!({"nonsense": true}), "nonsense"),
     ];
     for (spec, words) in &bad {
