@@ -66,9 +66,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<bool> {
         }
         tallies.push(simulation()?);
         if arguments.spare_disk {
-            let folder = target()?.join("sim");
-            let removed = fs::remove_dir_all(&folder);
-            removed.with_context(|| format!("cannot remove {}", folder.display()))?;
+            remove_folder(&target()?.join("sim"))?;
         }
     }
     let suites = if arguments.only.is_empty() {
@@ -136,6 +134,14 @@ fn remove_test_programs(folder: &Path) -> Result<()> {
     }
     println!("== {} MiB of test programs are removed", freed >> 20);
     Ok(())
+}
+
+fn remove_folder(folder: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
+    let removed = fs::remove_dir_all(folder);
+    removed.with_context(|| format!("cannot remove {}", folder.display()))
 }
 
 /// `cargo test` of everything, with librdkafka against nodes among it.
