@@ -108,7 +108,10 @@ pub(crate) async fn reconcile(
     let sizes = scale::sizes_now(&cluster, &round.observed);
     round.nodes = render::kafka::nodes(&cluster, &sizes);
     round.look().await;
-    throttle::keep(&mut round, &[]).await?;
+    // Nothing else waits for it.
+    if let Err(error) = throttle::keep(&mut round, &[]).await {
+        round.complain(Reason::Error, error.to_string()).await;
+    }
     let sizes = scale::shrink(&mut round, sizes).await?;
     round.nodes = render::kafka::nodes(&cluster, &sizes);
     round.owed = Owed::of(&before, &round.nodes);
