@@ -23,7 +23,7 @@ use crate::nodes::Nodes;
 use crate::render::Settings;
 use crate::topic::Topics;
 
-/// The name under which fields are owned in server-side apply.
+/// The name under which the API server keeps which fields the operator has written.
 pub(crate) const MANAGER: &str = "ottla-operator";
 
 /// How single fields of an object are changed: the API server writes down by whom.
